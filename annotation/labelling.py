@@ -1,0 +1,197 @@
+"""Saying something about an item: submitting, revising and withdrawing labels."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from annotation.asking import add_response
+from annotation.models import Assignment, Item, Judgement, Label, Membership, Response
+from annotation.models.events import record
+from annotation.models.items import Kind, State
+from annotation.models.labels import Verdict
+from annotation.models.prompts import Origin
+
+
+class LeaseLost(Exception):
+    """The lease ended and the item went to somebody else, so that there is no room for this label."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What a person says, in the terms of the page they see.
+
+    `ranks` and `unacceptable` run over the answers as shown, left first; rank 1 is best and equal ranks are
+    ties. `strength` is 1 (weakest) to the number of the project's levels, and None for a tie.
+    """
+
+    client_uuid: uuid.UUID = field(default_factory=uuid.uuid4)
+    verdict: str = ""
+    text: str = ""
+    flags: Sequence[str] = ()
+    ranks: Sequence[int] = ()
+    unacceptable: Sequence[bool] = ()
+    strength: int | None = None
+    criteria: Mapping[str, int] = field(default_factory=dict)
+    comment: str = ""
+    seconds: float | None = None
+
+
+@transaction.atomic
+def submit(*, assignment: Assignment, said: Said) -> Label:
+    """Store a label, once: sent again with the same UUID it is the same label, and is returned.
+
+    Raises ValidationError if it does not fit the item, LeaseLost if the item has no place left for it.
+    """
+    assignment = (
+        Assignment.objects.select_for_update(of=["self"])
+        .select_related("item__project", "item__prompt", "person")
+        .get(pk=assignment.pk)
+    )
+    known = Label.objects.filter(client_uuid=said.client_uuid).first()
+    if known is not None:
+        if known.assignment_id != assignment.pk:
+            raise ValidationError("This UUID belongs to another label.")
+        return known
+    if assignment.state == State.SUBMITTED:
+        raise ValidationError("You have judged this item already.")
+    if assignment.state != State.LEASED:
+        _take_back(assignment)
+    withdrawn = assignment.labels.filter(superseded_by__isnull=True).first()
+    label = _store(assignment, said, supersedes=withdrawn)
+    assignment.state = State.SUBMITTED
+    assignment.ended_at = timezone.now()
+    assignment.draft = {}
+    assignment.save(update_fields=["state", "ended_at", "draft"])
+    return label
+
+
+@transaction.atomic
+def revise(*, label: Label, said: Said) -> Label:
+    """Replace one's own label by a new one; the old one stays on record.
+
+    Raises ValidationError if the label is no longer the live one or the new one does not fit the item.
+    """
+    assignment = (
+        Assignment.objects.select_for_update(of=["self"])
+        .select_related("item__project", "item__prompt", "person")
+        .get(pk=label.assignment_id)
+    )
+    known = Label.objects.filter(client_uuid=said.client_uuid).first()
+    if known is not None and known.supersedes_id == label.pk:
+        return known
+    if not Label.objects.live().filter(pk=label.pk).exists():
+        raise ValidationError("This label was revised or withdrawn already.")
+    return _store(assignment, said, supersedes=label)
+
+
+@transaction.atomic
+def retract(*, label: Label, actor: Membership) -> None:
+    """Withdraw a label: it stays on record, counts for nothing, and its item asks for another."""
+    assignment = Assignment.objects.select_for_update().get(pk=label.assignment_id)
+    now = timezone.now()
+    if not Label.objects.live().filter(pk=label.pk).update(retracted_at=now):
+        raise ValidationError("This label was revised or withdrawn already.")
+    assignment.state = State.RETRACTED
+    assignment.save(update_fields=["state"])
+    Item.objects.filter(pk=label.item_id).update(taken=F("taken") - 1)
+    record("label retracted", label, project=actor.project, actor=actor.person)
+
+
+def _take_back(assignment: Assignment) -> None:
+    """The lease ended before the label came; the label is still welcome if the item has room for it."""
+    room = Item.objects.open().filter(pk=assignment.item_id).update(taken=F("taken") + 1)
+    if not room:
+        raise LeaseLost("This item went to somebody else when its lease ended.")
+
+
+def _store(assignment: Assignment, said: Said, *, supersedes: Label | None) -> Label:
+    item = assignment.item
+    shown = assignment.shown()
+    problems = problems_of(said, item, shown)
+    if problems:
+        raise ValidationError(problems)
+    simulated = item.project.memberships.filter(person_id=assignment.person_id, simulated=True).exists()
+    label = Label(
+        project_id=item.project_id,
+        item=item,
+        assignment=assignment,
+        person=assignment.person,
+        client_uuid=said.client_uuid,
+        verdict=said.verdict,
+        response=_kept_text(item, shown, said) if item.kind == Kind.DEMONSTRATION else None,
+        flags=list(said.flags),
+        strength=said.strength if len(set(said.ranks)) > 1 else None,
+        criteria=dict(said.criteria),
+        comment=said.comment,
+        seconds=said.seconds,
+        simulated=simulated,
+        supersedes=supersedes,
+    )
+    try:
+        with transaction.atomic():
+            label.save(force_insert=True)
+    except IntegrityError as error:
+        raise ValidationError("Another label of yours arrived first; reload the page.") from error
+    if item.kind == Kind.COMPARISON:
+        Judgement.objects.bulk_create(
+            Judgement(
+                label=label,
+                response=response,
+                position=position,
+                rank=said.ranks[position],
+                unacceptable=bool(said.unacceptable and said.unacceptable[position]),
+            )
+            for position, response in enumerate(shown)
+        )
+    return label
+
+
+def problems_of(said: Said, item: Item, shown: Sequence[Response]) -> list[str]:
+    """Why a label does not fit its item, in sentences for the person; empty if it does."""
+    if said.seconds is not None and not 0 <= said.seconds < 1e7:
+        return ["The time spent cannot be negative."]
+    if item.kind == Kind.DEMONSTRATION:
+        if said.ranks or said.verdict not in Verdict.values:
+            return ["Choose accept, edit or reject."]
+        if said.verdict == Verdict.EDIT and not said.text.strip():
+            return ["The edited answer is empty: write one, or reject the item."]
+        if said.verdict == Verdict.ACCEPT and not shown:
+            return ["There is no answer to accept yet: write one."]
+        return []
+    problems = []
+    if said.verdict or said.text:
+        problems.append("A comparison has ranks, not a verdict.")
+    if len(said.ranks) != len(shown):
+        problems.append("Give each answer a rank.")
+    elif any(not 1 <= rank <= len(shown) for rank in said.ranks) or 1 not in said.ranks:
+        problems.append("Ranks run from 1, the best, to the number of answers.")
+    if said.unacceptable and len(said.unacceptable) != len(shown):
+        problems.append("Say of each answer whether it is unacceptable, or of none.")
+    levels = len(item.project.strength_levels)
+    if said.strength is not None and not 1 <= said.strength <= levels:
+        problems.append(f"Strength runs from 1 to {levels}.")
+    all_bad = bool(said.unacceptable) and all(said.unacceptable)
+    tie = len(set(said.ranks)) < len(said.ranks)
+    if tie and not item.project.ties_allowed and not all_bad:
+        problems.append("This project allows no ties: choose the better answer.")
+    return problems
+
+
+def _kept_text(item: Item, shown: Sequence[Response], said: Said) -> Response | None:
+    """The answer a demonstration label stands for: accepted, edited or newly written; None if rejected."""
+    original = shown[0] if shown else None
+    if said.verdict == Verdict.REJECT:
+        return None
+    if said.verdict == Verdict.ACCEPT:
+        return original
+    text = said.text.strip()
+    if original is not None and text == original.text.strip():
+        raise ValidationError("Nothing was changed: accept the answer, or edit it.")
+    origin = Origin.EDIT if original else Origin.HUMAN
+    response, _ = add_response(prompt=item.prompt, text=text, origin=origin, edited_from=original)
+    return response

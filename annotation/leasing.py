@@ -1,0 +1,171 @@
+"""Handing out items: who gets what next, for how long, and what happens when they leave.
+
+An item is claimed by one conditional UPDATE of `taken` under `FOR UPDATE SKIP LOCKED`, so people who ask at the
+same moment get different items without waiting for each other; the database itself refuses `taken` above `wanted`
+and a second assignment of one person to one item.
+"""
+
+import random
+from datetime import timedelta
+
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from annotation.models import Assignment, Item, Membership
+from annotation.models.events import record
+from annotation.models.items import State
+from annotation.models.projects import SkipPolicy
+
+# Assignments that keep an item from being given to the same person again. `skipped` is left out when skipped
+# items come back to whoever skipped them.
+SPENT = (State.LEASED, State.SUBMITTED, State.RETRACTED, State.SKIPPED)
+
+CLAIM = """
+WITH candidate AS (
+    SELECT item.id FROM annotation_item item
+    WHERE item.project_id = %(project)s AND item.kind = %(kind)s
+      AND NOT item.dropped AND item.taken < item.wanted
+      AND NOT EXISTS (
+        SELECT 1 FROM annotation_assignment mine
+        WHERE mine.item_id = item.id AND mine.person_id = %(person)s AND mine.state = ANY(%(spent)s))
+    ORDER BY item.priority DESC, item.id
+    LIMIT 1
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE annotation_item SET taken = taken + 1
+FROM candidate WHERE annotation_item.id = candidate.id
+RETURNING annotation_item.id
+"""
+
+
+@transaction.atomic
+def next_assignment(*, membership: Membership, kind: str) -> Assignment | None:
+    """The person's next piece of work of this kind, leased to them; None if there is none for them.
+
+    Their own unfinished lease comes first and is renewed. Overdue leases of others are taken back before
+    giving up.
+    """
+    # One request of a person at a time, so that two open pages share one lease.
+    Membership.objects.select_for_update(no_key=True).get(pk=membership.pk)
+    project, person = membership.project, membership.person
+    now = timezone.now()
+    until = now + timedelta(minutes=project.lease_minutes)
+
+    held = (
+        Assignment.objects.held()
+        .filter(person=person, item__project=project, item__kind=kind, item__dropped=False)
+        .select_related("item__prompt", "item__project")
+        .order_by("id")
+        .first()
+    )
+    if held is not None:
+        held.lease_until = until
+        held.save(update_fields=["lease_until"])
+        return held
+
+    item_id = _claim(membership, kind, SPENT)
+    if item_id is None and return_overdue(project_id=project.pk):
+        item_id = _claim(membership, kind, SPENT)
+    if item_id is None and project.skip_policy == SkipPolicy.TO_ME:
+        item_id = _claim(membership, kind, SPENT[:-1])
+    if item_id is None:
+        return None
+    item = Item.objects.select_related("prompt", "project").get(pk=item_id)
+    order = list(item.answers.values_list("response_id", flat=True))
+    random.SystemRandom().shuffle(order)
+    assignment, _ = Assignment.objects.update_or_create(
+        item=item,
+        person=person,
+        defaults={
+            "state": State.LEASED,
+            "leased_at": now,
+            "lease_until": until,
+            "ended_at": None,
+            "order": order,
+            "skip_reason": "",
+        },
+    )
+    assignment.item = item
+    return assignment
+
+
+def _claim(membership: Membership, kind: str, spent: tuple[State, ...]) -> int | None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            CLAIM,
+            {
+                "project": membership.project_id,
+                "kind": kind,
+                "person": membership.person_id,
+                "spent": [str(state) for state in spent],
+            },
+        )
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def heartbeat(*, assignment: Assignment) -> bool:
+    """Renew the lease while the page is open; False if it has ended."""
+    until = timezone.now() + timedelta(minutes=assignment.item.project.lease_minutes)
+    return bool(Assignment.objects.held().filter(pk=assignment.pk).update(lease_until=until))
+
+
+def save_draft(*, assignment: Assignment, draft: dict[str, object]) -> bool:
+    """Keep what was typed so far, and the lease with it; False if the lease has ended."""
+    until = timezone.now() + timedelta(minutes=assignment.item.project.lease_minutes)
+    return bool(
+        Assignment.objects.held().filter(pk=assignment.pk).update(draft=draft, lease_until=until)
+    )
+
+
+@transaction.atomic
+def skip(*, assignment: Assignment, reason: str = "") -> bool:
+    """Give an item back under the project's skip policy; False if the lease had ended already."""
+    now = timezone.now()
+    skipped = Assignment.objects.held().filter(pk=assignment.pk)
+    if not skipped.update(state=State.SKIPPED, skip_reason=reason[:300], ended_at=now):
+        return False
+    item = assignment.item
+    drop = item.project.skip_policy == SkipPolicy.DROP
+    changes = {"dropped": True} if drop else {}
+    Item.objects.filter(pk=item.pk).update(taken=F("taken") - 1, **changes)
+    record("item skipped", item, project=item.project, actor=assignment.person, reason=reason, dropped=drop)
+    return True
+
+
+@transaction.atomic
+def release(*, assignment: Assignment) -> bool:
+    """Give an item back at once, as when its page is closed; it may come to the same person again."""
+    if not Assignment.objects.held().filter(pk=assignment.pk).update(state=State.EXPIRED):
+        return False
+    Item.objects.filter(pk=assignment.item_id).update(taken=F("taken") - 1)
+    return True
+
+
+RETURN_OVERDUE = """
+WITH overdue AS (
+    SELECT assignment.id FROM annotation_assignment assignment
+    JOIN annotation_item item ON item.id = assignment.item_id
+    WHERE assignment.state = 'leased' AND assignment.lease_until < %(now)s
+      AND (%(project)s::bigint IS NULL OR item.project_id = %(project)s)
+    FOR UPDATE OF assignment SKIP LOCKED
+), expired AS (
+    UPDATE annotation_assignment SET state = 'expired', ended_at = %(now)s
+    FROM overdue WHERE annotation_assignment.id = overdue.id
+    RETURNING annotation_assignment.item_id
+), freed AS (
+    SELECT item_id, count(*) AS places FROM expired GROUP BY item_id
+)
+UPDATE annotation_item SET taken = taken - freed.places FROM freed WHERE annotation_item.id = freed.item_id
+RETURNING freed.places
+"""
+
+
+def return_overdue(*, project_id: int | None = None) -> int:
+    """Take back leases whose time is over, of one project or of all; returns how many."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        # One at a time: two of these could free places of the same items in opposite order and deadlock.
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('return_overdue'))")
+        cursor.execute(RETURN_OVERDUE, {"now": timezone.now(), "project": project_id})
+        return sum(row[0] for row in cursor.fetchall())

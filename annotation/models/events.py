@@ -1,0 +1,29 @@
+"""Who did what to which row."""
+
+from django.db import models
+
+from annotation.models.people import User
+from annotation.models.projects import Project
+
+
+class Event(models.Model):
+    """Append-only. `actor` is empty when the product acted by itself (a schedule, a round's policy)."""
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, null=True, blank=True, related_name="events")
+    actor = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="events")
+    verb = models.CharField(max_length=64)
+    target = models.CharField(max_length=64, help_text="The row: its model's name and id.")
+    data = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "-id"], name="event_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.target}"
+
+
+def record(verb: str, target: models.Model, *, project: Project, actor: User | None, **data: object) -> Event:
+    """Write down that `actor` did `verb` to `target`; call it inside the transaction that did it."""
+    name = f"{target._meta.model_name}:{target.pk}"
+    return Event.objects.create(project=project, actor=actor, verb=verb, target=name, data=data)

@@ -1,0 +1,95 @@
+"""What people said. Append-only: a correction supersedes, a withdrawal is marked, nothing is overwritten."""
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+
+from annotation.models.items import Assignment, Item
+from annotation.models.people import User
+from annotation.models.projects import Project
+from annotation.models.prompts import Response
+
+
+class Verdict(models.TextChoices):
+    ACCEPT = "accept", "Accept"
+    EDIT = "edit", "Edit"
+    REJECT = "reject", "Reject"
+
+
+class LabelQuerySet(models.QuerySet["Label"]):
+    def live(self) -> "LabelQuerySet":
+        """Neither withdrawn nor replaced by a later word of the same person."""
+        return self.filter(retracted_at__isnull=True, superseded_by__isnull=True)
+
+    def trainable(self, *, simulated: bool = False) -> "LabelQuerySet":
+        """Live labels that may enter a training snapshot: no gold, no held-out prompt, no simulated person."""
+        labels = self.live().exclude(item__purpose="gold").filter(item__prompt__split="train")
+        return labels if simulated else labels.filter(simulated=False)
+
+
+class Label(models.Model):
+    """One judgement by one person of one item.
+
+    Demonstration: `verdict`, and `response`, the text that may be trained on (the original if accepted, the
+    new one if edited, none if rejected). Comparison: a `Judgement` per answer, and `strength`, an index into
+    the project's levels (1 is the weakest; empty for ties).
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="labels")
+    item = models.ForeignKey(Item, on_delete=models.PROTECT, related_name="labels")
+    assignment = models.ForeignKey(Assignment, on_delete=models.PROTECT, related_name="labels")
+    person = models.ForeignKey(User, on_delete=models.PROTECT, related_name="labels")
+    client_uuid = models.UUIDField(unique=True, default=uuid.uuid4)
+    verdict = models.CharField(max_length=8, choices=Verdict, blank=True)
+    response = models.ForeignKey(Response, on_delete=models.PROTECT, null=True, blank=True, related_name="labels")
+    flags = models.JSONField(default=list, blank=True)
+    strength = models.PositiveSmallIntegerField(null=True, blank=True)
+    criteria = models.JSONField(default=dict, blank=True)
+    comment = models.TextField(blank=True)
+    seconds = models.FloatField(null=True, blank=True, help_text="Time spent on the page.")
+    simulated = models.BooleanField(default=False)
+    supersedes = models.OneToOneField(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="superseded_by"
+    )
+    retracted_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = LabelQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["assignment"], condition=Q(supersedes__isnull=True), name="one_first_label_per_assignment"
+            ),
+            models.CheckConstraint(condition=Q(verdict__in=["", *Verdict.values]), name="label_verdict_known"),
+            models.CheckConstraint(
+                condition=~Q(verdict__in=["accept", "edit"]) | Q(response__isnull=False), name="kept_text_is_there"
+            ),
+        ]
+        indexes = [models.Index(fields=["project", "-id"], name="label_newest")]
+
+    def __str__(self) -> str:
+        return f"Label {self.pk} by {self.person}"
+
+
+class Judgement(models.Model):
+    """Where one answer stood in a label: its rank (1 is best; equal ranks are ties), whether it was
+    unacceptable, and its place on the screen (0 is left)."""
+
+    label = models.ForeignKey(Label, on_delete=models.PROTECT, related_name="judgements")
+    response = models.ForeignKey(Response, on_delete=models.PROTECT, related_name="judgements")
+    position = models.PositiveSmallIntegerField()
+    rank = models.PositiveSmallIntegerField()
+    unacceptable = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [
+            models.UniqueConstraint(fields=["label", "response"], name="answer_judged_once_per_label"),
+            models.UniqueConstraint(fields=["label", "position"], name="one_answer_per_position"),
+            models.CheckConstraint(condition=Q(rank__gte=1, rank__lte=8), name="rank_in_range"),
+        ]
+
+    def __str__(self) -> str:
+        return f"rank {self.rank} in label {self.label_id}"

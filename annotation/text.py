@@ -1,0 +1,52 @@
+"""Text: canonical forms and hashes, and showing what people and models wrote. Imports no Django."""
+
+import hashlib
+import json
+from functools import lru_cache
+from typing import Any
+
+import nh3
+from markdown_it import MarkdownIt
+
+# What may appear on a page. Links and pictures are left out of answers on purpose: an annotator judges text, and a
+# picture's address would be fetched from the reader's browser.
+TAGS = {
+    *("p", "br", "hr", "em", "strong", "del", "blockquote", "code", "pre", "ul", "ol", "li"),
+    *("h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td"),
+}
+ATTRIBUTES = {"ol": {"start"}}
+
+
+@lru_cache(maxsize=1)
+def _markdown() -> MarkdownIt:
+    return MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"])
+
+
+@lru_cache(maxsize=4096)
+def to_html(text: str) -> str:
+    """Render Markdown and sanitise the result; markup in `text` itself is shown as text.
+
+    >>> to_html("*hello* <script>alert(1)</script>")
+    '<p><em>hello</em> &lt;script&gt;alert(1)&lt;/script&gt;</p>\\n'
+    """
+    return nh3.clean(_markdown().render(text), tags=TAGS, attributes=ATTRIBUTES, link_rel=None)
+
+
+def canonical(value: Any) -> str:
+    """One spelling for equal JSON values: sorted keys, no spaces, UTF-8."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def sha256(value: Any) -> str:
+    """Hash of a string, or of the canonical JSON of any other value, as 64 hex digits."""
+    data = value if isinstance(value, str) else canonical(value)
+    return hashlib.sha256(data.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def is_heldout(prompt_sha256: str, share: float) -> bool:
+    """Whether a prompt belongs to the held-out split: decided by its hash alone, so the same everywhere.
+
+    >>> is_heldout("00000000" + "f" * 56, 0.2), is_heldout("ffffffff" + "0" * 56, 0.2)
+    (True, False)
+    """
+    return int(prompt_sha256[:8], 16) / 2**32 < share

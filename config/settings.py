@@ -1,0 +1,272 @@
+"""Django settings, driven by the environment (docs/settings.md lists every variable)."""
+
+import os
+import secrets
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+from django.urls import reverse_lazy
+
+from config import database
+from config.paths import BASE, VAR
+
+PRODUCTION = os.environ.get("TOUCHSTONE_ENV", "development") == "production"
+DEBUG = not PRODUCTION and os.environ.get("TOUCHSTONE_DEBUG", "") == "1"
+
+
+def _listed(name: str, default: str = "") -> list[str]:
+    return [part.strip() for part in os.environ.get(name, default).split(",") if part.strip()]
+
+
+def _secret_key() -> str:
+    """From the environment, or drawn once and kept in `var/secret_key`."""
+    if key := os.environ.get("TOUCHSTONE_SECRET_KEY"):
+        if PRODUCTION and len(key) < 50:
+            raise ImproperlyConfigured(
+                "TOUCHSTONE_SECRET_KEY is unsafe: it needs 50 random characters or more."
+            )
+        return key
+    kept = VAR / "secret_key"
+    if not kept.exists():
+        VAR.mkdir(parents=True, exist_ok=True)
+        draft = kept.with_suffix(f".{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(64))
+        try:
+            os.link(draft, kept)  # the first process wins; the others read its key
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return kept.read_text()
+
+
+SECRET_KEY = _secret_key()
+ALLOWED_HOSTS = _listed("TOUCHSTONE_ALLOWED_HOSTS", "" if PRODUCTION else "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = _listed("TOUCHSTONE_TRUSTED_ORIGINS")
+
+if PRODUCTION:
+    if not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS:
+        raise ImproperlyConfigured(
+            "Set TOUCHSTONE_ALLOWED_HOSTS to the host names this server answers to (not *)."
+        )
+    if os.environ.get("TOUCHSTONE_DEBUG", "") == "1":
+        raise ImproperlyConfigured("TOUCHSTONE_DEBUG=1 shows secrets to visitors: unset it in production.")
+
+INSTALLED_APPS = [
+    "config",
+    "annotation",
+    "training",
+    "evaluation",
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.postgres",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "django_q",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "drf_spectacular",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+DATABASES = {"default": database.settings(pool=os.environ.get("TOUCHSTONE_DB_POOL") == "1")}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "annotation.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "projects"
+LOGOUT_REDIRECT_URL = "login"
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = os.environ.get("TOUCHSTONE_TIME_ZONE", "UTC")
+USE_I18N = True
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = VAR / "static"
+STATICFILES_DIRS = [BASE / "static"]
+WHITENOISE_USE_FINDERS = not PRODUCTION  # development serves static/ as it is; production what was collected
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 20 * 1024 * 1024
+
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+if PRODUCTION:
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SECURE_SSL_REDIRECT = True
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_HSTS_SECONDS = 31_536_000
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
+
+# The queue. A message only wakes a worker: rows are the truth, and every task claims its row first.
+# `retry` is the broker's lease, so it must exceed `timeout`; long runs finish well within it or are re-claimed.
+_queue = {
+    "orm": "default",
+    "poll": 0.5,
+    "ack_failures": True,
+    "max_attempts": 3,
+    "catch_up": False,
+    "save_limit": 1000,
+    "label": "Queue",
+}
+Q_CLUSTER = {
+    **_queue,
+    "name": "default",
+    "workers": 1,
+    "queue_limit": 1,
+    "timeout": 600,
+    "retry": 660,
+    "recycle": 200,
+    "ALT_CLUSTERS": {
+        "gpu": {
+            "workers": 1,
+            "queue_limit": 1,
+            "timeout": 7 * 24 * 3600,
+            "retry": 7 * 24 * 3600 + 600,
+            "recycle": 1,
+        }
+    },
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PAGINATION_CLASS": "config.pagination.ByNewest",
+    "PAGE_SIZE": 50,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Touchstone",
+    "DESCRIPTION": "Human judgement in, better models out: everything the pages do, as an API.",
+    "VERSION": "1",
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
+    "SERVE_INCLUDE_SCHEMA": False,
+}
+
+UNFOLD = {
+    "SITE_TITLE": "Touchstone",
+    "SITE_HEADER": "Touchstone",
+    "SITE_SUBHEADER": "Leads' desk",
+    "SITE_URL": "/",
+    "SITE_SYMBOL": "diamond",
+    "SHOW_HISTORY": False,
+    "SHOW_BACK_BUTTON": True,
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97% .02 180)",
+            "100": "oklch(94% .04 180)",
+            "200": "oklch(89% .07 180)",
+            "300": "oklch(82% .09 180)",
+            "400": "oklch(72% .1 180)",
+            "500": "oklch(62% .1 180)",
+            "600": "oklch(52% .09 180)",
+            "700": "oklch(45% .08 180)",
+            "800": "oklch(38% .06 180)",
+            "900": "oklch(32% .05 180)",
+            "950": "oklch(24% .04 180)",
+        }
+    },
+    "SIDEBAR": {
+        "show_search": False,
+        "navigation": [
+            {
+                "title": "The loop",
+                "items": [
+                    {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}_changelist")}
+                    for title, icon, name in (
+                        ("Projects", "inventory_2", "annotation_project"),
+                        ("Rounds", "autorenew", "evaluation_round"),
+                        ("Runs", "model_training", "training_run"),
+                        ("Model versions", "deployed_code", "training_modelversion"),
+                        ("Snapshots", "dataset", "training_snapshot"),
+                        ("Evaluations", "monitoring", "evaluation_evaluation"),
+                    )
+                ],
+            },
+            {
+                "title": "What people said",
+                "items": [
+                    {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}_changelist")}
+                    for title, icon, name in (
+                        ("Items", "list_alt", "annotation_item"),
+                        ("Labels", "sell", "annotation_label"),
+                        ("Events", "history", "annotation_event"),
+                    )
+                ],
+            },
+        ],
+    },
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": os.environ.get("TOUCHSTONE_LOG_LEVEL", "INFO")},
+}
+
+# Touchstone's own.
+ARTIFACTS = Path(os.environ.get("TOUCHSTONE_ARTIFACTS") or VAR / "artifacts").resolve()
+RUN_HEARTBEAT_SECONDS = 5  # a gpu worker says it is alive this often
+RUN_LOST_SECONDS = int(
+    os.environ.get("TOUCHSTONE_RUN_LOST_SECONDS", "45")
+)  # silence after which a run is taken back
+RUN_FINISHED_TASK = "evaluation.tasks.run_finished"  # woken when a run ends, so that a round goes on

@@ -1,0 +1,167 @@
+"""The domain of room 3."""
+
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+
+from annotation.models import Project, Response, User
+from training.models import ModelVersion, Run, Snapshot
+
+
+class Evaluation(models.Model):
+    """One model version measured on held-out data; its figures are `Score` rows."""
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="evaluations")
+    model_version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="evaluations")
+    kind = models.CharField(max_length=32)
+    run = models.OneToOneField(
+        Run, on_delete=models.PROTECT, null=True, blank=True, related_name="evaluation"
+    )
+    details = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.model_version}"
+
+
+class Score(models.Model):
+    """A figure with the count behind it and its 95 % interval."""
+
+    evaluation = models.ForeignKey(Evaluation, on_delete=models.CASCADE, related_name="scores")
+    name = models.CharField(max_length=64)
+    value = models.FloatField()
+    lower = models.FloatField(null=True, blank=True)
+    upper = models.FloatField(null=True, blank=True)
+    n = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["evaluation", "name"], name="score_once_per_name")]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.value:.3f} (n {self.n})"
+
+
+class Reward(models.Model):
+    """What a reward model thinks of a response, in its own units; only differences within a prompt mean anything."""
+
+    model_version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="rewards")
+    response = models.ForeignKey(Response, on_delete=models.CASCADE, related_name="rewards")
+    value = models.FloatField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["model_version", "response"], name="one_reward_per_model_and_answer")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.value:+.3f}"
+
+
+class Step(models.TextChoices):
+    COLLECTING = "collecting", "Collecting labels"
+    FREEZING = "freezing", "Freezing data"
+    SFT = "sft", "Supervised fine-tuning"
+    REWARD = "reward", "Reward model"
+    DPO = "dpo", "Preference tuning"
+    EVALUATING = "evaluating", "Evaluating"
+    GATED = "gated", "At the gate"
+    SAMPLING = "sampling", "Sampling new answers"
+    SELECTING = "selecting", "Choosing what to ask"
+    DONE = "done", "Done"
+
+
+class RoundStatus(models.TextChoices):
+    ACTIVE = "active", "Active"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+    DONE = "done", "Done"
+
+
+class RoundQuerySet(models.QuerySet["Round"]):
+    def active(self) -> "RoundQuerySet":
+        return self.filter(status=RoundStatus.ACTIVE)
+
+
+class Round(models.Model):
+    """One turn of the loop. Each step is done once, however often `advance` is called (evaluation/rounds.py)."""
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="rounds")
+    number = models.PositiveIntegerField()
+    step = models.CharField(max_length=16, choices=Step, default=Step.COLLECTING)
+    status = models.CharField(max_length=16, choices=RoundStatus, default=RoundStatus.ACTIVE)
+    settings = models.JSONField(default=dict, blank=True)
+    champion = models.ForeignKey(
+        ModelVersion, on_delete=models.PROTECT, null=True, blank=True, related_name="rounds_defended"
+    )
+    challenger = models.ForeignKey(
+        ModelVersion, on_delete=models.PROTECT, null=True, blank=True, related_name="rounds_challenged"
+    )
+    reward_model = models.ForeignKey(
+        ModelVersion, on_delete=models.PROTECT, null=True, blank=True, related_name="rounds_judged"
+    )
+    snapshots = models.ManyToManyField(Snapshot, blank=True, related_name="rounds")
+    error = models.TextField(blank=True)
+    started_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = RoundQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "number"], name="round_number_once_per_project"),
+            models.UniqueConstraint(
+                fields=["project"], condition=Q(status="active"), name="one_active_round_per_project"
+            ),
+            models.CheckConstraint(condition=Q(step__in=Step.values), name="round_step_known"),
+            models.CheckConstraint(condition=Q(status__in=RoundStatus.values), name="round_status_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Round {self.number}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("round", args=[self.project.slug, self.number])
+
+
+class StepStatus(models.TextChoices):
+    RUNNING = "running", "Running"
+    DONE = "done", "Done"
+    SKIPPED = "skipped", "Skipped"
+    FAILED = "failed", "Failed"
+
+
+class RoundStep(models.Model):
+    """What became of one step of one round; its runs hang here, by purpose."""
+
+    round = models.ForeignKey(Round, on_delete=models.CASCADE, related_name="steps")
+    name = models.CharField(max_length=16, choices=Step)
+    status = models.CharField(max_length=16, choices=StepStatus, default=StepStatus.RUNNING)
+    detail = models.JSONField(default=dict, blank=True)
+    started_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["round", "name"], name="step_once_per_round")]
+
+    def __str__(self) -> str:
+        return f"{self.get_name_display()} of {self.round}"
+
+
+class StepRun(models.Model):
+    """A run that a step asked for; unique by purpose, so that a step asked twice starts it once."""
+
+    step = models.ForeignKey(RoundStep, on_delete=models.CASCADE, related_name="step_runs")
+    purpose = models.CharField(max_length=32)
+    run = models.OneToOneField(Run, on_delete=models.PROTECT, related_name="step_run")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["step", "purpose"], name="run_once_per_purpose")]
+
+    def __str__(self) -> str:
+        return f"{self.purpose}: {self.run}"

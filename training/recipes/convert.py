@@ -1,0 +1,87 @@
+"""Bringing a base model in: safetensors and a tokenizer with a chat template, whatever it came as.
+
+    python -m training.recipes.convert <folder>
+
+    spec.json  {"method": "convert", "settings": {},
+                "data": {"source": "/path/model.gguf" | "/path/folder" | "hub/id"}}
+
+The result lies in `<folder>/model`. A GGUF file's compressed weights are unpacked to float32, with what was
+lost in compressing them; other models keep their dtype.
+
+Left out: code that comes with a model (`trust_remote_code`), since a model is data here; and models without a
+chat template, since every recipe writes conversations with it.
+"""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from training.recipes.contract import BadData, Job, main
+
+
+def run(job: Job) -> dict[str, Any]:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from training.recipes import models
+
+    source = job.data("source")
+    where: dict[str, Any] = {"pretrained_model_name_or_path": source, "trust_remote_code": False}
+    dtype: torch.dtype | str = "auto"
+    if source.endswith(".gguf"):
+        if not Path(source).is_file():
+            raise BadData(f"There is no file {source}: give the path of a GGUF file on this machine.")
+        where.update(pretrained_model_name_or_path=str(Path(source).parent), gguf_file=Path(source).name)
+        dtype = torch.float32
+    elif source.startswith(("/", ".", "~")) and not Path(source).is_dir():
+        raise BadData(f"There is no folder {source}: give the path of a model's folder on this machine.")
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(**where)
+        if not tokenizer.chat_template:
+            raise BadData(models.NO_TEMPLATE)
+        model = AutoModelForCausalLM.from_pretrained(**where, dtype=dtype)
+    except (OSError, ValueError, KeyError) as error:
+        raise BadData(
+            f"{source} could not be read as a model that writes text: check the path or the name, and that it "
+            "is a folder with config.json and weights, a GGUF file, or within reach on the hub."
+        ) from error
+
+    # What was read from a compressed file is compressed no more, and saving must not say that it is.
+    model.hf_quantizer = None
+    for name in ("is_quantized", "quantization_method"):
+        if hasattr(model, name):
+            delattr(model, name)
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    ends = models.end_of_turn(tokenizer, model)
+    if not ends:
+        raise BadData(
+            "This model's tokenizer names no end of turn, so its answers would never end: choose another."
+        )
+    model.generation_config.eos_token_id = ends
+    model.generation_config.do_sample = None  # a model's own sampling habits are not part of the weights
+    model.generation_config.temperature = model.generation_config.top_p = model.generation_config.top_k = None
+
+    output = job.folder / "model"
+    shutil.rmtree(output, ignore_errors=True)
+    model.save_pretrained(output)
+    tokenizer.save_pretrained(output)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return {
+        "output": "model",
+        "format": "full",
+        "metrics": {
+            "parameters": parameters,
+            "context": getattr(model.config, "max_position_embeddings", None),
+        },
+        "rows": {},
+        "environment": models.environment(model.dtype),
+    }
+
+
+if __name__ == "__main__":
+    main("convert", run)

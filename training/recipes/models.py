@@ -1,0 +1,183 @@
+"""Loading what is trained, sampled from or asked for scores, always with its dtype said aloud.
+
+float32 on the CPU. On a CUDA device with bfloat16 the weights under an adapter are bfloat16; a model whose
+every weight is trained stays float32 and computes in bfloat16, since bfloat16 alone would round small updates
+away. Nothing is ever loaded with `trust_remote_code`: a model is data here, never a program.
+"""
+
+import json
+import platform
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftConfig, PeftModel
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from training.recipes.contract import BadData, ModelSpec
+
+NO_TEMPLATE = (
+    "This model has no chat template, so it is not known how it reads a conversation: use a chat model "
+    '(often named "instruct"), or add a chat template to its tokenizer.'
+)
+
+
+def device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def bf16() -> bool:
+    return device() == "cuda" and torch.cuda.is_bf16_supported()
+
+
+def frozen_dtype() -> torch.dtype:
+    """Of weights that do not move: under an adapter, or while sampling."""
+    return torch.bfloat16 if bf16() else torch.float32
+
+
+def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
+    _must_exist(base)
+    tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=False)
+    if not tokenizer.chat_template:
+        raise BadData(NO_TEMPLATE)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_policy(
+    model: ModelSpec, dtype: torch.dtype, *, adapter: str = "merge"
+) -> PreTrainedModel | PeftModel:
+    """The model that answers. Its adapter, if there is one, is merged into the weights or kept to be trained
+    on ("train").
+    """
+    _must_exist(model.base)
+    policy = AutoModelForCausalLM.from_pretrained(model.base, dtype=dtype, trust_remote_code=False)
+    if model.adapter is None:
+        return policy
+    if task_of(model.adapter) == "SEQ_CLS":
+        raise BadData(
+            "This adapter belongs to a reward model, which cannot answer: choose a model that does."
+        )
+    if adapter == "train":
+        return PeftModel.from_pretrained(policy, model.adapter, is_trainable=True)
+    return PeftModel.from_pretrained(policy, model.adapter).merge_and_unload()
+
+
+def load_scorer(
+    base: str,
+    dtype: torch.dtype,
+    *,
+    pad_token_id: int | None,
+    adapter: str | None = None,
+    trainable: bool = False,
+) -> Any:
+    """The model that scores: one number at the last token. The pad token tells it which token is the last."""
+    _must_exist(base)
+    scorer = AutoModelForSequenceClassification.from_pretrained(
+        base, num_labels=1, dtype=dtype, trust_remote_code=False
+    )
+    scorer.config.get_text_config().pad_token_id = pad_token_id
+    if adapter is None:
+        return scorer
+    if task_of(adapter) != "SEQ_CLS":
+        raise BadData(
+            "This adapter belongs to a model that answers and has no score to give: choose a reward model."
+        )
+    return PeftModel.from_pretrained(scorer, adapter, is_trainable=trainable)
+
+
+def scores(model: Any, conversations: list[list[int]], pad_token_id: int) -> list[float]:
+    """One number for each tokenised conversation, read side by side, padded on the right."""
+    width = max(len(ids) for ids in conversations)
+    ids = torch.tensor(
+        [row + [pad_token_id] * (width - len(row)) for row in conversations], device=model.device
+    )
+    mask = torch.tensor(
+        [[1] * len(row) + [0] * (width - len(row)) for row in conversations], device=model.device
+    )
+    with torch.inference_mode():
+        return model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, 0].float().tolist()
+
+
+def lora(settings: Any, task: str) -> LoraConfig:
+    """An adapter on every linear layer, as QLoRA found best; the head of a reward model is new, and trained
+    whole.
+    """
+    return LoraConfig(
+        task_type=task,
+        r=settings.lora_rank,
+        lora_alpha=settings.lora_alpha,
+        lora_dropout=settings.lora_dropout,
+        target_modules="all-linear",
+        modules_to_save=["score"] if task == "SEQ_CLS" else None,
+    )
+
+
+def save(trainer: Any, folder: Path) -> None:
+    """The weights (or the adapter) and the tokenizer, and nothing pickled beside them."""
+    if trainer.args.should_save:
+        shutil.rmtree(folder, ignore_errors=True)
+    trainer.save_model(str(folder))
+    if trainer.args.should_save:
+        (folder / "training_args.bin").unlink(missing_ok=True)
+
+
+def task_of(adapter: str) -> str | None:
+    _must_exist(adapter, what="adapter")
+    return PeftConfig.from_pretrained(adapter).task_type
+
+
+def is_scorer(base: str) -> bool:
+    """Whether a whole model, without an adapter, was made to score."""
+    _must_exist(base)
+    architectures = json.loads((Path(base) / "config.json").read_text()).get("architectures") or []
+    return any(name.endswith("ForSequenceClassification") for name in architectures)
+
+
+def end_of_turn(tokenizer: Any, model: Any = None) -> list[int]:
+    """The tokens at which an answer has ended.
+
+    Many base models call another token their end of text than the one their chat template closes a turn with,
+    and a model that is not stopped there goes on to write the next question itself. So the template is asked,
+    too.
+    """
+    ends: set[int] = set() if tokenizer.eos_token_id is None else {tokenizer.eos_token_id}
+    config = getattr(model, "generation_config", None)
+    stated = getattr(config, "eos_token_id", None)
+    ends.update(stated if isinstance(stated, list) else [] if stated is None else [stated])
+    turn = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "ANSWER"}]
+    text = tokenizer.apply_chat_template(turn, tokenize=False)
+    after = tokenizer(text.rpartition("ANSWER")[2], add_special_tokens=False)["input_ids"]
+    special = set(tokenizer.all_special_ids) | set(tokenizer.added_tokens_decoder)
+    if after and after[0] in special:
+        ends.add(after[0])
+    return sorted(ends)
+
+
+def environment(dtype: torch.dtype) -> dict[str, Any]:
+    """What the result depends on besides the data, the settings and the seed."""
+    libraries = {name: version(name) for name in ("torch", "transformers", "trl", "peft", "datasets")}
+    return {
+        "python": platform.python_version(),
+        **libraries,
+        "device": torch.cuda.get_device_name() if device() == "cuda" else f"cpu ({platform.machine()})",
+        "dtype": str(dtype).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _must_exist(folder: str, *, what: str = "base model") -> None:
+    name = "adapter_config.json" if what == "adapter" else "config.json"
+    if not (Path(folder) / name).is_file():
+        raise BadData(
+            f"The {what} is not where it was stored (no {name}): import or train it again, or restore it."
+        )
