@@ -53,8 +53,7 @@ def ask(
     )
     if created:
         ItemResponse.objects.bulk_create(
-            ItemResponse(item=item, response=response, order=order)
-            for order, response in enumerate(responses)
+            ItemResponse(item=item, response=response, order=order) for order, response in enumerate(responses)
         )
     return item, created
 

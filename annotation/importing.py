@@ -214,7 +214,9 @@ def _store(project: Project, rows: list[Row], summary: Summary) -> None:
     summary.prompts += len(new_prompts)
     summary.responses += len(new_responses)
     for row in rows:
-        prints = {fingerprint(row.kind, row.sha256, map(sha256, group)) for group in row.groups()} if row.kind else set()
+        prints = (
+            {fingerprint(row.kind, row.sha256, map(sha256, group)) for group in row.groups()} if row.kind else set()
+        )
         fresh = prints & new_items
         if row.kind == Kind.DEMONSTRATION:
             summary.demonstrations += len(fresh)
@@ -252,9 +254,7 @@ def _add_prompts(project: Project, rows: list[Row]) -> tuple[dict[str, int], set
     return dict(query.values_list("sha256", "pk")), set(wanted) - before
 
 
-def _add_responses(
-    rows: list[Row], prompts: dict[str, int]
-) -> tuple[dict[tuple[int, str], int], set[tuple[int, str]]]:
+def _add_responses(rows: list[Row], prompts: dict[str, int]) -> tuple[dict[tuple[int, str], int], set[tuple[int, str]]]:
     wanted = {(prompts[row.sha256], sha256(text)): text for row in rows for text in row.answers}
     query = Response.objects.filter(prompt_id__in=prompts.values(), sha256__in={digest for _, digest in wanted})
     before = set(query.values_list("prompt_id", "sha256"))

@@ -114,9 +114,7 @@ def heartbeat(*, assignment: Assignment) -> bool:
 def save_draft(*, assignment: Assignment, draft: dict[str, object]) -> bool:
     """Keep what was typed so far, and the lease with it; False if the lease has ended."""
     until = timezone.now() + timedelta(minutes=assignment.item.project.lease_minutes)
-    return bool(
-        Assignment.objects.held().filter(pk=assignment.pk).update(draft=draft, lease_until=until)
-    )
+    return bool(Assignment.objects.held().filter(pk=assignment.pk).update(draft=draft, lease_until=until))
 
 
 @transaction.atomic

@@ -83,7 +83,7 @@ def start(folder: Path) -> None:
     keeper = None
     while not _holds(home) or not _answers(folder, home):
         if home in _held and (lock := _try_lock(home / "keeper.lock", fcntl.LOCK_EX)) is not None:
-            if keeper is not None:
+            if keeper is not None and keeper.wait() > 0:  # it gave up; one that was killed gets a successor
                 os.close(lock)
                 raise StartError(f"PostgreSQL did not start in {home}:\n{_last_words(home)}")
             keeper = _start_keeper(folder, home, lock)

@@ -22,9 +22,7 @@ def _secret_key() -> str:
     """From the environment, or drawn once and kept in `var/secret_key`."""
     if key := os.environ.get("TOUCHSTONE_SECRET_KEY"):
         if PRODUCTION and len(key) < 50:
-            raise ImproperlyConfigured(
-                "TOUCHSTONE_SECRET_KEY is unsafe: it needs 50 random characters or more."
-            )
+            raise ImproperlyConfigured("TOUCHSTONE_SECRET_KEY is unsafe: it needs 50 random characters or more.")
         return key
     kept = VAR / "secret_key"
     if not kept.exists():
@@ -47,9 +45,7 @@ CSRF_TRUSTED_ORIGINS = _listed("TOUCHSTONE_TRUSTED_ORIGINS")
 
 if PRODUCTION:
     if not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS:
-        raise ImproperlyConfigured(
-            "Set TOUCHSTONE_ALLOWED_HOSTS to the host names this server answers to (not *)."
-        )
+        raise ImproperlyConfigured("Set TOUCHSTONE_ALLOWED_HOSTS to the host names this server answers to (not *).")
     if os.environ.get("TOUCHSTONE_DEBUG", "") == "1":
         raise ImproperlyConfigured("TOUCHSTONE_DEBUG=1 shows secrets to visitors: unset it in production.")
 
@@ -266,7 +262,5 @@ LOGGING = {
 # Touchstone's own.
 ARTIFACTS = Path(os.environ.get("TOUCHSTONE_ARTIFACTS") or VAR / "artifacts").resolve()
 RUN_HEARTBEAT_SECONDS = 5  # a gpu worker says it is alive this often
-RUN_LOST_SECONDS = int(
-    os.environ.get("TOUCHSTONE_RUN_LOST_SECONDS", "45")
-)  # silence after which a run is taken back
+RUN_LOST_SECONDS = int(os.environ.get("TOUCHSTONE_RUN_LOST_SECONDS", "45"))  # silence after which a run is taken back
 RUN_FINISHED_TASK = "evaluation.tasks.run_finished"  # woken when a run ends, so that a round goes on

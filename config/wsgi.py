@@ -5,9 +5,9 @@ import os
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 os.environ.setdefault("TOUCHSTONE_DB_POOL", "1")  # threads share connections; nothing forks after this point
 
-from django.core.wsgi import get_wsgi_application  # noqa: E402  (settings read the environment on import)
+from django.core.wsgi import get_wsgi_application
 
-from config import database  # noqa: E402
+from config import database
 
 database.start()
 application = get_wsgi_application()

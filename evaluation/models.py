@@ -14,9 +14,7 @@ class Evaluation(models.Model):
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="evaluations")
     model_version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="evaluations")
     kind = models.CharField(max_length=32)
-    run = models.OneToOneField(
-        Run, on_delete=models.PROTECT, null=True, blank=True, related_name="evaluation"
-    )
+    run = models.OneToOneField(Run, on_delete=models.PROTECT, null=True, blank=True, related_name="evaluation")
     details = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

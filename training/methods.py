@@ -240,9 +240,7 @@ class GenerateSettings(Settings):
     @model_validator(mode="after")
     def _one_answer_when_nothing_is_drawn(self) -> "GenerateSettings":
         if self.temperature == 0 and self.samples_per_prompt > 1:
-            raise ValueError(
-                "at temperature 0 all answers to a prompt are the same: ask for one answer per prompt"
-            )
+            raise ValueError("at temperature 0 all answers to a prompt are the same: ask for one answer per prompt")
         return self
 
 

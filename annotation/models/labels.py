@@ -60,11 +60,14 @@ class Label(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["assignment"], condition=Q(supersedes__isnull=True), name="one_first_label_per_assignment"
+                fields=["assignment"],
+                condition=Q(supersedes__isnull=True),
+                name="one_first_label_per_assignment",
             ),
             models.CheckConstraint(condition=Q(verdict__in=["", *Verdict.values]), name="label_verdict_known"),
             models.CheckConstraint(
-                condition=~Q(verdict__in=["accept", "edit"]) | Q(response__isnull=False), name="kept_text_is_there"
+                condition=~Q(verdict__in=["accept", "edit"]) | Q(response__isnull=False),
+                name="kept_text_is_there",
             ),
         ]
         indexes = [models.Index(fields=["project", "-id"], name="label_newest")]

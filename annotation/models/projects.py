@@ -72,7 +72,8 @@ class Project(models.Model):
         ordering = ["name"]
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(heldout_share__gte=0, heldout_share__lte=0.9), name="heldout_share_in_range"
+                condition=models.Q(heldout_share__gte=0, heldout_share__lte=0.9),
+                name="heldout_share_in_range",
             ),
             models.CheckConstraint(condition=models.Q(labels_per_item__gte=1), name="labels_per_item_positive"),
             models.CheckConstraint(condition=models.Q(lease_minutes__gte=1), name="lease_minutes_positive"),

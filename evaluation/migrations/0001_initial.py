@@ -6,127 +6,344 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('annotation', '0001_initial'),
-        ('training', '0001_initial'),
+        ("annotation", "0001_initial"),
+        ("training", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Evaluation',
+            name="Evaluation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=32)),
-                ('details', models.JSONField(blank=True, default=dict)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('model_version', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='evaluations', to='training.modelversion')),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='evaluations', to='annotation.project')),
-                ('run', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='evaluation', to='training.run')),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                ("kind", models.CharField(max_length=32)),
+                ("details", models.JSONField(blank=True, default=dict)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "model_version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="evaluations",
+                        to="training.modelversion",
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="evaluations",
+                        to="annotation.project",
+                    ),
+                ),
+                (
+                    "run",
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="evaluation",
+                        to="training.run",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='Round',
+            name="Round",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('step', models.CharField(choices=[('collecting', 'Collecting labels'), ('freezing', 'Freezing data'), ('sft', 'Supervised fine-tuning'), ('reward', 'Reward model'), ('dpo', 'Preference tuning'), ('evaluating', 'Evaluating'), ('gated', 'At the gate'), ('sampling', 'Sampling new answers'), ('selecting', 'Choosing what to ask'), ('done', 'Done')], default='collecting', max_length=16)),
-                ('status', models.CharField(choices=[('active', 'Active'), ('failed', 'Failed'), ('cancelled', 'Cancelled'), ('done', 'Done')], default='active', max_length=16)),
-                ('settings', models.JSONField(blank=True, default=dict)),
-                ('error', models.TextField(blank=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('challenger', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='rounds_challenged', to='training.modelversion')),
-                ('champion', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='rounds_defended', to='training.modelversion')),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='rounds', to='annotation.project')),
-                ('reward_model', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='rounds_judged', to='training.modelversion')),
-                ('snapshots', models.ManyToManyField(blank=True, related_name='rounds', to='training.snapshot')),
-                ('started_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                ("number", models.PositiveIntegerField()),
+                (
+                    "step",
+                    models.CharField(
+                        choices=[
+                            ("collecting", "Collecting labels"),
+                            ("freezing", "Freezing data"),
+                            ("sft", "Supervised fine-tuning"),
+                            ("reward", "Reward model"),
+                            ("dpo", "Preference tuning"),
+                            ("evaluating", "Evaluating"),
+                            ("gated", "At the gate"),
+                            ("sampling", "Sampling new answers"),
+                            ("selecting", "Choosing what to ask"),
+                            ("done", "Done"),
+                        ],
+                        default="collecting",
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("active", "Active"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                            ("done", "Done"),
+                        ],
+                        default="active",
+                        max_length=16,
+                    ),
+                ),
+                ("settings", models.JSONField(blank=True, default=dict)),
+                ("error", models.TextField(blank=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "challenger",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="rounds_challenged",
+                        to="training.modelversion",
+                    ),
+                ),
+                (
+                    "champion",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="rounds_defended",
+                        to="training.modelversion",
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="rounds",
+                        to="annotation.project",
+                    ),
+                ),
+                (
+                    "reward_model",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="rounds_judged",
+                        to="training.modelversion",
+                    ),
+                ),
+                (
+                    "snapshots",
+                    models.ManyToManyField(blank=True, related_name="rounds", to="training.snapshot"),
+                ),
+                (
+                    "started_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='RoundStep',
+            name="RoundStep",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(choices=[('collecting', 'Collecting labels'), ('freezing', 'Freezing data'), ('sft', 'Supervised fine-tuning'), ('reward', 'Reward model'), ('dpo', 'Preference tuning'), ('evaluating', 'Evaluating'), ('gated', 'At the gate'), ('sampling', 'Sampling new answers'), ('selecting', 'Choosing what to ask'), ('done', 'Done')], max_length=16)),
-                ('status', models.CharField(choices=[('running', 'Running'), ('done', 'Done'), ('skipped', 'Skipped'), ('failed', 'Failed')], default='running', max_length=16)),
-                ('detail', models.JSONField(blank=True, default=dict)),
-                ('started_at', models.DateTimeField(auto_now_add=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('round', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='steps', to='evaluation.round')),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                (
+                    "name",
+                    models.CharField(
+                        choices=[
+                            ("collecting", "Collecting labels"),
+                            ("freezing", "Freezing data"),
+                            ("sft", "Supervised fine-tuning"),
+                            ("reward", "Reward model"),
+                            ("dpo", "Preference tuning"),
+                            ("evaluating", "Evaluating"),
+                            ("gated", "At the gate"),
+                            ("sampling", "Sampling new answers"),
+                            ("selecting", "Choosing what to ask"),
+                            ("done", "Done"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("running", "Running"),
+                            ("done", "Done"),
+                            ("skipped", "Skipped"),
+                            ("failed", "Failed"),
+                        ],
+                        default="running",
+                        max_length=16,
+                    ),
+                ),
+                ("detail", models.JSONField(blank=True, default=dict)),
+                ("started_at", models.DateTimeField(auto_now_add=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "round",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="steps",
+                        to="evaluation.round",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='Score',
+            name="Score",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=64)),
-                ('value', models.FloatField()),
-                ('lower', models.FloatField(blank=True, null=True)),
-                ('upper', models.FloatField(blank=True, null=True)),
-                ('n', models.PositiveIntegerField()),
-                ('evaluation', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='scores', to='evaluation.evaluation')),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                ("name", models.CharField(max_length=64)),
+                ("value", models.FloatField()),
+                ("lower", models.FloatField(blank=True, null=True)),
+                ("upper", models.FloatField(blank=True, null=True)),
+                ("n", models.PositiveIntegerField()),
+                (
+                    "evaluation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="scores",
+                        to="evaluation.evaluation",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='StepRun',
+            name="StepRun",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('purpose', models.CharField(max_length=32)),
-                ('run', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='step_run', to='training.run')),
-                ('step', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='step_runs', to='evaluation.roundstep')),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                ("purpose", models.CharField(max_length=32)),
+                (
+                    "run",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="step_run",
+                        to="training.run",
+                    ),
+                ),
+                (
+                    "step",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="step_runs",
+                        to="evaluation.roundstep",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Reward',
+            name="Reward",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('value', models.FloatField()),
-                ('model_version', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='rewards', to='training.modelversion')),
-                ('response', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='rewards', to='annotation.response')),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                ("value", models.FloatField()),
+                (
+                    "model_version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="rewards",
+                        to="training.modelversion",
+                    ),
+                ),
+                (
+                    "response",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="rewards",
+                        to="annotation.response",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('model_version', 'response'), name='one_reward_per_model_and_answer')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("model_version", "response"), name="one_reward_per_model_and_answer"
+                    )
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='round',
-            constraint=models.UniqueConstraint(fields=('project', 'number'), name='round_number_once_per_project'),
+            model_name="round",
+            constraint=models.UniqueConstraint(fields=("project", "number"), name="round_number_once_per_project"),
         ),
         migrations.AddConstraint(
-            model_name='round',
-            constraint=models.UniqueConstraint(condition=models.Q(('status', 'active')), fields=('project',), name='one_active_round_per_project'),
+            model_name="round",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("status", "active")),
+                fields=("project",),
+                name="one_active_round_per_project",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='round',
-            constraint=models.CheckConstraint(condition=models.Q(('step__in', ['collecting', 'freezing', 'sft', 'reward', 'dpo', 'evaluating', 'gated', 'sampling', 'selecting', 'done'])), name='round_step_known'),
+            model_name="round",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "step__in",
+                        [
+                            "collecting",
+                            "freezing",
+                            "sft",
+                            "reward",
+                            "dpo",
+                            "evaluating",
+                            "gated",
+                            "sampling",
+                            "selecting",
+                            "done",
+                        ],
+                    )
+                ),
+                name="round_step_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='round',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['active', 'failed', 'cancelled', 'done'])), name='round_status_known'),
+            model_name="round",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["active", "failed", "cancelled", "done"])),
+                name="round_status_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='roundstep',
-            constraint=models.UniqueConstraint(fields=('round', 'name'), name='step_once_per_round'),
+            model_name="roundstep",
+            constraint=models.UniqueConstraint(fields=("round", "name"), name="step_once_per_round"),
         ),
         migrations.AddConstraint(
-            model_name='score',
-            constraint=models.UniqueConstraint(fields=('evaluation', 'name'), name='score_once_per_name'),
+            model_name="score",
+            constraint=models.UniqueConstraint(fields=("evaluation", "name"), name="score_once_per_name"),
         ),
         migrations.AddConstraint(
-            model_name='steprun',
-            constraint=models.UniqueConstraint(fields=('step', 'purpose'), name='run_once_per_purpose'),
+            model_name="steprun",
+            constraint=models.UniqueConstraint(fields=("step", "purpose"), name="run_once_per_purpose"),
         ),
     ]

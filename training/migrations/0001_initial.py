@@ -7,201 +7,422 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('annotation', '0001_initial'),
+        ("annotation", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ModelVersion',
+            name="ModelVersion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=120)),
-                ('kind', models.CharField(choices=[('policy', 'Policy'), ('reward', 'Reward model')], max_length=8)),
-                ('format', models.CharField(choices=[('full', 'Full weights'), ('adapter', 'Adapter')], max_length=8)),
-                ('stage', models.CharField(choices=[('candidate', 'Candidate'), ('production', 'Production'), ('retired', 'Retired')], default='candidate', max_length=16)),
-                ('location', models.CharField(help_text='A folder: absolute, or below the artifact store.', max_length=500)),
-                ('sha256', models.CharField(blank=True, max_length=64)),
-                ('card', models.JSONField(blank=True, default=dict)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('parent', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='children', to='training.modelversion')),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='model_versions', to='annotation.project')),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                ("name", models.CharField(max_length=120)),
+                (
+                    "kind",
+                    models.CharField(choices=[("policy", "Policy"), ("reward", "Reward model")], max_length=8),
+                ),
+                (
+                    "format",
+                    models.CharField(choices=[("full", "Full weights"), ("adapter", "Adapter")], max_length=8),
+                ),
+                (
+                    "stage",
+                    models.CharField(
+                        choices=[
+                            ("candidate", "Candidate"),
+                            ("production", "Production"),
+                            ("retired", "Retired"),
+                        ],
+                        default="candidate",
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "location",
+                    models.CharField(help_text="A folder: absolute, or below the artifact store.", max_length=500),
+                ),
+                ("sha256", models.CharField(blank=True, max_length=64)),
+                ("card", models.JSONField(blank=True, default=dict)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "parent",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="children",
+                        to="training.modelversion",
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="model_versions",
+                        to="annotation.project",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='Run',
+            name="Run",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('method', models.CharField(max_length=32)),
-                ('settings', models.JSONField(blank=True, default=dict)),
-                ('seed', models.PositiveIntegerField(default=17)),
-                ('inputs', models.JSONField(blank=True, default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder)),
-                ('status', models.CharField(choices=[('queued', 'Queued'), ('running', 'Running'), ('succeeded', 'Succeeded'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='queued', max_length=16)),
-                ('attempt', models.PositiveSmallIntegerField(default=0)),
-                ('max_attempts', models.PositiveSmallIntegerField(default=3)),
-                ('cancel_requested', models.BooleanField(default=False)),
-                ('worker', models.CharField(blank=True, max_length=120)),
-                ('pid', models.PositiveIntegerField(blank=True, null=True)),
-                ('pid_started', models.FloatField(blank=True, help_text='When the process began; a pid is reused.', null=True)),
-                ('heartbeat_at', models.DateTimeField(blank=True, null=True)),
-                ('step', models.PositiveIntegerField(default=0)),
-                ('total', models.PositiveIntegerField(default=0)),
-                ('rows', models.JSONField(blank=True, default=dict, help_text='Rows read, kept, dropped and cut.')),
-                ('metrics', models.JSONField(blank=True, default=dict)),
-                ('environment', models.JSONField(blank=True, default=dict)),
-                ('reason', models.CharField(blank=True, max_length=32)),
-                ('error', models.TextField(blank=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('base', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='runs_from', to='training.modelversion')),
-                ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='runs', to='annotation.project')),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                ("method", models.CharField(max_length=32)),
+                ("settings", models.JSONField(blank=True, default=dict)),
+                ("seed", models.PositiveIntegerField(default=17)),
+                (
+                    "inputs",
+                    models.JSONField(blank=True, default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Queued"),
+                            ("running", "Running"),
+                            ("succeeded", "Succeeded"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="queued",
+                        max_length=16,
+                    ),
+                ),
+                ("attempt", models.PositiveSmallIntegerField(default=0)),
+                ("max_attempts", models.PositiveSmallIntegerField(default=3)),
+                ("cancel_requested", models.BooleanField(default=False)),
+                ("worker", models.CharField(blank=True, max_length=120)),
+                ("pid", models.PositiveIntegerField(blank=True, null=True)),
+                (
+                    "pid_started",
+                    models.FloatField(blank=True, help_text="When the process began; a pid is reused.", null=True),
+                ),
+                ("heartbeat_at", models.DateTimeField(blank=True, null=True)),
+                ("step", models.PositiveIntegerField(default=0)),
+                ("total", models.PositiveIntegerField(default=0)),
+                (
+                    "rows",
+                    models.JSONField(blank=True, default=dict, help_text="Rows read, kept, dropped and cut."),
+                ),
+                ("metrics", models.JSONField(blank=True, default=dict)),
+                ("environment", models.JSONField(blank=True, default=dict)),
+                ("reason", models.CharField(blank=True, max_length=32)),
+                ("error", models.TextField(blank=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "base",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="runs_from",
+                        to="training.modelversion",
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="runs",
+                        to="annotation.project",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.AddField(
-            model_name='modelversion',
-            name='run',
-            field=models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='model_version', to='training.run'),
+            model_name="modelversion",
+            name="run",
+            field=models.OneToOneField(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="model_version",
+                to="training.run",
+            ),
         ),
         migrations.CreateModel(
-            name='Metric',
+            name="Metric",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('step', models.PositiveIntegerField()),
-                ('values', models.JSONField()),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='metric_rows', to='training.run')),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                ("step", models.PositiveIntegerField()),
+                ("values", models.JSONField()),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="metric_rows",
+                        to="training.run",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['step'],
+                "ordering": ["step"],
             },
         ),
         migrations.CreateModel(
-            name='Generation',
+            name="Generation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('settings', models.JSONField(default=dict)),
-                ('seed', models.PositiveIntegerField()),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='generations', to='annotation.project')),
-                ('model_version', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='generations', to='training.modelversion')),
-                ('run', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='generation', to='training.run')),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                ("settings", models.JSONField(default=dict)),
+                ("seed", models.PositiveIntegerField()),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="generations",
+                        to="annotation.project",
+                    ),
+                ),
+                (
+                    "model_version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="generations",
+                        to="training.modelversion",
+                    ),
+                ),
+                (
+                    "run",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="generation",
+                        to="training.run",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='Sample',
+            name="Sample",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('index', models.PositiveSmallIntegerField(help_text='Which of the answers to one prompt.')),
-                ('tokens', models.PositiveIntegerField(default=0)),
-                ('finished', models.BooleanField(default=True, help_text='False if it was cut at the longest length.')),
-                ('generation', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='samples', to='training.generation')),
-                ('response', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='samples', to='annotation.response')),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                ("index", models.PositiveSmallIntegerField(help_text="Which of the answers to one prompt.")),
+                ("tokens", models.PositiveIntegerField(default=0)),
+                (
+                    "finished",
+                    models.BooleanField(default=True, help_text="False if it was cut at the longest length."),
+                ),
+                (
+                    "generation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="samples",
+                        to="training.generation",
+                    ),
+                ),
+                (
+                    "response",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="samples",
+                        to="annotation.response",
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='generation',
-            name='responses',
-            field=models.ManyToManyField(related_name='generations', through='training.Sample', to='annotation.response'),
+            model_name="generation",
+            name="responses",
+            field=models.ManyToManyField(
+                related_name="generations", through="training.Sample", to="annotation.response"
+            ),
         ),
         migrations.CreateModel(
-            name='Snapshot',
+            name="Snapshot",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('demonstrations', 'Demonstrations'), ('preferences', 'Preferences')], max_length=16)),
-                ('rule', models.JSONField(help_text='The filters and the aggregation that made it.')),
-                ('sha256', models.CharField(editable=False, max_length=64)),
-                ('folder', models.CharField(editable=False, help_text='Below the artifact store.', max_length=300)),
-                ('counts', models.JSONField(default=dict)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='snapshots', to='annotation.project')),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("demonstrations", "Demonstrations"), ("preferences", "Preferences")],
+                        max_length=16,
+                    ),
+                ),
+                ("rule", models.JSONField(help_text="The filters and the aggregation that made it.")),
+                ("sha256", models.CharField(editable=False, max_length=64)),
+                (
+                    "folder",
+                    models.CharField(editable=False, help_text="Below the artifact store.", max_length=300),
+                ),
+                ("counts", models.JSONField(default=dict)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="snapshots",
+                        to="annotation.project",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.AddField(
-            model_name='run',
-            name='snapshot',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='runs', to='training.snapshot'),
+            model_name="run",
+            name="snapshot",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="runs",
+                to="training.snapshot",
+            ),
         ),
         migrations.CreateModel(
-            name='SnapshotLabel',
+            name="SnapshotLabel",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('label', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='annotation.label')),
-                ('snapshot', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='training.snapshot')),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                (
+                    "label",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="annotation.label"),
+                ),
+                (
+                    "snapshot",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="training.snapshot"),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='snapshot',
-            name='labels',
-            field=models.ManyToManyField(related_name='snapshots', through='training.SnapshotLabel', to='annotation.label'),
+            model_name="snapshot",
+            name="labels",
+            field=models.ManyToManyField(
+                related_name="snapshots", through="training.SnapshotLabel", to="annotation.label"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='modelversion',
-            constraint=models.UniqueConstraint(condition=models.Q(('kind', 'policy'), ('stage', 'production')), fields=('project',), name='one_production_policy_per_project'),
+            model_name="modelversion",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("kind", "policy"), ("stage", "production")),
+                fields=("project",),
+                name="one_production_policy_per_project",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='modelversion',
-            constraint=models.UniqueConstraint(fields=('project', 'name'), name='model_name_once_per_project'),
+            model_name="modelversion",
+            constraint=models.UniqueConstraint(fields=("project", "name"), name="model_name_once_per_project"),
         ),
         migrations.AddConstraint(
-            model_name='modelversion',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['policy', 'reward'])), name='model_kind_known'),
+            model_name="modelversion",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("kind__in", ["policy", "reward"])), name="model_kind_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='modelversion',
-            constraint=models.CheckConstraint(condition=models.Q(('stage__in', ['candidate', 'production', 'retired'])), name='model_stage_known'),
+            model_name="modelversion",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("stage__in", ["candidate", "production", "retired"])),
+                name="model_stage_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='modelversion',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('format', 'adapter'), _negated=True), ('parent__isnull', False), _connector='OR'), name='adapter_has_parent'),
+            model_name="modelversion",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("format", "adapter"), _negated=True), ("parent__isnull", False), _connector="OR"
+                ),
+                name="adapter_has_parent",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='metric',
-            constraint=models.UniqueConstraint(fields=('run', 'step'), name='one_metric_per_step'),
+            model_name="metric",
+            constraint=models.UniqueConstraint(fields=("run", "step"), name="one_metric_per_step"),
         ),
         migrations.AddConstraint(
-            model_name='sample',
-            constraint=models.UniqueConstraint(fields=('generation', 'response', 'index'), name='sample_once_per_generation'),
+            model_name="sample",
+            constraint=models.UniqueConstraint(
+                fields=("generation", "response", "index"), name="sample_once_per_generation"
+            ),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(condition=models.Q(('status', 'running')), fields=['heartbeat_at'], name='run_heartbeat'),
+            model_name="run",
+            index=models.Index(
+                condition=models.Q(("status", "running")), fields=["heartbeat_at"], name="run_heartbeat"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='run',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['queued', 'running', 'succeeded', 'failed', 'cancelled'])), name='run_status_known'),
+            model_name="run",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["queued", "running", "succeeded", "failed", "cancelled"])),
+                name="run_status_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='run',
-            constraint=models.CheckConstraint(condition=models.Q(('attempt__lte', models.F('max_attempts'))), name='run_attempts_bounded'),
+            model_name="run",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("attempt__lte", models.F("max_attempts"))), name="run_attempts_bounded"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='snapshotlabel',
-            constraint=models.UniqueConstraint(fields=('snapshot', 'label'), name='label_once_per_snapshot'),
+            model_name="snapshotlabel",
+            constraint=models.UniqueConstraint(fields=("snapshot", "label"), name="label_once_per_snapshot"),
         ),
         migrations.AddConstraint(
-            model_name='snapshot',
-            constraint=models.UniqueConstraint(fields=('project', 'kind', 'sha256'), name='same_rows_one_snapshot'),
+            model_name="snapshot",
+            constraint=models.UniqueConstraint(fields=("project", "kind", "sha256"), name="same_rows_one_snapshot"),
         ),
         migrations.AddConstraint(
-            model_name='snapshot',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['demonstrations', 'preferences'])), name='snapshot_kind_known'),
+            model_name="snapshot",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("kind__in", ["demonstrations", "preferences"])),
+                name="snapshot_kind_known",
+            ),
         ),
     ]

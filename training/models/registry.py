@@ -42,12 +42,8 @@ class ModelVersion(models.Model):
     kind = models.CharField(max_length=8, choices=ModelKind)
     format = models.CharField(max_length=8, choices=Format)
     stage = models.CharField(max_length=16, choices=Stage, default=Stage.CANDIDATE)
-    parent = models.ForeignKey(
-        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="children"
-    )
-    run = models.OneToOneField(
-        Run, on_delete=models.PROTECT, null=True, blank=True, related_name="model_version"
-    )
+    parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="children")
+    run = models.OneToOneField(Run, on_delete=models.PROTECT, null=True, blank=True, related_name="model_version")
     location = models.CharField(max_length=500, help_text="A folder: absolute, or below the artifact store.")
     sha256 = models.CharField(max_length=64, blank=True)
     card = models.JSONField(default=dict, blank=True)
@@ -66,9 +62,7 @@ class ModelVersion(models.Model):
             models.UniqueConstraint(fields=["project", "name"], name="model_name_once_per_project"),
             models.CheckConstraint(condition=Q(kind__in=ModelKind.values), name="model_kind_known"),
             models.CheckConstraint(condition=Q(stage__in=Stage.values), name="model_stage_known"),
-            models.CheckConstraint(
-                condition=~Q(format="adapter") | Q(parent__isnull=False), name="adapter_has_parent"
-            ),
+            models.CheckConstraint(condition=~Q(format="adapter") | Q(parent__isnull=False), name="adapter_has_parent"),
         ]
 
     def __str__(self) -> str:
@@ -125,9 +119,7 @@ class Sample(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["generation", "response", "index"], name="sample_once_per_generation"
-            ),
+            models.UniqueConstraint(fields=["generation", "response", "index"], name="sample_once_per_generation"),
         ]
 
     def __str__(self) -> str:

@@ -38,9 +38,7 @@ class Run(models.Model):
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="runs")
     method = models.CharField(max_length=32)
-    snapshot = models.ForeignKey(
-        Snapshot, on_delete=models.PROTECT, null=True, blank=True, related_name="runs"
-    )
+    snapshot = models.ForeignKey(Snapshot, on_delete=models.PROTECT, null=True, blank=True, related_name="runs")
     base = models.ForeignKey(
         "training.ModelVersion", on_delete=models.PROTECT, null=True, blank=True, related_name="runs_from"
     )
@@ -80,9 +78,7 @@ class Run(models.Model):
                 condition=models.Q(attempt__lte=models.F("max_attempts")), name="run_attempts_bounded"
             ),
         ]
-        indexes = [
-            models.Index(fields=["heartbeat_at"], condition=models.Q(status="running"), name="run_heartbeat")
-        ]
+        indexes = [models.Index(fields=["heartbeat_at"], condition=models.Q(status="running"), name="run_heartbeat")]
 
     def __str__(self) -> str:
         return f"{self.method} run {self.pk}"

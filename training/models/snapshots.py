@@ -30,9 +30,7 @@ class Snapshot(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(fields=["project", "kind", "sha256"], name="same_rows_one_snapshot"),
-            models.CheckConstraint(
-                condition=models.Q(kind__in=SnapshotKind.values), name="snapshot_kind_known"
-            ),
+            models.CheckConstraint(condition=models.Q(kind__in=SnapshotKind.values), name="snapshot_kind_known"),
         ]
 
     def __str__(self) -> str:

@@ -52,9 +52,7 @@ class Watch(TrainerCallback):
         elif _any_process(time.monotonic() - self.saved_at >= self.job.settings.checkpoint_seconds):
             control.should_save = True
 
-    def on_log(
-        self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any
-    ) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
         if not logs or "loss" not in logs:  # the trainer's closing line: the result says it better
             return
         tokens = logs.get("num_tokens", 0.0)
@@ -132,11 +130,7 @@ def last_complete(checkpoints: Path) -> Path | None:
 
 
 def _all(checkpoints: Path) -> list[Path]:
-    return [
-        folder
-        for folder in checkpoints.glob("checkpoint-*")
-        if folder.name.removeprefix("checkpoint-").isdigit()
-    ]
+    return [folder for folder in checkpoints.glob("checkpoint-*") if folder.name.removeprefix("checkpoint-").isdigit()]
 
 
 def _step(folder: Path) -> int:

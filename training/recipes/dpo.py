@@ -82,9 +82,7 @@ def run(job: Job) -> dict[str, Any]:
     metrics = callbacks.train(job, trainer, METRICS)
     models.save(trainer, job.folder / "model")
     if job.is_main:
-        shutil.rmtree(
-            job.folder / "model" / "ref", ignore_errors=True
-        )  # the frozen copy is no part of the result
+        shutil.rmtree(job.folder / "model" / "ref", ignore_errors=True)  # the frozen copy is no part of the result
         shutil.rmtree(job.folder / "examples")
     return {
         "output": "model",

@@ -48,9 +48,7 @@ def run(job: Job) -> dict[str, Any]:
     if not any(line.get("event") == "rows" for line in job.metrics.read()):
         job.event("rows", **counts)
     if not fitting:
-        raise BadData(
-            f"No prompt leaves room for an answer in the {context} tokens the model can read: shorten them."
-        )
+        raise BadData(f"No prompt leaves room for an answer in the {context} tokens the model can read: shorten them.")
 
     fitting.sort(key=lambda name: -len(encoded[name]))
     size = max(1, settings.batch_size // settings.samples_per_prompt)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from peft import LoraConfig, PeftConfig, PeftModel
 from transformers import (
     AutoModelForCausalLM,
@@ -53,9 +54,7 @@ def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_policy(
-    model: ModelSpec, dtype: torch.dtype, *, adapter: str = "merge"
-) -> PreTrainedModel | PeftModel:
+def load_policy(model: ModelSpec, dtype: torch.dtype, *, adapter: str = "merge") -> PreTrainedModel | PeftModel:
     """The model that answers. Its adapter, if there is one, is merged into the weights or kept to be trained
     on ("train").
     """
@@ -64,9 +63,7 @@ def load_policy(
     if model.adapter is None:
         return policy
     if task_of(model.adapter) == "SEQ_CLS":
-        raise BadData(
-            "This adapter belongs to a reward model, which cannot answer: choose a model that does."
-        )
+        raise BadData("This adapter belongs to a reward model, which cannot answer: choose a model that does.")
     if adapter == "train":
         return PeftModel.from_pretrained(policy, model.adapter, is_trainable=True)
     return PeftModel.from_pretrained(policy, model.adapter).merge_and_unload()
@@ -82,28 +79,25 @@ def load_scorer(
 ) -> Any:
     """The model that scores: one number at the last token. The pad token tells it which token is the last."""
     _must_exist(base)
+    verbosity = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()  # a policy has no head for scores yet, and that is no warning
     scorer = AutoModelForSequenceClassification.from_pretrained(
         base, num_labels=1, dtype=dtype, trust_remote_code=False
     )
+    transformers.logging.set_verbosity(verbosity)
     scorer.config.get_text_config().pad_token_id = pad_token_id
     if adapter is None:
         return scorer
     if task_of(adapter) != "SEQ_CLS":
-        raise BadData(
-            "This adapter belongs to a model that answers and has no score to give: choose a reward model."
-        )
+        raise BadData("This adapter belongs to a model that answers and has no score to give: choose a reward model.")
     return PeftModel.from_pretrained(scorer, adapter, is_trainable=trainable)
 
 
 def scores(model: Any, conversations: list[list[int]], pad_token_id: int) -> list[float]:
     """One number for each tokenised conversation, read side by side, padded on the right."""
     width = max(len(ids) for ids in conversations)
-    ids = torch.tensor(
-        [row + [pad_token_id] * (width - len(row)) for row in conversations], device=model.device
-    )
-    mask = torch.tensor(
-        [[1] * len(row) + [0] * (width - len(row)) for row in conversations], device=model.device
-    )
+    ids = torch.tensor([row + [pad_token_id] * (width - len(row)) for row in conversations], device=model.device)
+    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in conversations], device=model.device)
     with torch.inference_mode():
         return model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, 0].float().tolist()
 
@@ -128,7 +122,8 @@ def save(trainer: Any, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     trainer.save_model(str(folder))
     if trainer.args.should_save:
-        (folder / "training_args.bin").unlink(missing_ok=True)
+        for name in ("training_args.bin", "README.md"):  # a pickle, and a card's empty form
+            (folder / name).unlink(missing_ok=True)
 
 
 def task_of(adapter: str) -> str | None:
@@ -178,6 +173,4 @@ def environment(dtype: torch.dtype) -> dict[str, Any]:
 def _must_exist(folder: str, *, what: str = "base model") -> None:
     name = "adapter_config.json" if what == "adapter" else "config.json"
     if not (Path(folder) / name).is_file():
-        raise BadData(
-            f"The {what} is not where it was stored (no {name}): import or train it again, or restore it."
-        )
+        raise BadData(f"The {what} is not where it was stored (no {name}): import or train it again, or restore it.")

@@ -10,6 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow
+import pyarrow.parquet
+from jinja2 import TemplateError
+
 from training.recipes.contract import BadData, Job
 
 Message = dict[str, str]
@@ -52,7 +56,7 @@ def demonstrations(job: Job, tokenizer: Any) -> Rows:
             continue
         try:
             before, whole = _prompt_length(tokenizer, prompt), len(tokens(tokenizer, prompt + completion))
-        except _TEMPLATE_ERRORS:
+        except TemplateError:
             rows.drop("refused by the chat template")
             continue
         rows.longest_tokens = max(rows.longest_tokens, whole)
@@ -86,7 +90,7 @@ def preferences(job: Job, tokenizer: Any, *, too_long: str, margin: bool = False
         try:
             before = _prompt_length(tokenizer, prompt)
             whole = max(len(tokens(tokenizer, prompt + answer)) for answer in (chosen, rejected))
-        except _TEMPLATE_ERRORS:
+        except TemplateError:
             rows.drop("refused by the chat template")
             continue
         rows.longest_tokens = max(rows.longest_tokens, whole)
@@ -106,9 +110,9 @@ def preferences(job: Job, tokenizer: Any, *, too_long: str, margin: bool = False
 
 def tokens(tokenizer: Any, messages: list[Message], *, answer_next: bool = False) -> list[int]:
     """The conversation as the model reads it."""
-    return tokenizer.apply_chat_template(
-        messages, tokenize=True, return_dict=True, add_generation_prompt=answer_next
-    )["input_ids"]
+    return tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True, add_generation_prompt=answer_next)[
+        "input_ids"
+    ]
 
 
 def agrees_with_trainer(rows: Rows, trainer: Any) -> None:
@@ -124,30 +128,24 @@ def _reported(job: Job, rows: Rows) -> Rows:
         job.event("rows", **rows.counts())
     if not rows.kept:
         if not rows.read:
-            raise BadData(
-                "There are no examples in this snapshot: collect labels, freeze a new one and start again."
-            )
+            raise BadData("There are no examples in this snapshot: collect labels, freeze a new one and start again.")
         why = ", ".join(f"{count} {reason}" for reason, count in rows.dropped.most_common())
         raise BadData(
-            f"None of the {rows.read} examples can be used ({why}): allow longer examples or collect other labels."
+            f"None of the {rows.read} examples can be used ({why}): allow longer examples, or collect other labels."
         )
     return rows
 
 
 def _read(path: str, columns: list[str]) -> list[dict[str, Any]]:
-    import pyarrow
-    import pyarrow.parquet
-
     if not Path(path).is_file():
-        raise BadData(
-            "The snapshot's file is not there any more: freeze the labels again and start a new run."
-        )
+        raise BadData("The snapshot's file is not there any more: freeze the labels again and start a new run.")
     try:
         file = pyarrow.parquet.ParquetFile(path)
         missing = [name for name in columns if name not in file.schema_arrow.names]
         if missing:
             raise BadData(
-                f"The snapshot has no column {', '.join(missing)}: choose a snapshot of the kind that this method needs."
+                f"The snapshot has no column {', '.join(missing)}: choose a snapshot of the kind that this "
+                "method needs."
             )
         return file.read(columns=columns).to_pylist()
     except pyarrow.ArrowException as error:
@@ -185,12 +183,3 @@ def _margin(value: Any, number: int) -> float:
 
 def _prompt_length(tokenizer: Any, prompt: list[Message]) -> int:
     return len(tokens(tokenizer, prompt, answer_next=True))
-
-
-def _template_errors() -> tuple[type[Exception], ...]:
-    from jinja2 import TemplateError
-
-    return (TemplateError,)
-
-
-_TEMPLATE_ERRORS = _template_errors()

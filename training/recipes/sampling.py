@@ -79,9 +79,7 @@ def draw_answers(
     return [answers[start : start + each] for start in range(0, count, each)]
 
 
-def _read(
-    model: Any, prompts: list[list[int]], each: int, pad: int
-) -> tuple[Any, torch.Tensor, torch.Tensor]:
+def _read(model: Any, prompts: list[list[int]], each: int, pad: int) -> tuple[Any, torch.Tensor, torch.Tensor]:
     """Reads the prompts, padded on the left so that all end together, and copies the outcome for each
     answer.
     """
@@ -90,9 +88,7 @@ def _read(
     mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=model.device)
     cache = DynamicCache(config=model.config)
     once = _can_select(cache)
-    if (
-        not once
-    ):  # recurrent layers keep a state that cannot be copied this way: they read once for each answer
+    if not once:  # recurrent layers keep a state that cannot be copied this way: they read once for each answer
         ids, mask = ids.repeat_interleave(each, dim=0), mask.repeat_interleave(each, dim=0)
     logits = model(
         input_ids=ids,

@@ -2,7 +2,8 @@
 
     python -m training.recipes.score <folder>
 
-    spec.json  {"method": "score", "model": {"base": ..., "adapter": "…"}, "data": {"answers": "….jsonl"}, "settings": {...}}
+    spec.json  {"method": "score", "model": {"base": ..., "adapter": "…"},
+                "data": {"answers": "….jsonl"}, "settings": {...}}
 
 A line of the answers file is {"id": …, "messages": [...], "text": …}: the conversation up to the answer, and
 the answer. A line of `<folder>/scores.jsonl` is {"id", "score"}. Scores are compared with each other, across
@@ -17,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from training.recipes.contract import BadData, Job, Journal, main
+from training.recipes.contract import BadData, Failed, Job, Journal, main
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -58,9 +59,7 @@ def run(job: Job) -> dict[str, Any]:
     written = Journal(job.folder / "scores.jsonl", writes=job.is_main)
     known = {row["id"] for row in written.keep(lambda row: True)}
     waiting = sorted((name for name in encoded if name not in known), key=lambda name: -len(encoded[name]))
-    batches = [
-        waiting[start : start + settings.batch_size] for start in range(0, len(waiting), settings.batch_size)
-    ]
+    batches = [waiting[start : start + settings.batch_size] for start in range(0, len(waiting), settings.batch_size)]
     job.metrics.keep(lambda line: "event" in line)
     for number, batch in enumerate(batches, start=1):
         job.stop.check()
@@ -78,12 +77,8 @@ def run(job: Job) -> dict[str, Any]:
         )
 
     scores = [row["score"] for row in written.read()]
-    if not all(
-        score == score for score in (value if value is not None else float("nan") for value in scores)
-    ):
-        raise BadData(
-            "The reward model gives no number for some answers: train it again with a lower learning rate."
-        )
+    if None in scores:  # what is no number is written as null
+        raise Failed("The reward model gives some answers no score: train it again with a lower learning rate.")
     mean = sum(scores) / len(scores)
     return {
         "output": "scores.jsonl",
@@ -103,9 +98,7 @@ def answers(path: str) -> list[dict[str, Any]]:
             messages = [{k: m[k] for k in ("role", "content")} for m in row["messages"]]
             found.append({"id": row["id"], "messages": messages, "text": row["text"]})
         except (ValueError, KeyError, TypeError) as error:
-            raise BadData(
-                f'Line {number} of the answers is not {{"id", "messages", "text"}}: correct it.'
-            ) from error
+            raise BadData(f'Line {number} of the answers is not {{"id", "messages", "text"}}: correct it.') from error
     if not found:
         raise BadData("There are no answers to score: choose some and start again.")
     if len({row["id"] for row in found}) < len(found):

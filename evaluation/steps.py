@@ -1,0 +1,337 @@
+"""What each step of a round does. Every function may be called again and again until its step is done:
+it looks at what is there, adds what is missing, and says whether the step is running, done or skipped."""
+
+import json
+from collections import defaultdict
+from itertools import product
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db.models import Avg, Count, Q
+from django.db.models.functions import Length
+
+from annotation.asking import ask
+from annotation.models import Prompt, Response
+from annotation.models.items import Kind, Purpose
+from annotation.models.prompts import Split
+from annotation.text import sha256
+from evaluation.models import Evaluation, Reward, Round, RoundStep, Score, StepRun, StepStatus
+from evaluation.policy import RoundSettings
+from evaluation.selection import Pair, select
+from evaluation.statistics import pair_accuracy
+from training import runs, snapshots
+from training.models import Generation, ModelVersion, Run, Snapshot
+from training.models.runs import Status
+from training.models.snapshots import SnapshotKind
+
+
+class StepFailed(Exception):
+    """A step cannot be done; the message says what to do."""
+
+
+def collecting(current: Round, step: RoundStep, settings: RoundSettings, force: bool) -> StepStatus:
+    """Wait until enough comparisons are judged; a lead may go on with what is there."""
+    rule = snapshots.Rule(simulated=settings.simulated)
+    rows = snapshots.collect(project=current.project, kind=SnapshotKind.PREFERENCES, rule=rule)
+    step.detail = {"preferences": len(rows), "wanted": settings.minimum_comparisons}
+    enough = len(rows) >= settings.minimum_comparisons or (force and rows)
+    return StepStatus.DONE if enough else StepStatus.RUNNING
+
+
+def freezing(current: Round, step: RoundStep, settings: RoundSettings, force: bool) -> StepStatus:
+    rule = snapshots.Rule(simulated=settings.simulated)
+    for kind in SnapshotKind.values:
+        try:
+            snapshot = snapshots.freeze(project=current.project, kind=kind, rule=rule, actor=current.started_by)
+        except snapshots.NoRows as error:
+            if kind == SnapshotKind.PREFERENCES:
+                raise StepFailed(f"{error} Rank some answers, then retry the round.") from error
+            step.detail[kind] = 0
+            continue
+        current.snapshots.add(snapshot)
+        step.detail[kind] = snapshot.counts["rows"]
+    return StepStatus.DONE
+
+
+def sft(current: Round, step: RoundStep, settings: RoundSettings, force: bool) -> StepStatus:
+    """From the full weights under the champion, on all demonstrations so far."""
+    snapshot = _snapshot(current, SnapshotKind.DEMONSTRATIONS)
+    if snapshot is None:
+        step.detail["why"] = "no demonstrations yet"
+        return StepStatus.SKIPPED
+    run = _run(step, "sft", settings, base=_root(current), snapshot=snapshot, settings=settings.sft)
+    return _ended(run)
+
+
+def reward(current: Round, step: RoundStep, settings: RoundSettings, force: bool) -> StepStatus:
+    snapshot = _snapshot(current, SnapshotKind.PREFERENCES)
+    run = _run(step, "reward", settings, base=_root(current), snapshot=snapshot, settings=settings.reward)
+    if _ended(run) == StepStatus.RUNNING:
+        return StepStatus.RUNNING
+    current.reward_model = run.model_version
+    current.save(update_fields=["reward_model"])
+    return StepStatus.DONE
+
+
+def dpo(current: Round, step: RoundStep, settings: RoundSettings, force: bool) -> StepStatus:
+    """Continues this round's SFT adapter, or starts from the full weights if there is none."""
+    tuned = StepRun.objects.filter(step__round=current, purpose="sft").select_related("run__model_version").first()
+    base = tuned.run.model_version if tuned else _root(current)
+    snapshot = _snapshot(current, SnapshotKind.PREFERENCES)
+    run = _run(step, "dpo", settings, base=base, snapshot=snapshot, settings=settings.dpo)
+    if _ended(run) == StepStatus.RUNNING:
+        return StepStatus.RUNNING
+    current.challenger = run.model_version
+    current.save(update_fields=["challenger"])
+    return StepStatus.DONE
+
+
+def evaluating(current: Round, step: RoundStep, settings: RoundSettings, force: bool) -> StepStatus:
+    """Exact accuracy of the reward model on held-out pairs: which of two answers did people prefer?"""
+    pairs = snapshots.heldout_pairs(project=current.project, simulated=settings.simulated)
+    existing = step.step_runs.select_related("run").filter(purpose="score heldout").first()
+    if not pairs and existing is None:
+        step.detail["why"] = "no judged pair on a held-out prompt yet"
+        return StepStatus.SKIPPED
+    answers = [
+        {"id": f"{number} {side}", "messages": pair["prompt"], "text": pair[side][0]["content"]}
+        for number, pair in enumerate(pairs)
+        for side in ("chosen", "rejected")
+    ]
+    run = _run(
+        step,
+        "score heldout",
+        settings,
+        method="score",
+        base=current.reward_model,
+        inputs={"answers": answers},
+    )
+    if _ended(run) == StepStatus.RUNNING:
+        return StepStatus.RUNNING
+    scores = {row["id"]: row["score"] for row in _lines(run, "scores.jsonl")}
+    numbers = sorted(int(name.split()[0]) for name in scores if name.endswith("chosen"))
+    accuracy = pair_accuracy(
+        [scores[f"{number} chosen"] for number in numbers],
+        [scores[f"{number} rejected"] for number in numbers],
+    )
+    assert current.reward_model is not None
+    evaluation, _ = Evaluation.objects.get_or_create(
+        run=run,
+        defaults={
+            "project": current.project,
+            "model_version": current.reward_model,
+            "kind": "held-out pairs",
+        },
+    )
+    Score.objects.update_or_create(
+        evaluation=evaluation,
+        name="reward accuracy",
+        defaults={"value": accuracy.value, "lower": accuracy.lower, "upper": accuracy.upper, "n": accuracy.n},
+    )
+    step.detail["reward_accuracy"] = [accuracy.value, accuracy.lower, accuracy.upper, accuracy.n]
+    return StepStatus.DONE
+
+
+def gated(current: Round, step: RoundStep, settings: RoundSettings, force: bool) -> StepStatus:
+    """Write down what speaks for the challenger. Promotion is a lead's decision; a round goes on either way,
+    since the next labels are what will tell."""
+    score = Score.objects.filter(evaluation__model_version=current.reward_model, name="reward accuracy").last()
+    verdict = [
+        {
+            "name": "Reward accuracy on held-out pairs",
+            "value": f"{score.value:.0%} ({score.lower:.0%} to {score.upper:.0%}, n {score.n})"
+            if score
+            else "not measured",
+            "goal": "interval above 50 %",
+            "passed": bool(score and score.lower is not None and score.lower > 0.5),
+        }
+    ]
+    step.detail["verdict"] = verdict
+    return StepStatus.DONE
+
+
+def sampling(current: Round, step: RoundStep, settings: RoundSettings, force: bool) -> StepStatus:
+    """Champion and challenger answer the prompts that were asked about least, and some held-out ones."""
+    if "prompts" not in step.detail:
+        step.detail["prompts"] = [
+            *_least_asked(current, Split.TRAIN, settings.fresh_prompts, settings.seed),
+            *_least_asked(current, Split.HELDOUT, settings.heldout_prompts, settings.seed),
+        ]
+        step.save(update_fields=["detail"])
+    prompts = Prompt.objects.filter(pk__in=step.detail["prompts"]).order_by("id")
+    inputs = {"prompts": [{"id": prompt.pk, "messages": prompt.messages} for prompt in prompts]}
+    if not inputs["prompts"]:
+        raise StepFailed("There is no prompt to answer: import prompts, then retry the round.")
+    started = [
+        _run(
+            step,
+            f"generate {role}",
+            settings,
+            method="generate",
+            base=base,
+            inputs=inputs,
+            settings=settings.generate,
+        )
+        for role, base in (("champion", current.champion), ("challenger", current.challenger))
+    ]
+    if any([_ended(run) == StepStatus.RUNNING for run in started]):
+        return StepStatus.RUNNING
+    for role, run in zip(("champion", "challenger"), started, strict=True):
+        lengths = Response.objects.filter(samples__generation__run=run).aggregate(mean=Avg(Length("text")))
+        step.detail[f"{role}_mean_characters"] = round(lengths["mean"] or 0, 1)
+    return StepStatus.DONE
+
+
+def selecting(current: Round, step: RoundStep, settings: RoundSettings, force: bool) -> StepStatus:
+    """Score the new answers and queue the pairs that the reward model is least sure of."""
+    answers = new_answers(current)
+    everything = {response.pk: response for sides in answers.values() for side in sides for response in side}
+    if not everything:
+        raise StepFailed("Neither model gave an answer with any text: look at the sampling runs.")
+    inputs = {
+        "answers": [
+            {"id": pk, "messages": response.prompt.messages, "text": response.text}
+            for pk, response in sorted(everything.items())
+        ]
+    }
+    run = _run(step, "score answers", settings, method="score", base=current.reward_model, inputs=inputs)
+    if _ended(run) == StepStatus.RUNNING:
+        return StepStatus.RUNNING
+    rewards = {row["id"]: row["score"] for row in _lines(run, "scores.jsonl")}
+    Reward.objects.bulk_create(
+        [
+            Reward(model_version_id=current.reward_model_id, response_id=pk, value=value)
+            for pk, value in rewards.items()
+        ],
+        ignore_conflicts=True,
+    )
+    pairs = [
+        Pair(prompt, a.pk, b.pk, (rewards[a.pk], rewards[b.pk]))
+        for prompt, (old, new) in answers.items()
+        for a, b in product(old, new)
+        if a.pk != b.pk and a.pk in rewards and b.pk in rewards
+    ]
+    chosen = select(
+        pairs,
+        wanted=settings.new_items,
+        random_share=settings.random_share,
+        seed=settings.seed + current.number,
+    )
+    queued = 0
+    for one in chosen:
+        first, second = everything[one.pair.first], everything[one.pair.second]
+        heldout = first.prompt.split == Split.HELDOUT
+        _, created = ask(
+            project=current.project,
+            prompt=first.prompt,
+            kind=Kind.COMPARISON,
+            responses=[first, second],
+            purpose=Purpose.HEAD_TO_HEAD if heldout else Purpose.TRAIN,
+            priority=one.priority,
+            selection={
+                "selector": one.selector,
+                "round": current.number,
+                "uncertainty": round(one.pair.uncertainty, 4),
+            },
+        )
+        queued += created
+    step.detail |= {"candidates": len(pairs), "queued": queued}
+    if not queued:
+        step.detail["why"] = "champion and challenger gave the same answers, or all pairs were asked before"
+    return StepStatus.DONE
+
+
+def new_answers(current: Round) -> dict[int, tuple[list[Response], list[Response]]]:
+    """By prompt: the answers of the champion and those of the challenger in this round."""
+    found: dict[int, tuple[list[Response], list[Response]]] = defaultdict(lambda: ([], []))
+    generations = Generation.objects.filter(run__step_run__step__round=current).select_related("run__step_run")
+    for generation in generations:
+        side = int(generation.run.step_run.purpose == "generate challenger")
+        responses = generation.responses.select_related("prompt").order_by("id").distinct()
+        for response in responses:
+            found[response.prompt_id][side].append(response)
+    return dict(found)
+
+
+def open_runs(current: Round) -> list[StepRun]:
+    return list(
+        StepRun.objects.filter(step__round=current, run__status__in=[Status.QUEUED, Status.RUNNING]).select_related(
+            "run__project"
+        )
+    )
+
+
+def ended_badly(current: Round) -> list[StepRun]:
+    return list(
+        StepRun.objects.filter(step__round=current, run__status__in=[Status.FAILED, Status.CANCELLED]).select_related(
+            "run__project"
+        )
+    )
+
+
+def _root(current: Round) -> ModelVersion:
+    assert current.champion is not None
+    return current.champion.ancestry()[-1]
+
+
+def _snapshot(current: Round, kind: str) -> Snapshot | None:
+    return current.snapshots.filter(kind=kind).first()
+
+
+def _run(
+    step: RoundStep,
+    purpose: str,
+    round_settings: RoundSettings,
+    *,
+    base: ModelVersion | None,
+    method: str = "",
+    snapshot: Snapshot | None = None,
+    settings: dict[str, Any] | None = None,
+    inputs: dict[str, Any] | None = None,
+) -> Run:
+    """The run of this purpose, started if it was not yet."""
+    existing = step.step_runs.filter(purpose=purpose).select_related("run__project").first()
+    if existing is not None:
+        return existing.run
+    try:
+        run = runs.start(
+            project=step.round.project,
+            method=method or purpose,
+            base=base,
+            snapshot=snapshot,
+            settings=settings,
+            inputs=inputs,
+            seed=round_settings.seed,
+            actor=step.round.started_by,
+        )
+    except ValidationError as error:
+        raise StepFailed(" ".join(error.messages)) from error
+    StepRun.objects.create(step=step, purpose=purpose, run=run)
+    return run
+
+
+def _ended(run: Run) -> StepStatus:
+    """Done, or running; raises StepFailed if the run failed or was cancelled."""
+    if run.is_open:
+        return StepStatus.RUNNING
+    if run.status == Status.SUCCEEDED:
+        return StepStatus.DONE
+    if run.status == Status.CANCELLED:
+        raise StepFailed(f"Its run {run.pk} ({run.method}) was cancelled. Retry the round to go on from there.")
+    raise StepFailed(f"Its run {run.pk} ({run.method}) failed: {run.error}")
+
+
+def _lines(run: Run, name: str) -> list[dict[str, Any]]:
+    with (run.folder / name).open() as lines:
+        return [json.loads(line) for line in lines]
+
+
+def _least_asked(current: Round, split: str, number: int, seed: int) -> list[int]:
+    """Prompts with the fewest comparisons so far, in an order drawn by the seed among equals."""
+    rows = (
+        Prompt.objects.filter(project=current.project, split=split)
+        .annotate(asked=Count("items", filter=Q(items__kind=Kind.COMPARISON)))
+        .values_list("pk", "asked", "sha256")
+    )
+    ordered = sorted(rows, key=lambda row: (row[1], sha256(f"{seed} {current.number} {row[2]}")))
+    return [pk for pk, _, _ in ordered[:number]]

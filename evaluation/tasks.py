@@ -1,0 +1,25 @@
+"""Queue tasks of the default cluster: ids in, reload, one call."""
+
+from annotation import leasing
+from evaluation import rounds
+from evaluation.models import Round
+from training import runs
+
+
+def run_finished(run_id: int) -> None:
+    """A run has ended: the round that waits for it goes on."""
+    waiting = Round.objects.active().filter(steps__step_runs__run_id=run_id).values_list("pk", flat=True).first()
+    if waiting is not None:
+        rounds.advance(round_id=waiting)
+
+
+def advance_round(round_id: int) -> None:
+    rounds.advance(round_id=round_id)
+
+
+def recover() -> dict[str, int]:
+    """Return overdue leases, take back lost runs, and move rounds on; scheduled every minute, safe at any time."""
+    counts = {"leases": leasing.return_overdue(), **runs.recover()}
+    for pk in Round.objects.active().values_list("pk", flat=True):
+        rounds.advance(round_id=pk)
+    return counts

@@ -1,0 +1,71 @@
+"""A project and its named cast: alice leads, bob and bea annotate, charlie is outside."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config import database
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    database.start()
+
+
+@pytest.fixture(autouse=True)
+def _own_artifacts(settings: Any, tmp_path: Path) -> None:
+    settings.ARTIFACTS = tmp_path / "artifacts"
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def project(db: None) -> Any:
+    from annotation.models import Project
+
+    return Project.objects.create(slug="desk", name="Desk", guidelines="# Be *kind*", heldout_share=0.2)
+
+
+@pytest.fixture
+def member(project: Any) -> Callable[..., Any]:
+    """Make a person with a role in the project: `member("bob")`, `member("alice", "lead")`."""
+    from annotation.models import Membership, User
+
+    def make(name: str, role: str = "annotator", **more: Any) -> Any:
+        person = User.objects.create_user(name, password=f"{name}-has-a-secret")
+        return Membership.objects.create(person=person, project=project, role=role, **more)
+
+    return make
+
+
+@pytest.fixture
+def alice(member: Callable[..., Any]) -> Any:
+    return member("alice", "lead")
+
+
+@pytest.fixture
+def bob(member: Callable[..., Any]) -> Any:
+    return member("bob")
+
+
+@pytest.fixture
+def bea(member: Callable[..., Any]) -> Any:
+    return member("bea")
+
+
+@pytest.fixture
+def charlie(db: None) -> Any:
+    """Signed in, but in no project."""
+    from annotation.models import User
+
+    return User.objects.create_user("charlie", password="charlie-has-a-secret")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A llama of a few layers, built offline, in Hugging Face layout."""
+    from tests.tiny_model import build
+
+    folder = tmp_path_factory.mktemp("tiny") / "model"
+    build(folder)
+    yield folder

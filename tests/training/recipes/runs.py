@@ -1,0 +1,125 @@
+"""Recipes run as they are in production: a process, a folder with a spec, and what it holds afterwards."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet
+
+from training.recipes.contract import perform
+
+ROOT = Path(__file__).parents[3]
+DEADLINE = 120.0
+
+QUESTIONS = [
+    "Why is the sky blue?",
+    "Name a river in Europe.",
+    "What is a good tea?",
+    "How do bees find their way?",
+]
+GOOD = "Because air scatters blue light more than red light."
+BAD = "I cannot say. It depends on many things."
+
+
+def says(role: str, content: str) -> list[dict[str, str]]:
+    return [{"role": role, "content": content}]
+
+
+def questions(count: int) -> list[str]:
+    return [f"{QUESTIONS[number % len(QUESTIONS)]} ({number})" for number in range(count)]
+
+
+def write_parquet(path: Path, rows: list[dict[str, Any]]) -> str:
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    return str(path)
+
+
+def write_lines(path: Path, rows: list[dict[str, Any]]) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+@dataclass
+class Run:
+    """One run's folder, started as a process or within this one."""
+
+    folder: Path
+    method: str
+
+    def start(self) -> subprocess.Popen[bytes]:
+        log = (self.folder / "log.txt").open("ab")
+        return subprocess.Popen(
+            [sys.executable, "-m", f"training.recipes.{self.method}", str(self.folder)],
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+            stdout=log,
+            stderr=log,
+        )
+
+    def finish(self) -> "Run":
+        self.exit_code = self.start().wait(timeout=DEADLINE)
+        return self
+
+    def here(self) -> "Run":
+        """In this process, where torch is loaded already."""
+        module = import_module(f"training.recipes.{self.method}")
+        perform(self.method, module.run, self.folder)
+        return self
+
+    def stopped_when(self, reached: Callable[["Run"], bool], number: int) -> "Run":
+        """Starts the process and sends it a signal as soon as it got that far."""
+        process = self.start()
+        end = time.monotonic() + DEADLINE
+        while not reached(self):
+            assert process.poll() is None, f"it ended too soon:\n{self.log}"
+            assert time.monotonic() < end, f"it never got that far:\n{self.log}"
+            time.sleep(0.005)
+        process.send_signal(number)
+        signalled = time.monotonic()
+        self.exit_code = process.wait(timeout=DEADLINE)
+        self.seconds_to_stop = time.monotonic() - signalled
+        return self
+
+    @property
+    def result(self) -> dict[str, Any]:
+        assert (self.folder / "result.json").exists(), self.log
+        return json.loads((self.folder / "result.json").read_text())
+
+    @property
+    def log(self) -> str:
+        path = self.folder / "log.txt"
+        return path.read_text() if path.exists() else ""
+
+    def lines(self, name: str = "metrics.jsonl") -> list[dict[str, Any]]:
+        path = self.folder / name
+        if not path.exists():
+            return []
+        return [json.loads(line) for line in path.read_text().split("\n")[:-1]]
+
+    @property
+    def steps(self) -> list[dict[str, Any]]:
+        return [line for line in self.lines() if "step" in line]
+
+    @property
+    def losses(self) -> list[float]:
+        return [line["loss"] for line in self.steps]
+
+    def event(self, name: str) -> dict[str, Any]:
+        return next(line for line in self.lines() if line.get("event") == name)
+
+
+def weights(folder: Path | str) -> dict[str, Any]:
+    """Every tensor in a stored model or adapter, by name."""
+    from safetensors.torch import load_file
+
+    return {
+        name: tensor for path in sorted(Path(folder).glob("*.safetensors")) for name, tensor in load_file(path).items()
+    }

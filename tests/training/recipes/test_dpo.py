@@ -1,0 +1,118 @@
+"""DPO starts at its reference, moves away from it towards what people chose, and leaves one plain adapter."""
+
+import math
+import signal
+
+import pytest
+
+from tests.training.recipes.runs import Run, says, weights, write_parquet
+
+SETTINGS = {"epochs": 2, "learning_rate": 1e-3, "batch_size": 4, "warmup": 0.0}
+
+
+@pytest.fixture(scope="module")
+def sft(new_run, demonstrations) -> str:
+    run = new_run("sft", data={"train": demonstrations}, epochs=1, learning_rate=3e-3).here()
+    return str(run.folder / "model")
+
+
+@pytest.fixture(scope="module")
+def runs(new_run, side_by_side, preferences, sft) -> dict[str, Run]:
+    def stopped() -> Run:
+        run = new_run("dpo", data={"train": preferences}, adapter=sft, checkpoint_seconds=0, **SETTINGS)
+        run.stopped_when(lambda run: len(run.steps) >= 4, signal.SIGKILL)
+        return run.finish()
+
+    continued = side_by_side.submit(new_run("dpo", data={"train": preferences}, adapter=sft, **SETTINGS).finish)
+    again = side_by_side.submit(stopped)
+    fresh = new_run("dpo", data={"train": preferences}, **SETTINGS).here()
+    return {"continued": continued.result(), "stopped": again.result(), "fresh": fresh}
+
+
+@pytest.mark.parametrize("start", ["continued", "fresh"])
+def test_the_first_loss_is_ln_2(runs, start):
+    """-log sigmoid(beta * (gap - reference's gap)) with both gaps the same is -log sigmoid(0) = ln 2."""
+    assert runs[start].result["status"] == "ok"
+    assert runs[start].losses[0] == pytest.approx(math.log(2), abs=1e-5)
+    assert runs[start].steps[0]["rewards_margin"] == pytest.approx(0, abs=1e-4)
+
+
+@pytest.mark.parametrize("start", ["continued", "fresh"])
+def test_it_learns(runs, start):
+    assert runs[start].losses[-1] < 0.5 * math.log(2)
+    assert runs[start].steps[-1]["rewards_margin"] > 0.5
+    assert runs[start].result["metrics"]["rewards_margin"] > 0
+
+
+def test_the_result_is_one_plain_adapter_that_moved(runs, sft):
+    folder = runs["continued"].folder
+    assert runs["continued"].exit_code == 0
+    assert not [path.name for path in (folder / "model").iterdir() if path.is_dir()]
+    assert not (folder / "examples").exists()
+    before, after = weights(sft), weights(folder / "model")
+    assert before.keys() == after.keys()
+    assert any(not before[name].equal(after[name]) for name in before)
+
+
+def test_the_loss_by_hand(runs, new_run, sft, model, tmp_path):
+    """One pair, one step, then the loss of the second step from the stored log-probabilities of both models."""
+    row = {
+        "prompt": says("user", "Why?"),
+        "chosen": says("assistant", "So."),
+        "rejected": says("assistant", "No idea."),
+    }
+    data = {"train": write_parquet(tmp_path / "one.parquet", [row])}
+    run = new_run("dpo", data=data, adapter=sft, **{**SETTINGS, "epochs": 2}).here()
+    first, second = run.steps
+    chosen = second["logps_chosen"] - first["logps_chosen"]
+    rejected = second["logps_rejected"] - first["logps_rejected"]
+    assert second["loss"] == pytest.approx(math.log1p(math.exp(-0.1 * (chosen - rejected))), rel=1e-4)
+    assert first["logps_chosen"] == pytest.approx(log_p(model, sft, row["prompt"], row["chosen"]), rel=1e-4)
+
+
+def test_scoring_the_reference_on_the_way_gives_the_same(new_run, preferences, sft, runs):
+    run = new_run(
+        "dpo",
+        data={"train": preferences},
+        adapter=sft,
+        precompute_ref_log_probs=False,
+        **{**SETTINGS, "epochs": 0.5},
+    ).here()
+    assert run.losses[0] == pytest.approx(runs["continued"].losses[0], abs=1e-5)
+    assert run.result["status"] == "ok"
+
+
+def test_kill_9_and_on_again_ends_with_the_same_losses(runs):
+    assert runs["stopped"].event("resumed")["at_step"] >= 3
+    assert runs["stopped"].losses == runs["continued"].losses
+
+
+def test_long_pairs_are_cut_and_counted(new_run, tmp_path):
+    rows = [
+        {
+            "prompt": says("user", "Why? " * long),
+            "chosen": says("assistant", "So. " * 40),
+            "rejected": says("assistant", "No."),
+        }
+        for long in (1, 200)
+    ]
+    data = {"train": write_parquet(tmp_path / "pairs.parquet", rows)}
+    run = new_run("dpo", data=data, max_length=64, epochs=1).here()
+    counts = run.result["rows"]
+    assert (counts["read"], counts["kept"], counts["dropped"], counts["cut"]) == (2, 1, 1, 1)
+    assert counts["why_dropped"] == {"prompt too long": 1}
+
+
+def log_p(model: str, adapter: str, prompt: list[dict[str, str]], answer: list[dict[str, str]]) -> float:
+    """The sum of log p over the answer's tokens, written out."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    policy = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32), adapter)
+    start = len(tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=True)["input_ids"])
+    ids = tokenizer.apply_chat_template(prompt + answer, return_dict=True)["input_ids"]
+    with torch.inference_mode():
+        logits = policy(torch.tensor([ids])).logits[0]
+    return logits[:-1].log_softmax(-1).gather(1, torch.tensor(ids[1:])[:, None])[start - 1 :].sum().item()

@@ -1,0 +1,104 @@
+"""What becomes of a run that has ended: a model version, new answers, or an error a person can act on."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from annotation.asking import add_response
+from annotation.models import Prompt
+from annotation.models.prompts import Origin
+from training import registry
+from training.models import Generation, ModelVersion, Run, Sample
+from training.models.registry import ModelKind
+from training.models.runs import Status
+from training.runs import method_of
+
+
+def finish(*, run: Run, result: dict[str, Any]) -> None:
+    """Store the outcome of a claimed run: everything it yielded and its new status, or neither."""
+    if result.get("status") != "ok":
+        fail(run=run, reason=result.get("reason", "crashed"), error=result.get("error", "No reason was given."))
+        return
+    output = run.folder / result["output"] if "output" in result else None
+    is_model = run.method == "convert" or method_of(run.method).produces is not None
+    digest = registry.folder_hash(output) if is_model and output is not None else ""
+    with transaction.atomic():
+        ended = _end(
+            run,
+            status=Status.SUCCEEDED,
+            metrics=result.get("metrics", {}),
+            rows=result.get("rows", {}),
+            environment=result.get("environment", {}),
+        )
+        if ended and is_model:
+            _register(run, result, digest)
+        if ended and run.method == "generate" and output is not None:
+            _take_in(run, output)
+
+
+def fail(*, run: Run, reason: str, error: str) -> None:
+    """Record why a claimed run did not succeed. A stop nobody asked for is a lost worker and tried again."""
+    cancelled = reason == "cancelled"
+    fresh = Run.objects.get(pk=run.pk)
+    if cancelled and not fresh.cancel_requested and fresh.attempt < fresh.max_attempts:
+        _end(run, status=Status.QUEUED, finished_at=None, worker="", pid=None, pid_started=None)
+        return
+    if cancelled and fresh.cancel_requested:
+        error = "It was cancelled. Retry goes on from its last checkpoint."
+    status = Status.CANCELLED if cancelled and fresh.cancel_requested else Status.FAILED
+    _end(run, status=status, reason=reason, error=error)
+
+
+def _end(run: Run, **changes: Any) -> bool:
+    changes = {"finished_at": timezone.now(), **changes}
+    mine = Run.objects.filter(pk=run.pk, status=Status.RUNNING, worker=run.worker, attempt=run.attempt)
+    return bool(mine.update(**changes))
+
+
+def _register(run: Run, result: dict[str, Any], digest: str) -> ModelVersion:
+    kind = method_of(run.method).produces or ModelKind.POLICY
+    parent = run.base
+    if kind == ModelKind.REWARD and parent is not None:
+        parent = parent.ancestry()[-1]  # it was trained on the full weights alone
+    location = (run.folder / result["output"]).relative_to(registry.store())
+    version = ModelVersion.objects.create(
+        project=run.project,
+        name=run.inputs.get("name") or f"{run.method}-{run.pk}",
+        kind=kind,
+        format=result["format"],
+        parent=parent,
+        run=run,
+        location=str(location),
+        sha256=digest,
+        card={"metrics": result.get("metrics", {}), "rows": result.get("rows", {})},
+    )
+    if run.method == "convert" and not ModelVersion.objects.filter(project=run.project).production().exists():
+        registry.promote(version=version, reason="the project's first model")
+    return version
+
+
+def _take_in(run: Run, path: Path) -> Generation:
+    """Sampled answers become responses; the link to the model that gave them stays in this room."""
+    assert run.base is not None
+    generation = Generation.objects.create(
+        project=run.project, run=run, model_version=run.base, settings=run.settings, seed=run.seed
+    )
+    prompts = Prompt.objects.filter(project=run.project).in_bulk([row["id"] for row in run.inputs.get("prompts", [])])
+    with path.open() as lines:
+        for line in lines:
+            row = json.loads(line)
+            text = row["text"].replace("\x00", "").strip()
+            if not text:
+                continue
+            response, _ = add_response(prompt=prompts[row["prompt_id"]], text=text, origin=Origin.MODEL)
+            Sample.objects.create(
+                generation=generation,
+                response=response,
+                index=row["sample"],
+                tokens=row["tokens"],
+                finished=row["finished"],
+            )
+    return generation

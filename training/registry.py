@@ -1,0 +1,90 @@
+"""The registry: importing base models, promoting versions, and walking from answers to labels and back."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Count
+
+from annotation.models import Label, Project, Response, User
+from annotation.models.events import record
+from training import runs
+from training.models import ModelVersion, Run
+from training.models.registry import ModelKind, Stage
+
+
+def store() -> Path:
+    return Path(settings.ARTIFACTS)
+
+
+def folder_hash(folder: Path) -> str:
+    """sha256 over the names and bytes of a folder's files, in order of name."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def import_model(*, project: Project, name: str, source: str, actor: User | None = None, wake: bool = True) -> Run:
+    """Queue the import of a base model from a folder, a GGUF file or a hub name; the run yields the version.
+
+    Raises ValidationError if the project has a model of this name.
+    """
+    if ModelVersion.objects.filter(project=project, name=name).exists():
+        raise ValidationError(f"This project has a model called {name} already.")
+    inputs = {"source": source, "name": name}
+    return runs.start(project=project, method="convert", inputs=inputs, actor=actor, wake=wake)
+
+
+@transaction.atomic
+def promote(*, version: ModelVersion, actor: User | None = None, reason: str = "") -> None:
+    """Make a policy the project's production model; the one before is retired. Rollback is this, on an older one.
+
+    Raises ValidationError for a reward model.
+    """
+    if version.kind != ModelKind.POLICY:
+        raise ValidationError("Only a policy can be promoted.")
+    Project.objects.select_for_update(no_key=True).get(pk=version.project_id)
+    before = ModelVersion.objects.filter(project_id=version.project_id).production().exclude(pk=version.pk).first()
+    if before is not None:
+        ModelVersion.objects.filter(pk=before.pk).update(stage=Stage.RETIRED)
+    changed = ModelVersion.objects.filter(pk=version.pk).exclude(stage=Stage.PRODUCTION)
+    if changed.update(stage=Stage.PRODUCTION):
+        record(
+            "model promoted",
+            version,
+            project=version.project,
+            actor=actor,
+            before=before.pk if before else None,
+            reason=reason,
+        )
+    version.refresh_from_db()
+
+
+def labels_behind(version: ModelVersion) -> "Any":
+    """Every label that some snapshot of this version or of its ancestors holds."""
+    ids = [ancestor.pk for ancestor in version.ancestry()]
+    return Label.objects.filter(snapshots__runs__model_version__in=ids).distinct()
+
+
+def people_behind(version: ModelVersion) -> list[tuple[str, int]]:
+    """Who made this model: (user name, number of labels), most first."""
+    rows = labels_behind(version).order_by().values("person__username").annotate(n=Count("id", distinct=True))
+    return sorted(((row["person__username"], row["n"]) for row in rows), key=lambda pair: (-pair[1], pair[0]))
+
+
+def authors_of(response: Response) -> list[ModelVersion]:
+    """The model versions that gave this answer."""
+    return list(ModelVersion.objects.filter(generations__samples__response=response).distinct())
+
+
+def judged_answers(version: ModelVersion) -> int:
+    """How many answers of this version have been judged by people."""
+    return (
+        Response.objects.filter(samples__generation__model_version=version, judgements__isnull=False).distinct().count()
+    )

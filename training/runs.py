@@ -1,0 +1,192 @@
+"""Starting, claiming, stopping and recovering runs. The row is the truth; a queue message only wakes a worker."""
+
+import os
+import signal
+from typing import Any
+
+import psutil
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import connection, transaction
+from django.utils import timezone
+from django_q.models import OrmQ
+from django_q.tasks import async_task
+from pydantic import ValidationError as SettingsError
+
+from annotation.models import Project, User
+from annotation.models.events import record
+from training.methods import CONVERT, METHODS, Method
+from training.models import ModelVersion, Run, Snapshot
+from training.models.registry import ModelKind
+from training.models.runs import Status
+
+GPU = "gpu"
+WORK = "training.tasks.work"
+
+
+def method_of(name: str) -> Method:
+    """The method of this name; raises ValidationError if there is none."""
+    if name == CONVERT.name:
+        return CONVERT
+    try:
+        return METHODS[name]
+    except KeyError:
+        raise ValidationError(f"There is no method {name!r}; there are {', '.join(METHODS)}.") from None
+
+
+def checked_settings(method: str, given: dict[str, Any]) -> dict[str, Any]:
+    """All settings of a method, defaults filled in; raises ValidationError in words for people."""
+    try:
+        return method_of(method).settings.model_validate(given).model_dump(mode="json")
+    except SettingsError as error:
+        problems = [f"{'.'.join(str(p) for p in e['loc']) or method}: {e['msg']}" for e in error.errors()]
+        raise ValidationError(problems) from None
+
+
+@transaction.atomic
+def start(
+    *,
+    project: Project,
+    method: str,
+    base: ModelVersion | None = None,
+    snapshot: Snapshot | None = None,
+    settings: dict[str, Any] | None = None,
+    inputs: dict[str, Any] | None = None,
+    seed: int = 17,
+    actor: User | None = None,
+    wake: bool = True,
+) -> Run:
+    """Queue a run and wake a gpu worker for it.
+
+    Raises ValidationError if the settings, the snapshot or the base model do not fit the method.
+    """
+    wanted = method_of(method)
+    _fits(project, wanted, base, snapshot)
+    run = Run.objects.create(
+        project=project,
+        method=method,
+        base=base,
+        snapshot=snapshot,
+        settings=checked_settings(method, settings or {}),
+        inputs=inputs or {},
+        seed=seed,
+        created_by=actor,
+    )
+    record("run started", run, project=project, actor=actor, method=method)
+    if wake:
+        transaction.on_commit(wake_gpu)
+    return run
+
+
+def _fits(project: Project, method: Method, base: ModelVersion | None, snapshot: Snapshot | None) -> None:
+    if method.snapshot_kind and (snapshot is None or snapshot.kind != method.snapshot_kind):
+        raise ValidationError(f"{method.title} needs a snapshot of {method.snapshot_kind}.")
+    if method is not CONVERT and base is None:
+        raise ValidationError(f"{method.title} needs a model to start from.")
+    for row in (base, snapshot):
+        if row is not None and row.project_id != project.pk:
+            raise ValidationError("That belongs to another project.")
+    if base is not None:
+        expected = ModelKind.REWARD if method.name == "score" else ModelKind.POLICY
+        if base.kind != expected:
+            raise ValidationError(f"{method.title} cannot start from a {base.get_kind_display().lower()}.")
+
+
+def wake_gpu() -> None:
+    async_task(WORK, cluster=GPU)
+
+
+CLAIM = """
+UPDATE training_run SET status = 'running', attempt = attempt + 1, worker = %(worker)s, heartbeat_at = %(now)s,
+    started_at = coalesce(started_at, %(now)s), reason = '', error = '', pid = NULL, pid_started = NULL
+WHERE id = (
+    SELECT id FROM training_run WHERE status = 'queued' AND (%(run)s::bigint IS NULL OR id = %(run)s)
+    ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING id
+"""
+
+
+def claim(*, worker: str, run_id: int | None = None) -> Run | None:
+    """Take the oldest queued run (or the one named) for `worker`; None if there is none to take."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(CLAIM, {"worker": worker, "run": run_id, "now": timezone.now()})
+        row = cursor.fetchone()
+    return Run.objects.select_related("project", "base", "snapshot").get(pk=row[0]) if row else None
+
+
+@transaction.atomic
+def cancel(*, run: Run, actor: User | None = None) -> bool:
+    """Stop a run: at once if it waits, within seconds if it runs; False if it has ended already."""
+    queued = Run.objects.filter(pk=run.pk, status=Status.QUEUED).update(
+        status=Status.CANCELLED, cancel_requested=True, reason="cancelled", finished_at=timezone.now()
+    )
+    running = Run.objects.filter(pk=run.pk, status=Status.RUNNING).update(cancel_requested=True)
+    if not queued and not running:
+        return False
+    record("run cancelled", run, project=run.project, actor=actor)
+    if queued:
+        transaction.on_commit(lambda: tell_finished(run.pk))
+    return True
+
+
+@transaction.atomic
+def retry(*, run: Run, actor: User | None = None) -> bool:
+    """Queue a run that failed or was cancelled again; it goes on from its last checkpoint. False if it cannot."""
+    again = Run.objects.filter(pk=run.pk, status__in=[Status.FAILED, Status.CANCELLED]).update(
+        status=Status.QUEUED, cancel_requested=False, finished_at=None, attempt=0, error="", reason=""
+    )
+    if not again:
+        return False
+    record("run retried", run, project=run.project, actor=actor)
+    transaction.on_commit(wake_gpu)
+    return True
+
+
+def recover() -> dict[str, int]:
+    """Take back runs whose worker fell silent, and wake a worker if runs wait; safe at any time."""
+    counts = {"requeued": 0, "failed": 0, "cancelled": 0}
+    for run in Run.objects.silent():
+        end_process(run)
+        counts[_take_back(run)] += 1
+    waiting = Run.objects.filter(status=Status.QUEUED).exists()
+    if waiting and not OrmQ.objects.filter(key=GPU, lock__lte=timezone.now()).exists():
+        wake_gpu()
+    return counts
+
+
+@transaction.atomic
+def _take_back(run: Run) -> str:
+    """What becomes of a run whose worker is lost: cancelled if that was asked, queued again, or given up."""
+    outcome, changes = "requeued", {"status": Status.QUEUED, "worker": "", "pid": None, "pid_started": None}
+    if run.cancel_requested:
+        outcome, changes = "cancelled", {"status": Status.CANCELLED, "reason": "cancelled"}
+    elif run.attempt >= run.max_attempts:
+        outcome = "failed"
+        changes = {
+            "status": Status.FAILED,
+            "reason": "lost_worker",
+            "error": f"The worker was lost {run.attempt} times. See its log and the machine's memory, then retry.",
+        }
+    if outcome != "requeued":
+        changes["finished_at"] = timezone.now()
+    taken = Run.objects.silent().filter(pk=run.pk, attempt=run.attempt).update(**changes)
+    if taken:
+        record(f"run {outcome}", run, project=run.project, actor=None, attempt=run.attempt)
+        transaction.on_commit(wake_gpu if outcome == "requeued" else lambda: tell_finished(run.pk))
+    return outcome
+
+
+def end_process(run: Run, number: int = signal.SIGKILL) -> None:
+    """Signal a run's process group, if the process is still the one that the run started on this machine."""
+    if not run.pid or not run.worker.startswith(f"{os.uname().nodename}:"):
+        return
+    try:
+        if abs(psutil.Process(run.pid).create_time() - (run.pid_started or 0)) < 1:
+            os.killpg(run.pid, number)
+    except (psutil.NoSuchProcess, ProcessLookupError):
+        pass
+
+
+def tell_finished(run_id: int) -> None:
+    """Wake whoever waits for runs to end (a round)."""
+    async_task(settings.RUN_FINISHED_TASK, run_id)

@@ -1,0 +1,280 @@
+"""Freezing labels into data sets that never change.
+
+A snapshot is a folder in the artifact store: `train.parquet`, which `datasets.load_dataset(folder)` reads, and
+`manifest.json`. Its sha256 is of the rows, each written as canonical JSON on a line, so the same labels and rule
+give the same hash wherever and however the file is written. Every row names the labels behind it.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from pydantic import BaseModel, ConfigDict, Field
+
+from annotation.models import Label, Project, Prompt, User
+from annotation.models.events import record
+from annotation.models.items import Kind
+from annotation.models.labels import Verdict
+from annotation.text import canonical
+from training.models import Snapshot, SnapshotLabel
+from training.models.snapshots import SnapshotKind
+
+Row = dict[str, Any]
+
+
+class NoRows(Exception):
+    """The rule leaves nothing to train on; the message says what is missing."""
+
+
+class Rule(BaseModel):
+    """Which labels enter a snapshot, and how several on one item become one row.
+
+    Demonstrations: every accepted or edited text. Preferences: each pair of answers by majority of the people
+    who judged it; ties, pairs with as many votes either way, and votes that call both unacceptable are left out.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    simulated: bool = Field(False, description="Include the labels of simulated annotators.")
+    edits_as_preferences: bool = Field(True, description="An edited answer is preferred over its original.")
+    minimum_agreement: float = Field(
+        0.5, ge=0.5, le=1.0, description="Share of the votes that the preferred answer must have."
+    )
+
+
+@transaction.atomic
+def freeze(*, project: Project, kind: str, rule: Rule | None = None, actor: User | None = None) -> Snapshot:
+    """Freeze the project's labels; the same labels and rule give the snapshot that is there already.
+
+    Raises NoRows when no label fits the rule.
+    """
+    rule = rule or Rule()
+    rows = collect(project=project, kind=kind, rule=rule)
+    if not rows:
+        raise NoRows(
+            "No accepted or edited demonstration on a training prompt yet."
+            if kind == SnapshotKind.DEMONSTRATIONS
+            else "No comparison on a training prompt has a preferred answer yet."
+        )
+    digest = content_hash(rows)
+    found = Snapshot.objects.filter(project=project, kind=kind, sha256=digest).first()
+    if found is not None:
+        return found
+    folder = f"{project.slug}/snapshots/{kind}-{digest[:16]}"
+    counts = _counts(rows)
+    _write(Path(settings.ARTIFACTS) / folder, rows, {"kind": kind, "rule": rule.model_dump(), "counts": counts})
+    snapshot = Snapshot.objects.create(
+        project=project,
+        kind=kind,
+        rule=rule.model_dump(),
+        sha256=digest,
+        folder=folder,
+        counts=counts,
+        created_by=actor,
+    )
+    labels = sorted({label for row in rows for label in row["labels"]})
+    SnapshotLabel.objects.bulk_create(SnapshotLabel(snapshot=snapshot, label_id=pk) for pk in labels)
+    record("snapshot frozen", snapshot, project=project, actor=actor, sha256=digest, rows=len(rows))
+    return snapshot
+
+
+def collect(*, project: Project, kind: str, rule: Rule) -> list[Row]:
+    """The rows a snapshot would have, in a fixed order: by prompt, then by answer."""
+    rows = _demonstrations(project, rule) if kind == SnapshotKind.DEMONSTRATIONS else _preferences(project, rule)
+    return sorted(rows, key=lambda row: (row["prompt_sha256"], canonical(row)))
+
+
+def content_hash(rows: Iterable[Row]) -> str:
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(canonical(row).encode("utf-8"))
+        digest.update(b"\n")
+    return digest.hexdigest()
+
+
+def read(snapshot: Snapshot) -> list[Row]:
+    """The rows of a snapshot as they lie on disk."""
+    import pyarrow.parquet
+
+    return pyarrow.parquet.read_table(snapshot.path / "train.parquet").to_pylist()
+
+
+def is_intact(snapshot: Snapshot) -> bool:
+    """Whether the file still holds what was frozen."""
+    try:
+        return content_hash(read(snapshot)) == snapshot.sha256
+    except (OSError, ValueError):
+        return False
+
+
+def _demonstrations(project: Project, rule: Rule) -> list[Row]:
+    labels = (
+        Label.objects.trainable(simulated=rule.simulated)
+        .filter(project=project, item__kind=Kind.DEMONSTRATION, response__isnull=False)
+        .select_related("item__prompt", "response")
+        .order_by("id")
+    )
+    rows: dict[tuple[int, int], Row] = {}
+    for label in labels:
+        assert label.response is not None
+        prompt = label.item.prompt
+        row = rows.setdefault(
+            (prompt.pk, label.response.pk),
+            {**_prompt_columns(prompt), "completion": _answer(label.response.text), "labels": []},
+        )
+        row["labels"].append(label.pk)
+    return list(rows.values())
+
+
+@dataclass
+class Votes:
+    """What people said about one pair of answers."""
+
+    prompt: Prompt
+    texts: dict[int, str]
+    wins: Counter[int] = field(default_factory=Counter)
+    strengths: defaultdict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    labels: list[int] = field(default_factory=list)
+
+    def vote(self, winner: int | None, strength: float, label: int) -> None:
+        self.labels.append(label)
+        self.wins[winner or 0] += 1
+        if winner is not None:
+            self.strengths[winner].append(strength)
+
+    def row(self, minimum_agreement: float) -> Row | None:
+        """The preference row of the majority, or None if there is no majority."""
+        first, second = sorted(self.texts)
+        if self.wins[first] == self.wins[second]:
+            return None
+        chosen, rejected = (first, second) if self.wins[first] > self.wins[second] else (second, first)
+        agreement = self.wins[chosen] / self.wins.total()
+        if agreement < minimum_agreement:
+            return None
+        margin = (sum(self.strengths[chosen]) - sum(self.strengths[rejected])) / self.wins.total()
+        return {
+            **_prompt_columns(self.prompt),
+            "chosen": _answer(self.texts[chosen]),
+            "rejected": _answer(self.texts[rejected]),
+            "margin": round(max(0.0, margin), 6),
+            "agreement": round(agreement, 6),
+            "labels": sorted(self.labels),
+        }
+
+
+def _preferences(project: Project, rule: Rule) -> list[Row]:
+    pairs: dict[tuple[int, int], Votes] = {}
+    labels = (
+        Label.objects.trainable(simulated=rule.simulated)
+        .filter(project=project, item__kind=Kind.COMPARISON)
+        .select_related("item__prompt")
+        .prefetch_related("judgements__response")
+        .order_by("id")
+    )
+    levels = max(1, len(project.strength_levels))
+    for label in labels:
+        count_votes(label, levels, pairs)
+    if rule.edits_as_preferences:
+        edits = (
+            Label.objects.trainable(simulated=rule.simulated)
+            .filter(project=project, verdict=Verdict.EDIT, response__edited_from__isnull=False)
+            .select_related("item__prompt", "response__edited_from")
+            .order_by("id")
+        )
+        for label in edits:
+            assert label.response is not None and label.response.edited_from is not None
+            texts = {r.pk: r.text for r in (label.response, label.response.edited_from)}
+            votes = pairs.setdefault(_key(texts), Votes(label.item.prompt, texts))
+            votes.vote(label.response.pk, 1.0, label.pk)
+    rows = (votes.row(rule.minimum_agreement) for votes in pairs.values())
+    return [row for row in rows if row is not None]
+
+
+def count_votes(label: Label, levels: int, pairs: dict[tuple[int, int], Votes]) -> None:
+    """Add one comparison label to the votes of each pair of its answers."""
+    judged = list(label.judgements.all())
+    for place, one in enumerate(judged):
+        for other in judged[place + 1 :]:
+            if one.unacceptable and other.unacceptable:
+                continue
+            texts = {one.response_id: one.response.text, other.response_id: other.response.text}
+            votes = pairs.setdefault(_key(texts), Votes(label.item.prompt, texts))
+            if one.rank == other.rank:
+                votes.vote(None, 0.0, label.pk)
+            else:
+                winner = one if one.rank < other.rank else other
+                votes.vote(winner.response_id, (label.strength or levels) / levels, label.pk)
+
+
+def _key(texts: dict[int, str]) -> tuple[int, int]:
+    first, second = sorted(texts)
+    return first, second
+
+
+def _prompt_columns(prompt: Prompt) -> Row:
+    messages = [{"role": m["role"], "content": m["content"]} for m in prompt.messages]
+    return {"prompt": messages, "prompt_sha256": prompt.sha256, "language": prompt.language}
+
+
+def _answer(text: str) -> list[dict[str, str]]:
+    return [{"role": "assistant", "content": text}]
+
+
+def _counts(rows: list[Row]) -> dict[str, Any]:
+    return {
+        "rows": len(rows),
+        "prompts": len({row["prompt_sha256"] for row in rows}),
+        "labels": len({label for row in rows for label in row["labels"]}),
+        "languages": dict(Counter(row["language"] for row in rows)),
+    }
+
+
+def _write(folder: Path, rows: list[Row], manifest: dict[str, Any]) -> None:
+    """The whole folder appears at once, or not at all."""
+    import pyarrow
+    import pyarrow.parquet
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    half = Path(tempfile.mkdtemp(prefix=".half-", dir=folder.parent))
+    try:
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), half / "train.parquet")
+        manifest |= {
+            "sha256": content_hash(rows),
+            "labels": sorted({label for row in rows for label in row["labels"]}),
+            "columns": sorted(rows[0]),
+        }
+        (half / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True))
+        half.chmod(0o755)
+        if folder.exists():  # left by a transaction that was rolled back
+            shutil.rmtree(folder)
+        os.replace(half, folder)
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
+
+
+def heldout_pairs(*, project: Project, simulated: bool = False) -> list[Row]:
+    """Judged pairs on held-out prompts, aggregated as preferences are, for evaluation only."""
+    labels = (
+        Label.objects.live()
+        .filter(project=project, item__kind=Kind.COMPARISON, item__prompt__split="heldout")
+        .exclude(item__purpose="gold")
+        .select_related("item__prompt")
+        .prefetch_related("judgements__response")
+        .order_by("id")
+    )
+    if not simulated:
+        labels = labels.filter(simulated=False)
+    pairs: dict[tuple[int, int], Votes] = {}
+    for label in labels:
+        count_votes(label, max(1, len(project.strength_levels)), pairs)
+    rows = [votes.row(Rule().minimum_agreement) for votes in pairs.values()]
+    return sorted((row for row in rows if row is not None), key=canonical)
