@@ -4,10 +4,13 @@ Every view, API endpoint and admin page gets its objects here. What a person may
 what they may see but not do is "not permitted".
 """
 
+from collections.abc import Iterable
+
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404
 
-from annotation.models import Assignment, Membership, Project, User
+from annotation.models import Assignment, Label, Membership, Project, User
 from annotation.models.people import Role
 
 
@@ -34,6 +37,18 @@ def project(user: User, slug: str, role: str = Role.ANNOTATOR) -> Project:
     return membership(user, slug, role).project
 
 
+def projects(user: User) -> QuerySet[Project]:
+    """The projects the person belongs to, less those put away."""
+    return Project.objects.visible_to(user).active()
+
+
+def memberships(user: User, projects: Iterable[Project]) -> list[Membership]:
+    """The person's membership of each of these projects of theirs, as `membership` gives one."""
+    wanted = list(projects)
+    found = {one.project_id: one for one in user.memberships.filter(project__in=wanted).select_related("project")}
+    return [found.get(one.pk) or Membership(person=user, project=one, role=Role.LEAD) for one in wanted]
+
+
 def is_lead(user: User, project: Project) -> bool:
     if user.is_superuser:
         return True
@@ -50,3 +65,27 @@ def own_assignment(user: User, pk: int) -> Assignment:
     if found is None:
         raise Http404("No such assignment")
     return found
+
+
+def labels(user: User, slug: str) -> QuerySet[Label]:
+    """The labels a member may see: all of them for reviewers and leads, their own for annotators."""
+    member = membership(user, slug)
+    rows = Label.objects.filter(project=member.project)
+    return rows if member.at_least(Role.REVIEWER) else rows.filter(person_id=user.pk)
+
+
+def label_to_withdraw(user: User, pk: int) -> tuple[Label, Membership]:
+    """A label the person may withdraw, their own or as a lead, with their membership of its project.
+
+    Http404 if they may not see it; PermissionDenied if they may see it and no more, as a reviewer.
+    """
+    visible = Project.objects.visible_to(user)
+    found = Label.objects.select_related("project").filter(pk=pk, project__in=visible).first()
+    if found is None:
+        raise Http404("No such label")
+    member = membership(user, found.project.slug)
+    if found.person_id != user.pk and not member.at_least(Role.LEAD):
+        if member.at_least(Role.REVIEWER):
+            raise PermissionDenied("Only its author or a lead can withdraw a label.")
+        raise Http404("No such label")
+    return found, member

@@ -16,11 +16,11 @@ from annotation.models import Item, ItemResponse, Project, Prompt, Response, Use
 from annotation.models.events import record
 from annotation.models.items import Kind
 from annotation.models.prompts import Origin, Split
-from annotation.text import is_heldout, sha256
+from annotation.text import is_heldout, sha256, why_unstorable
 
 BATCH = 500
 LONGEST_LINE = 2_000_000  # characters
-ROLES = {"system", "user", "assistant"}
+ROLES = ("system", "user", "assistant")
 
 
 class BadLine(ValueError):
@@ -64,8 +64,8 @@ class Summary:
 
     def __str__(self) -> str:
         return (
-            f"{self.added} added, {self.known} known already, {len(self.rejected)} rejected: {self.prompts} new prompts, "
-            f"{self.demonstrations} demonstrations and {self.comparisons} comparisons to label"
+            f"{self.added} added, {self.known} known already, {len(self.rejected)} rejected: {self.prompts} new "
+            f"prompts, {self.demonstrations} demonstrations and {self.comparisons} comparisons to label"
         )
 
 
@@ -110,7 +110,7 @@ def parse(line: str, number: int = 1) -> Row:
         raise BadLine(f"longer than {LONGEST_LINE:,} characters")
     try:
         data = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise BadLine(f"not JSON: {error}") from None
     if not isinstance(data, dict):
         raise BadLine("not a JSON object")
@@ -120,29 +120,27 @@ def parse(line: str, number: int = 1) -> Row:
     if messages is not None:
         messages = _messages(messages, "messages")
         if messages[-1]["role"] == "assistant":
-            kind, answers, messages = Kind.DEMONSTRATION, [messages[-1]["content"]], messages[:-1]
+            kind, answers, messages = Kind.DEMONSTRATION, [_answer(messages[-1]["content"], "messages")], messages[:-1]
     elif "prompt" in data:
         prompt = data["prompt"]
         messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else _messages(prompt, "prompt")
         if data.get("completion") is not None:
             kind, answers = Kind.DEMONSTRATION, [_answer(data["completion"], "completion")]
-        elif data.get("responses"):
+        elif data.get("responses") is not None:
             kind, answers = Kind.COMPARISON, _answers(data["responses"])
     else:
         raise BadLine('needs "messages" or "prompt"')
     if not messages or messages[-1]["role"] != "user" or not messages[-1]["content"].strip():
         raise BadLine("the conversation before the answer must end with what the user says")
-    row = Row(
+    return Row(
         line=number,
         messages=messages,
         kind=kind,
         answers=answers,
         language=_text(data.get("language") or "", "language")[:16],
         tags=_tags(data.get("tags")),
-        metadata=data.get("metadata") if isinstance(data.get("metadata"), dict) else {},
+        metadata=_metadata(data.get("metadata")),
     )
-    _refuse_unstorable(row.metadata)
-    return row
 
 
 def _messages(value: Any, name: str) -> list[dict[str, str]]:
@@ -182,7 +180,8 @@ def _answer(value: Any, name: str) -> str:
 def _text(value: Any, name: str) -> str:
     if not isinstance(value, str):
         raise BadLine(f'"{name}" must be a text')
-    _refuse_unstorable(value)
+    if reason := why_unstorable(value):
+        raise BadLine(f'"{name}" {reason}')
     return value
 
 
@@ -194,20 +193,21 @@ def _tags(value: Any) -> list[str]:
     return [_text(tag, "tags")[:64] for tag in value]
 
 
-def _refuse_unstorable(value: Any) -> None:
-    """PostgreSQL stores neither NUL nor half of a surrogate pair."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    if "\x00" in text or "\\u0000" in text:
-        raise BadLine("contains a NUL character")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise BadLine("contains half of a surrogate pair, which is not valid Unicode") from None
+def _metadata(value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise BadLine('"metadata" must be an object')
+    if reason := why_unstorable(value):
+        raise BadLine(f'"metadata" {reason}')
+    return value
 
 
 @transaction.atomic
 def _store(project: Project, rows: list[Row], summary: Summary) -> None:
-    """Add what a batch brings that is not there yet, in a handful of statements."""
+    """Add what a batch brings that is not there yet, in a handful of statements; one import of a project at a time,
+    so that what one adds the next one knows."""
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     prompts, new_prompts = _add_prompts(project, rows)
     responses, new_responses = _add_responses(rows, prompts)
     new_items = _add_items(project, rows, prompts, responses)

@@ -15,6 +15,7 @@ from annotation.models.events import record
 from annotation.models.items import Kind, State
 from annotation.models.labels import Verdict
 from annotation.models.prompts import Origin
+from annotation.text import why_unstorable
 
 
 class LeaseLost(Exception):
@@ -41,12 +42,23 @@ class Said:
     seconds: float | None = None
 
 
+def is_resent(*, assignment: Assignment, said: Said) -> bool:
+    """Whether this label is stored already, so that `submit` would return it and add nothing."""
+    return assignment.labels.filter(client_uuid=said.client_uuid).exists()
+
+
 @transaction.atomic
 def submit(*, assignment: Assignment, said: Said) -> Label:
     """Store a label, once: sent again with the same UUID it is the same label, and is returned.
 
     Raises ValidationError if it does not fit the item, LeaseLost if the item has no place left for it.
     """
+    # The membership first, as in `leasing.next_assignment`, which may be leasing this very item to the person again.
+    list(
+        Membership.objects.select_for_update(no_key=True).filter(
+            person_id=assignment.person_id, project_id=assignment.item.project_id
+        )
+    )
     assignment = (
         Assignment.objects.select_for_update(of=["self"])
         .select_related("item__project", "item__prompt", "person")
@@ -154,7 +166,9 @@ def _store(assignment: Assignment, said: Said, *, supersedes: Label | None) -> L
 def problems_of(said: Said, item: Item, shown: Sequence[Response]) -> list[str]:
     """Why a label does not fit its item, in sentences for the person; empty if it does."""
     if said.seconds is not None and not 0 <= said.seconds < 1e7:
-        return ["The time spent cannot be negative."]
+        return ["The time spent is a number of seconds, and not negative."]
+    if reason := why_unstorable([said.text, said.comment, said.flags, said.criteria]):
+        return [f"What you wrote {reason}."]
     if item.kind == Kind.DEMONSTRATION:
         if said.ranks or said.verdict not in Verdict.values:
             return ["Choose accept, edit or reject."]

@@ -1,8 +1,12 @@
 """Handing out items: who gets what next, for how long, and what happens when they leave.
 
-An item is claimed by one conditional UPDATE of `taken` under `FOR UPDATE SKIP LOCKED`, so people who ask at the
-same moment get different items without waiting for each other; the database itself refuses `taken` above `wanted`
-and a second assignment of one person to one item.
+An item is claimed by one conditional UPDATE of `taken` under `FOR NO KEY UPDATE SKIP LOCKED`, so people who ask at
+the same moment get different items without waiting for each other; the database itself refuses `taken` above
+`wanted` and a second assignment of one person to one item.
+
+Locks are taken in one order, so that no two requests wait for each other: the person's membership, then the
+assignment, then the item. Only `next_assignment` locks an item before an assignment: the person's own, which
+nobody else locks unless it is leased, and which the person's other requests cannot hold without the membership.
 """
 
 import random
@@ -16,6 +20,7 @@ from annotation.models import Assignment, Item, Membership
 from annotation.models.events import record
 from annotation.models.items import State
 from annotation.models.projects import SkipPolicy
+from annotation.text import storable
 
 # Assignments that keep an item from being given to the same person again. `skipped` is left out when skipped
 # items come back to whoever skipped them.
@@ -31,7 +36,7 @@ WITH candidate AS (
         WHERE mine.item_id = item.id AND mine.person_id = %(person)s AND mine.state = ANY(%(spent)s))
     ORDER BY item.priority DESC, item.id
     LIMIT 1
-    FOR UPDATE SKIP LOCKED
+    FOR NO KEY UPDATE {locked}
 )
 UPDATE annotation_item SET taken = taken + 1
 FROM candidate WHERE annotation_item.id = candidate.id
@@ -43,8 +48,8 @@ RETURNING annotation_item.id
 def next_assignment(*, membership: Membership, kind: str) -> Assignment | None:
     """The person's next piece of work of this kind, leased to them; None if there is none for them.
 
-    Their own unfinished lease comes first and is renewed. Overdue leases of others are taken back before
-    giving up.
+    Their own unfinished lease comes first and is renewed. Before giving up, overdue leases are taken back, and
+    items that others are claiming at this moment are waited for: they may have room for one more.
     """
     # One request of a person at a time, so that two open pages share one lease.
     Membership.objects.select_for_update(no_key=True).get(pk=membership.pk)
@@ -52,48 +57,36 @@ def next_assignment(*, membership: Membership, kind: str) -> Assignment | None:
     now = timezone.now()
     until = now + timedelta(minutes=project.lease_minutes)
 
-    held = (
-        Assignment.objects.held()
-        .filter(person=person, item__project=project, item__kind=kind, item__dropped=False)
-        .select_related("item__prompt", "item__project")
-        .order_by("id")
-        .first()
-    )
-    if held is not None:
-        held.lease_until = until
-        held.save(update_fields=["lease_until"])
-        return held
+    held = Assignment.objects.held().filter(person=person, item__project=project, item__kind=kind, item__dropped=False)
+    for assignment in held.select_related("item__prompt", "item__project").order_by("id"):
+        if Assignment.objects.held().filter(pk=assignment.pk).update(lease_until=until):
+            assignment.lease_until = until
+            return assignment
 
-    item_id = _claim(membership, kind, SPENT)
-    if item_id is None and return_overdue(project_id=project.pk):
-        item_id = _claim(membership, kind, SPENT)
+    item_id = _claim(membership, kind, SPENT, wait=False)
+    if item_id is None:
+        return_overdue(project_id=project.pk)
+        item_id = _claim(membership, kind, SPENT, wait=True)
     if item_id is None and project.skip_policy == SkipPolicy.TO_ME:
-        item_id = _claim(membership, kind, SPENT[:-1])
+        item_id = _claim(membership, kind, SPENT[:-1], wait=True)
     if item_id is None:
         return None
     item = Item.objects.select_related("prompt", "project").get(pk=item_id)
     order = list(item.answers.values_list("response_id", flat=True))
     random.SystemRandom().shuffle(order)
+    lease = {"state": State.LEASED, "leased_at": now, "lease_until": until, "ended_at": None, "skip_reason": ""}
+    # An item that comes back keeps its order: a page of the first time may still be open, and be sent.
     assignment, _ = Assignment.objects.update_or_create(
-        item=item,
-        person=person,
-        defaults={
-            "state": State.LEASED,
-            "leased_at": now,
-            "lease_until": until,
-            "ended_at": None,
-            "order": order,
-            "skip_reason": "",
-        },
+        item=item, person=person, defaults=lease, create_defaults={**lease, "order": order}
     )
     assignment.item = item
     return assignment
 
 
-def _claim(membership: Membership, kind: str, spent: tuple[State, ...]) -> int | None:
+def _claim(membership: Membership, kind: str, spent: tuple[State, ...], *, wait: bool) -> int | None:
     with connection.cursor() as cursor:
         cursor.execute(
-            CLAIM,
+            CLAIM.format(locked="" if wait else "SKIP LOCKED"),
             {
                 "project": membership.project_id,
                 "kind": kind,
@@ -114,15 +107,16 @@ def heartbeat(*, assignment: Assignment) -> bool:
 def save_draft(*, assignment: Assignment, draft: dict[str, object]) -> bool:
     """Keep what was typed so far, and the lease with it; False if the lease has ended."""
     until = timezone.now() + timedelta(minutes=assignment.item.project.lease_minutes)
+    draft = {key: storable(value) if isinstance(value, str) else value for key, value in draft.items()}
     return bool(Assignment.objects.held().filter(pk=assignment.pk).update(draft=draft, lease_until=until))
 
 
 @transaction.atomic
 def skip(*, assignment: Assignment, reason: str = "") -> bool:
     """Give an item back under the project's skip policy; False if the lease had ended already."""
-    now = timezone.now()
+    reason = storable(reason)[:300]
     skipped = Assignment.objects.held().filter(pk=assignment.pk)
-    if not skipped.update(state=State.SKIPPED, skip_reason=reason[:300], ended_at=now):
+    if not skipped.update(state=State.SKIPPED, skip_reason=reason, ended_at=timezone.now()):
         return False
     item = assignment.item
     drop = item.project.skip_policy == SkipPolicy.DROP

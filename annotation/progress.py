@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, Exists, F, OuterRef, Sum
 
-from annotation.models import Item, Label, Membership, Project, User
-from annotation.models.items import Kind
+from annotation.models import Assignment, Item, Label, Membership, Project, User
+from annotation.models.items import Kind, State
+from annotation.models.projects import SkipPolicy
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,13 @@ def of_project(project: Project) -> dict[str, Progress]:
 
 def waiting_for(membership: Membership) -> dict[str, int]:
     """How many items of each kind this person could still be given."""
-    spent = Q(assignments__person_id=membership.person_id) & ~Q(assignments__state__in=["leased", "expired"])
+    returning = {State.LEASED, State.EXPIRED}
+    if membership.project.skip_policy == SkipPolicy.TO_ME:
+        returning.add(State.SKIPPED)
+    own_assignments = Assignment.objects.filter(item=OuterRef("pk"), person_id=membership.person_id)
     rows = (
         Item.objects.open()
-        .filter(project_id=membership.project_id)
-        .exclude(pk__in=Item.objects.filter(spent, project_id=membership.project_id).values("pk"))
+        .filter(~Exists(own_assignments.exclude(state__in=returning)), project_id=membership.project_id)
         .values("kind")
         .annotate(n=Count("id"))
     )

@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import math
+import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +18,10 @@ TAGS = {
     *("h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td"),
 }
 ATTRIBUTES = {"ol": {"start"}}
+
+DEEPEST = 100  # levels of nesting in JSON that comes from outside
+NUL = "\0"
+UNSTORABLE = re.compile(f"[{NUL}\ud800-\udfff]")
 
 
 @lru_cache(maxsize=1)
@@ -30,6 +37,34 @@ def to_html(text: str) -> str:
     '<p><em>hello</em> &lt;script&gt;alert(1)&lt;/script&gt;</p>\\n'
     """
     return nh3.clean(_markdown().render(text), tags=TAGS, attributes=ATTRIBUTES, link_rel=None)
+
+
+def why_unstorable(value: Any, depth: int = 0) -> str:
+    """Why PostgreSQL cannot keep a text or a JSON value, in words; empty if it can.
+
+    >>> why_unstorable({"note": ["fine", 1.5, None]}), why_unstorable({"note": "a\\0b"})
+    ('', 'contains a NUL character')
+    """
+    if isinstance(value, str):
+        if found := UNSTORABLE.search(value):
+            return "contains a NUL character" if found[0] == NUL else "contains half of a surrogate pair"
+    elif isinstance(value, float) and not math.isfinite(value):
+        return "contains a number that is not finite"
+    elif isinstance(value, Mapping | list | tuple):
+        if depth == DEEPEST:
+            return f"is nested more than {DEEPEST} levels deep"
+        parts = [*value.keys(), *value.values()] if isinstance(value, Mapping) else value
+        return next(filter(None, (why_unstorable(part, depth + 1) for part in parts)), "")
+    return ""
+
+
+def storable(text: str) -> str:
+    """The text with what PostgreSQL cannot keep replaced.
+
+    >>> storable("a\\0b")
+    'a\ufffdb'
+    """
+    return UNSTORABLE.sub("\ufffd", text)
 
 
 def canonical(value: Any) -> str:

@@ -50,7 +50,7 @@ def project(request: HttpRequest, slug: str) -> HttpResponse:
         request,
         "annotation/project.html",
         {
-            **_place(member),
+            **place(member),
             "waiting": progress.waiting_for(member) if member.pk else dict.fromkeys(Kind.values, 0),
             "progress": progress.of_project(project),
             "own_labels": progress.labels_by(request.user, project),
@@ -120,7 +120,7 @@ def draft(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 def guidelines(request: HttpRequest, slug: str) -> HttpResponse:
     member = access.membership(request.user, slug)
-    return render(request, "annotation/guidelines.html", _place(member))
+    return render(request, "annotation/guidelines.html", place(member))
 
 
 @require_http_methods(["GET", "POST"])
@@ -133,7 +133,7 @@ def edit_guidelines(request: HttpRequest, slug: str) -> HttpResponse:
         record("guidelines changed", member.project, project=member.project, actor=request.user)
         messages.success(request, "The guidelines were saved.")
         return redirect("guidelines", slug)
-    return render(request, "annotation/edit_guidelines.html", {**_place(member), "form": form})
+    return render(request, "annotation/edit_guidelines.html", {**place(member), "form": form})
 
 
 @require_http_methods(["GET", "POST"])
@@ -147,11 +147,11 @@ def import_data(request: HttpRequest, slug: str) -> HttpResponse:
         summary = import_lines(project=member.project, lines=form.cleaned_data["file"], actor=request.user)
         form = ImportForm()
     status = 422 if form.errors else 200
-    context = {**_place(member), "form": form, "summary": summary}
+    context = {**place(member), "form": form, "summary": summary}
     return render(request, "annotation/import.html", context, status=status)
 
 
-def _place(member: Membership) -> dict[str, Any]:
+def place(member: Membership) -> dict[str, Any]:
     """What every page inside a project shows."""
     return {"project": member.project, "member": member, "is_lead": member.at_least(Role.LEAD)}
 
@@ -170,7 +170,7 @@ def _work(
     form: LabelForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    context = {**_place(member), "kind": kind, "assignment": assignment, "form": form}
+    context = {**place(member), "kind": kind, "assignment": assignment, "form": form}
     context["progress"] = progress.of_project(member.project)[kind]
     context["own_labels"] = progress.labels_by(request.user, member.project)
     if assignment is not None:

@@ -1,6 +1,26 @@
+"""Wiring that belongs to no room: what runs by the clock."""
+
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+EVERY_MINUTE = {"recover": "evaluation.tasks.recover"}
 
 
 class ConfigConfig(AppConfig):
     name = "config"
     verbose_name = "Touchstone"
+
+    def ready(self) -> None:
+        post_migrate.connect(_schedule, sender=self)
+
+
+def _schedule(**kwargs: Any) -> None:
+    """Keep the schedules in the database as they are here."""
+    from django_q.models import Schedule
+
+    for name, task in EVERY_MINUTE.items():
+        Schedule.objects.update_or_create(
+            name=name, defaults={"func": task, "schedule_type": Schedule.MINUTES, "minutes": 1, "cluster": "default"}
+        )

@@ -1,7 +1,9 @@
 """Django settings, driven by the environment (docs/settings.md lists every variable)."""
 
+import contextlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -10,7 +12,10 @@ from django.urls import reverse_lazy
 from config import database
 from config.paths import BASE, VAR
 
-PRODUCTION = os.environ.get("TOUCHSTONE_ENV", "development") == "production"
+ENVIRONMENT = os.environ.get("TOUCHSTONE_ENV") or "development"
+if ENVIRONMENT not in {"development", "production"}:
+    raise ImproperlyConfigured(f"TOUCHSTONE_ENV is development or production, not {ENVIRONMENT!r}.")
+PRODUCTION = ENVIRONMENT == "production"
 DEBUG = not PRODUCTION and os.environ.get("TOUCHSTONE_DEBUG", "") == "1"
 
 
@@ -20,23 +25,21 @@ def _listed(name: str, default: str = "") -> list[str]:
 
 def _secret_key() -> str:
     """From the environment, or drawn once and kept in `var/secret_key`."""
-    if key := os.environ.get("TOUCHSTONE_SECRET_KEY"):
-        if PRODUCTION and len(key) < 50:
-            raise ImproperlyConfigured("TOUCHSTONE_SECRET_KEY is unsafe: it needs 50 random characters or more.")
-        return key
     kept = VAR / "secret_key"
-    if not kept.exists():
+    key = os.environ.get("TOUCHSTONE_SECRET_KEY")
+    if not key and not kept.exists():
         VAR.mkdir(parents=True, exist_ok=True)
-        draft = kept.with_suffix(f".{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_urlsafe(64))
-        try:
-            os.link(draft, kept)  # the first process wins; the others read its key
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return kept.read_text()
+        with tempfile.NamedTemporaryFile("w", dir=VAR, prefix="secret_key.") as draft:  # readable by its owner only
+            draft.write(secrets.token_urlsafe(64))
+            draft.flush()
+            os.fsync(draft.fileno())
+            with contextlib.suppress(FileExistsError):
+                os.link(draft.name, kept)  # the first process wins; the others read its key
+    source = "TOUCHSTONE_SECRET_KEY" if key else str(kept)
+    key = key or kept.read_text().strip()
+    if PRODUCTION and len(key) < 50:
+        raise ImproperlyConfigured(f"{source} is unsafe: it needs 50 random characters or more.")
+    return key
 
 
 SECRET_KEY = _secret_key()

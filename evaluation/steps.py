@@ -174,7 +174,7 @@ def sampling(current: Round, step: RoundStep, settings: RoundSettings, force: bo
         )
         for role, base in (("champion", current.champion), ("challenger", current.challenger))
     ]
-    if any([_ended(run) == StepStatus.RUNNING for run in started]):
+    if any(_ended(run) == StepStatus.RUNNING for run in started):
         return StepStatus.RUNNING
     for role, run in zip(("champion", "challenger"), started, strict=True):
         lengths = Response.objects.filter(samples__generation__run=run).aggregate(mean=Avg(Length("text")))

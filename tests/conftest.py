@@ -1,6 +1,6 @@
 """A project and its named cast: alice leads, bob and bea annotate, charlie is outside."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +62,10 @@ def charlie(db: None) -> Any:
 
 
 @pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A llama of a few layers, built offline, in Hugging Face layout."""
     from tests.tiny_model import build
 
     folder = tmp_path_factory.mktemp("tiny") / "model"
     build(folder)
-    yield folder
+    return folder

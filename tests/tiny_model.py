@@ -22,7 +22,9 @@ SENTENCES = [
 
 
 def build(folder: Path | str, *, layers: int = 2, width: int = 64, chat_template: str | None = CHAT_TEMPLATE) -> str:
-    """Writes the model in Hugging Face layout into `folder`, the same bytes every time, and returns its path."""
+    """Writes the model in Hugging Face layout into `folder`, the same bytes every time, and returns its
+    path.
+    """
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast

@@ -7,6 +7,7 @@ passes a cancel on as SIGTERM. If the worker dies, the kernel ends the process t
 run to another worker, which goes on from the last checkpoint.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -73,6 +74,8 @@ def _prepare(run: Run) -> Path:
     if run.snapshot is not None:
         spec["data"]["train"] = str(run.snapshot.path / "train.parquet")
     for name, value in run.inputs.items():
+        if isinstance(value, dict):  # what is to happen after the run; nothing to the recipe
+            continue
         if isinstance(value, list):  # rows for the recipe to read
             path = folder / f"{name}.jsonl"
             path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in value))
@@ -121,10 +124,8 @@ def _watch(run: Run, process: subprocess.Popen[bytes], folder: Path) -> None:
     metrics = MetricsReader(run, folder / "metrics.jsonl")
     asked_at = last_beat = 0.0
     while True:
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=POLL_SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
         metrics.read()
         if process.returncode is not None:
             break
@@ -150,10 +151,8 @@ def _beat(run: Run) -> None:
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """Leave no process behind, whatever happened here."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 

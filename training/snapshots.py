@@ -191,7 +191,8 @@ def _preferences(project: Project, rule: Rule) -> list[Row]:
             .order_by("id")
         )
         for label in edits:
-            assert label.response is not None and label.response.edited_from is not None
+            assert label.response is not None
+            assert label.response.edited_from is not None
             texts = {r.pk: r.text for r in (label.response, label.response.edited_from)}
             votes = pairs.setdefault(_key(texts), Votes(label.item.prompt, texts))
             votes.vote(label.response.pk, 1.0, label.pk)

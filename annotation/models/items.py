@@ -116,7 +116,7 @@ class Assignment(models.Model):
     """One person's claim on one item; there is never a second row for the same two.
 
     `order` is the order in which this person sees the answers (response ids, left first), drawn at random
-    when the item is leased.
+    when the item is first leased to them, and the same ever after.
     """
 
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="assignments")

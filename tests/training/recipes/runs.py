@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any
 import pyarrow
 import pyarrow.parquet
 
-from training.recipes.contract import perform
+from training.recipes.contract import Stop, perform
 
 ROOT = Path(__file__).parents[3]
 DEADLINE = 120.0
@@ -68,11 +69,29 @@ class Run:
         self.exit_code = self.start().wait(timeout=DEADLINE)
         return self
 
-    def here(self) -> "Run":
+    def here(self, stop: Stop | None = None) -> "Run":
         """In this process, where torch is loaded already."""
         module = import_module(f"training.recipes.{self.method}")
-        perform(self.method, module.run, self.folder)
+        perform(self.method, module.run, self.folder, stop)
         return self
+
+    def here_until(self, reached: Callable[["Run"], bool]) -> "Run":
+        """In this process, and asked to stop, as SIGTERM does it, as soon as it got that far."""
+        stop, over = Stop(), threading.Event()
+
+        def watch() -> None:
+            while not over.wait(0.002):
+                if reached(self):
+                    stop.asked_at = time.monotonic()
+                    return
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            return self.here(stop)
+        finally:
+            over.set()
+            watcher.join()
 
     def stopped_when(self, reached: Callable[["Run"], bool], number: int) -> "Run":
         """Starts the process and sends it a signal as soon as it got that far."""

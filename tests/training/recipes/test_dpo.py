@@ -20,13 +20,12 @@ def sft(new_run, demonstrations) -> str:
 def runs(new_run, side_by_side, preferences, sft) -> dict[str, Run]:
     def stopped() -> Run:
         run = new_run("dpo", data={"train": preferences}, adapter=sft, checkpoint_seconds=0, **SETTINGS)
-        run.stopped_when(lambda run: len(run.steps) >= 4, signal.SIGKILL)
-        return run.finish()
+        return run.stopped_when(lambda run: len(run.steps) >= 4, signal.SIGKILL)
 
     continued = side_by_side.submit(new_run("dpo", data={"train": preferences}, adapter=sft, **SETTINGS).finish)
     again = side_by_side.submit(stopped)
     fresh = new_run("dpo", data={"train": preferences}, **SETTINGS).here()
-    return {"continued": continued.result(), "stopped": again.result(), "fresh": fresh}
+    return {"continued": continued.result(), "stopped": again.result().here(), "fresh": fresh}
 
 
 @pytest.mark.parametrize("start", ["continued", "fresh"])

@@ -22,15 +22,14 @@ def prompts(tmp_path_factory) -> str:
 def runs(new_run, side_by_side, prompts) -> dict[str, Run]:
     def stopped(number: int) -> Run:
         run = new_run("generate", data={"prompts": prompts}, **SETTINGS)
-        run.stopped_when(lambda run: len(run.steps) >= 4, number)
+        run.stopped_when(lambda run: len(run.steps) >= 2, number)
         with (run.folder / "responses.jsonl").open("a") as file:
             file.write('{"prompt_id": 1, "sam')
-        run.lines_before = len(run.steps)
-        return run.finish()
+        return run
 
     undisturbed = side_by_side.submit(new_run("generate", data={"prompts": prompts}, **SETTINGS).finish)
     killed = side_by_side.submit(stopped, signal.SIGKILL)
-    return {"undisturbed": undisturbed.result(), "killed": killed.result()}
+    return {"undisturbed": undisturbed.result(), "killed": killed.result().here()}
 
 
 def test_every_prompt_gets_its_answers(runs):

@@ -1,8 +1,6 @@
 """The reward model prefers what people chose, keeps its head when stored, and scores alike in any company."""
 
-import json
 import math
-import signal
 
 import pytest
 
@@ -156,11 +154,10 @@ def test_a_model_that_answers_has_no_score_to_give(new_run, answers):
     assert "choose a reward model" in run.result["error"]
 
 
-def test_sigterm_and_on_again_ends_with_the_same_losses(new_run, preferences, trained):
+def test_stopped_and_on_again_it_ends_with_the_same_losses(new_run, preferences, trained):
     run = new_run("reward", data={"train": preferences}, checkpoint_seconds=0, **SETTINGS)
-    run.stopped_when(lambda run: len(run.steps) >= 5, signal.SIGTERM)
+    run.here_until(lambda run: len(run.steps) >= 5)
     assert run.result["reason"] == "cancelled"
-    (run.folder / "result.json").rename(run.folder / "cancelled.json")
-    run.here()
-    assert json.loads((run.folder / "cancelled.json").read_text())["status"] == "failed"
+    assert 5 <= len(run.steps) < len(trained.steps)
+    assert run.here().result["status"] == "ok"
     assert run.losses == trained.losses

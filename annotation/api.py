@@ -1,0 +1,253 @@
+"""The API of room 1: gate, serializer, verb, answer."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import StreamingHttpResponse
+from django.urls import path
+from drf_spectacular.types import OpenApiTypes
+from rest_framework.exceptions import ValidationError
+from rest_framework.parsers import JSONParser
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from annotation import access, agreement, exporting, labelling, leasing
+from annotation.endpoints import NDJSON, Conflict, Endpoint, NdjsonParser, NdjsonRenderer, documented, json_line
+from annotation.importing import import_lines
+from annotation.models import Assignment, Label, Membership, Prompt
+from annotation.models.people import Role
+from annotation.serializers import (
+    AgreementByKindSerializer,
+    AssignmentSerializer,
+    DraftSerializer,
+    ExportedRowSerializer,
+    ExportFilterSerializer,
+    ImportRowSerializer,
+    KindSerializer,
+    LabelFilterSerializer,
+    LabelSerializer,
+    NextSerializer,
+    ProjectDetailSerializer,
+    ProjectSerializer,
+    PromptFilterSerializer,
+    PromptSerializer,
+    SaidSerializer,
+    SimulatedFilterSerializer,
+    SkippedSerializer,
+    SkipSerializer,
+    SubmitSerializer,
+    SubmittedSerializer,
+    SummarySerializer,
+)
+
+LEASE_ENDED = "The lease on this item has ended; ask for the next one."
+
+
+class Projects(Endpoint):
+    @documented("Projects", ProjectSerializer(many=True), refuses=(401,), operation_id="projects")
+    def get(self, request: Request) -> Response:
+        """The projects this person belongs to, each with their role and what waits for them."""
+        found = self.paginate_queryset(access.projects(self.person)) or []
+        members = access.memberships(self.person, found)
+        return self.get_paginated_response(ProjectSerializer(members, many=True).data)
+
+
+class OneProject(Endpoint):
+    @documented("Projects", ProjectDetailSerializer, operation_id="project")
+    def get(self, request: Request, slug: str) -> Response:
+        """One project: its guidelines, its rules for labelling, and how far it is."""
+        return Response(ProjectDetailSerializer(access.membership(self.person, slug)).data)
+
+
+class Prompts(Endpoint):
+    parser_classes = [NdjsonParser, JSONParser]
+
+    @documented(
+        "Prompts", PromptSerializer(many=True), parameters=[PromptFilterSerializer], refuses=(400, 401, 403, 404)
+    )
+    def get(self, request: Request, slug: str) -> Response:
+        """A lead reads the project's prompts, newest first."""
+        project = access.project(self.person, slug, Role.LEAD)
+        return self.page(Prompt.objects.filter(project=project, **self.asked(PromptFilterSerializer)), PromptSerializer)
+
+    @documented(
+        "Prompts",
+        SummarySerializer,
+        sends={NDJSON: OpenApiTypes.STR, "application/json": ImportRowSerializer(many=True)},
+        refuses=(400, 401, 403, 404),
+        operation_id="import_prompts",
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """A lead brings in rows, as JSON Lines or as one JSON list.
+
+        Each row has `messages`, `prompt` and `completion`, `prompt` and `responses`, or a `prompt` alone. The same
+        row twice adds nothing; a bad row is named in the answer and stops nothing.
+        """
+        project = access.project(self.person, slug, Role.LEAD)
+        summary = import_lines(project=project, lines=_lines(request.data), actor=self.person)
+        return Response(SummarySerializer(summary).data)
+
+
+def _lines(data: Any) -> Iterable[str | bytes]:
+    if isinstance(data, list):
+        return (json.dumps(row) for row in data)
+    if isinstance(data, dict):  # also when nothing was sent
+        raise ValidationError({"non_field_errors": ["Send a JSON list of rows, or JSON Lines as application/x-ndjson."]})
+    return data
+
+
+class Next(Endpoint):
+    @documented("Labelling", NextSerializer, sends=KindSerializer, refuses=(400, 401, 403, 404), operation_id="next")
+    def post(self, request: Request, slug: str) -> Response:
+        """Lease this person's next item of a kind; an unfinished one of theirs comes first, and is renewed."""
+        member = access.membership(self.person, slug)
+        kind = self.sent(KindSerializer)["kind"]
+        if member.pk is None:
+            raise PermissionDenied("Join the project to label in it.")
+        return Response({"assignment": _next(member, kind)})
+
+
+class Submit(Endpoint):
+    @documented(
+        "Labelling",
+        SubmittedSerializer,
+        sends=SubmitSerializer,
+        code=(200, 201),
+        refuses=(400, 401, 404, 409),
+        operation_id="submit",
+    )
+    def post(self, request: Request, assignment_id: int) -> Response:
+        """Say what you think of an item: 201 when the label is new, 200 when it was sent before.
+
+        409 says that the lease ended and the item went to somebody else.
+        """
+        assignment = access.own_assignment(self.person, assignment_id)
+        sent = self.sent(SubmitSerializer)
+        said = SaidSerializer.said(sent)
+        resent = labelling.is_resent(assignment=assignment, said=said)
+        label = labelling.submit(assignment=assignment, said=said)
+        answer = {"label": LabelSerializer(label).data, "next": self._next(assignment) if sent["next"] else None}
+        return Response(answer, status=200 if resent else 201)
+
+    def _next(self, assignment: Assignment) -> Any:
+        item = assignment.item
+        return _next(access.membership(self.person, item.project.slug), item.kind)
+
+
+class Skip(Endpoint):
+    @documented(
+        "Labelling", SkippedSerializer, sends=SkipSerializer, refuses=(400, 401, 404, 409), operation_id="skip"
+    )
+    def post(self, request: Request, assignment_id: int) -> Response:
+        """Give an item back; the project's rules say what becomes of it."""
+        assignment = access.own_assignment(self.person, assignment_id)
+        sent = self.sent(SkipSerializer)
+        if not leasing.skip(assignment=assignment, reason=sent["reason"]):
+            raise Conflict(LEASE_ENDED)
+        member = access.membership(self.person, assignment.item.project.slug)
+        return Response({"next": _next(member, assignment.item.kind) if sent["next"] else None})
+
+
+class Draft(Endpoint):
+    @documented("Labelling", None, sends=DraftSerializer, code=204, refuses=(400, 401, 404, 409), operation_id="draft")
+    def post(self, request: Request, assignment_id: int) -> Response:
+        """Keep what was typed so far, and renew the lease; with no text, renew the lease alone."""
+        assignment = access.own_assignment(self.person, assignment_id)
+        sent = self.sent(DraftSerializer)
+        if "text" in sent:
+            kept = leasing.save_draft(assignment=assignment, draft={"text": sent["text"]})
+        else:
+            kept = leasing.heartbeat(assignment=assignment)
+        if not kept:
+            raise Conflict(LEASE_ENDED)
+        return Response(status=204)
+
+
+def _next(member: Membership, kind: str) -> Any:
+    assignment = leasing.next_assignment(membership=member, kind=kind)
+    return AssignmentSerializer(assignment).data if assignment else None
+
+
+class Labels(Endpoint):
+    @documented(
+        "Labels", LabelSerializer(many=True), parameters=[LabelFilterSerializer], refuses=(400, 401, 403, 404)
+    )
+    def get(self, request: Request, slug: str) -> Response:
+        """Labels, newest first: all of them for leads and reviewers, their own for annotators."""
+        rows = access.labels(self.person, slug)
+        asked = self.asked(LabelFilterSerializer)
+        if "kind" in asked:
+            rows = rows.filter(item__kind=asked["kind"])
+        if "person" in asked:
+            rows = rows.filter(person__username=asked["person"])
+        if "live" in asked:
+            live = Label.objects.live().values("pk")
+            rows = rows.filter(pk__in=live) if asked["live"] else rows.exclude(pk__in=live)
+        rows = rows.select_related("person", "item", "response", "superseded_by").prefetch_related("judgements")
+        lead = access.membership(self.person, slug).at_least(Role.LEAD)
+        return self.page(rows, LabelSerializer, lead=lead)
+
+
+class Retract(Endpoint):
+    @documented("Labels", LabelSerializer, refuses=(400, 401, 403, 404), operation_id="retract")
+    def post(self, request: Request, label_id: int) -> Response:
+        """Withdraw a label, one's own or as a lead: it stays on record, and its item asks for another."""
+        label, member = access.label_to_withdraw(self.person, label_id)
+        labelling.retract(label=label, actor=member)
+        label.refresh_from_db()
+        return Response(LabelSerializer(label, context={"lead": member.at_least(Role.LEAD)}).data)
+
+
+class Export(Endpoint):
+    renderer_classes = [JSONRenderer, NdjsonRenderer]
+
+    @documented(
+        "Labels",
+        ExportedRowSerializer,
+        media_type=NDJSON,
+        parameters=[ExportFilterSerializer],
+        refuses=(400, 401, 403, 404),
+        operation_id="export",
+    )
+    def get(self, request: Request, slug: str) -> StreamingHttpResponse:
+        """A lead takes out all labelled items as JSON Lines, in a stream; people appear under pseudonyms."""
+        project = access.project(self.person, slug, Role.LEAD)
+        rows = exporting.labelled_rows(project=project, **self.asked(ExportFilterSerializer))
+        return StreamingHttpResponse(
+            map(json_line, rows),
+            content_type=NDJSON,
+            headers={"Content-Disposition": f'attachment; filename="{slug}.jsonl"'},
+        )
+
+
+class Agreement(Endpoint):
+    @documented(
+        "Results",
+        AgreementByKindSerializer,
+        parameters=[SimulatedFilterSerializer],
+        refuses=(400, 401, 403, 404),
+        operation_id="agreement",
+    )
+    def get(self, request: Request, slug: str) -> Response:
+        """How often two people who judged the same item said the same: the raw share, for leads and reviewers."""
+        project = access.project(self.person, slug, Role.REVIEWER)
+        found = agreement.of_project(project, **self.asked(SimulatedFilterSerializer))
+        return Response(AgreementByKindSerializer(found).data)
+
+
+urlpatterns = [
+    path("projects/", Projects.as_view()),
+    path("projects/<slug:slug>/", OneProject.as_view()),
+    path("projects/<slug:slug>/prompts/", Prompts.as_view()),
+    path("projects/<slug:slug>/next/", Next.as_view()),
+    path("assignments/<int:assignment_id>/submit/", Submit.as_view()),
+    path("assignments/<int:assignment_id>/skip/", Skip.as_view()),
+    path("assignments/<int:assignment_id>/draft/", Draft.as_view()),
+    path("projects/<slug:slug>/labels/", Labels.as_view()),
+    path("labels/<int:label_id>/retract/", Retract.as_view()),
+    path("projects/<slug:slug>/export/", Export.as_view()),
+    path("projects/<slug:slug>/agreement/", Agreement.as_view()),
+]

@@ -1,0 +1,346 @@
+"""What the API of room 1 takes and gives. Serializers validate and never write."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from annotation import progress
+from annotation.importing import Summary
+from annotation.labelling import Said
+from annotation.models import Assignment, Judgement, Label, Membership, Prompt
+from annotation.models.items import Kind
+from annotation.models.labels import Verdict
+from annotation.models.prompts import Split
+
+
+class MessageSerializer(serializers.Serializer):
+    role = serializers.ChoiceField(choices=["system", "user", "assistant"])
+    content = serializers.CharField()
+
+
+# Projects
+
+
+class WaitingSerializer(serializers.Serializer):
+    demonstration = serializers.IntegerField()
+    comparison = serializers.IntegerField()
+
+
+class ProjectSerializer(serializers.Serializer):
+    """A project as one of its members sees it."""
+
+    slug = serializers.CharField(source="project.slug")
+    name = serializers.CharField(source="project.name")
+    description = serializers.CharField(source="project.description")
+    role = serializers.CharField(help_text="The person's own: annotator, reviewer or lead.")
+    waiting = serializers.SerializerMethodField(help_text="How many items of each kind this person could be given.")
+
+    @extend_schema_field(WaitingSerializer)
+    def get_waiting(self, member: Membership) -> dict[str, int]:
+        return progress.waiting_for(member)
+
+
+class ProgressSerializer(serializers.Serializer):
+    items = serializers.IntegerField()
+    done = serializers.IntegerField(help_text="Labels given.")
+    wanted = serializers.IntegerField(help_text="Labels wanted.")
+
+
+class ProgressByKindSerializer(serializers.Serializer):
+    demonstration = ProgressSerializer()
+    comparison = ProgressSerializer()
+
+
+class ProjectDetailSerializer(ProjectSerializer):
+    guidelines = serializers.CharField(source="project.guidelines", help_text="Markdown.")
+    ties_allowed = serializers.BooleanField(source="project.ties_allowed")
+    strength_levels = serializers.ListField(
+        source="project.strength_levels", child=serializers.CharField(), help_text="Weakest first."
+    )
+    criteria = serializers.ListField(source="project.criteria", child=serializers.CharField())
+    progress = serializers.SerializerMethodField()
+    own_labels = serializers.SerializerMethodField(help_text="How many labels this person has given.")
+
+    @extend_schema_field(ProgressByKindSerializer)
+    def get_progress(self, member: Membership) -> Any:
+        return ProgressByKindSerializer(progress.of_project(member.project)).data
+
+    def get_own_labels(self, member: Membership) -> int:
+        return progress.labels_by(member.person, member.project)
+
+
+# Prompts
+
+
+class PromptSerializer(serializers.ModelSerializer):
+    messages = MessageSerializer(many=True)
+    tags = serializers.ListField(child=serializers.CharField())
+
+    class Meta:
+        model = Prompt
+        fields = ("id", "messages", "split", "language", "tags", "metadata", "sha256", "created_at")
+
+
+class PromptFilterSerializer(serializers.Serializer):
+    split = serializers.ChoiceField(choices=Split.choices, required=False)
+
+
+class ImportRowSerializer(serializers.Serializer):
+    """One row to import, for the reader; annotation/importing.py says what is understood, row by row."""
+
+    messages = MessageSerializer(many=True, required=False, help_text="A conversation; its last answer is to be cleaned.")
+    prompt = serializers.CharField(required=False, help_text="A text, or a list of messages.")
+    completion = serializers.CharField(required=False, help_text="The answer to clean.")
+    responses = serializers.ListField(child=serializers.CharField(), required=False, help_text="Answers to rank.")
+    language = serializers.CharField(required=False)
+    tags = serializers.ListField(child=serializers.CharField(), required=False)
+    metadata = serializers.DictField(required=False)
+
+
+class RejectedSerializer(serializers.Serializer):
+    line = serializers.IntegerField(help_text="Counted from 1.")
+    reason = serializers.CharField()
+
+
+class SummarySerializer(serializers.Serializer):
+    added = serializers.IntegerField(help_text="Rows that brought something new.")
+    known = serializers.IntegerField(help_text="Rows that were there already.")
+    prompts = serializers.IntegerField(help_text="New prompts.")
+    responses = serializers.IntegerField(help_text="New answers.")
+    demonstrations = serializers.IntegerField(help_text="New items to clean.")
+    comparisons = serializers.IntegerField(help_text="New items to rank.")
+    rejected = serializers.SerializerMethodField()
+
+    @extend_schema_field(RejectedSerializer(many=True))
+    def get_rejected(self, summary: Summary) -> list[dict[str, Any]]:
+        return [{"line": line, "reason": reason} for line, reason in summary.rejected]
+
+
+# Labelling. What is shown here must not tell who wrote an answer, nor why it is asked about.
+
+
+class KindSerializer(serializers.Serializer):
+    kind = serializers.ChoiceField(choices=Kind.choices)
+
+
+class ShownAnswerSerializer(serializers.Serializer):
+    position = serializers.IntegerField(help_text="0 is the first, or left, answer.")
+    text = serializers.CharField()
+
+
+class AssignmentSerializer(serializers.ModelSerializer):
+    """One piece of work as one person sees it: the answers in their own order, and no word of who wrote them."""
+
+    kind = serializers.ChoiceField(source="item.kind", choices=Kind.choices)
+    prompt = MessageSerializer(source="item.prompt.messages", many=True)
+    answers = serializers.SerializerMethodField()
+    ties_allowed = serializers.BooleanField(source="item.project.ties_allowed")
+    strength_levels = serializers.ListField(
+        source="item.project.strength_levels", child=serializers.CharField(), help_text="Weakest first."
+    )
+    criteria = serializers.ListField(source="item.project.criteria", child=serializers.CharField())
+    draft = serializers.DictField(help_text="What this person has kept of it so far.")
+
+    class Meta:
+        model = Assignment
+        fields = (
+            *("id", "kind", "lease_until", "prompt", "answers"),
+            *("ties_allowed", "strength_levels", "criteria", "draft"),
+        )
+
+    @extend_schema_field(ShownAnswerSerializer(many=True))
+    def get_answers(self, assignment: Assignment) -> list[dict[str, Any]]:
+        return [{"position": place, "text": one.text} for place, one in enumerate(assignment.shown())]
+
+
+class NextSerializer(serializers.Serializer):
+    assignment = AssignmentSerializer(allow_null=True, help_text="null when nothing waits for this person.")
+
+
+class SaidSerializer(serializers.Serializer):
+    """A label. A comparison has `ranks`, a demonstration a `verdict`; the rest is for both."""
+
+    client_uuid = serializers.UUIDField(help_text="Drawn by the client; sent again, it is the same label.")
+    ranks = serializers.ListField(
+        child=serializers.IntegerField(min_value=1, max_value=8),
+        required=False,
+        max_length=8,
+        help_text="By position; 1 is best, equal ranks are ties.",
+    )
+    unacceptable = serializers.ListField(
+        child=serializers.BooleanField(), required=False, max_length=8, help_text="By position."
+    )
+    strength = serializers.IntegerField(
+        required=False, allow_null=True, min_value=1, max_value=32, help_text="1 is the weakest of the levels."
+    )
+    verdict = serializers.ChoiceField(choices=Verdict.choices, required=False)
+    text = serializers.CharField(
+        required=False, allow_blank=True, trim_whitespace=False, max_length=200_000, help_text="With the verdict edit."
+    )
+    flags = serializers.ListField(child=serializers.CharField(max_length=64), required=False, max_length=20)
+    criteria = serializers.DictField(
+        child=serializers.IntegerField(min_value=0, max_value=8),
+        required=False,
+        help_text="By the name of a criterion: the rank of the better answer's position, or a grade.",
+    )
+    comment = serializers.CharField(required=False, allow_blank=True, max_length=4000)
+    seconds = serializers.FloatField(required=False, allow_null=True, min_value=0, max_value=1e6)
+
+    @staticmethod
+    def said(data: dict[str, Any]) -> Said:
+        fields = {key: value for key, value in data.items() if key != "next"}
+        if "text" in fields:
+            fields["text"] = fields["text"].replace("\r\n", "\n") if fields.get("verdict") == Verdict.EDIT else ""
+        return Said(**fields)
+
+
+class SubmitSerializer(SaidSerializer):
+    next = serializers.BooleanField(default=False, help_text="Answer with the next assignment of this kind too.")
+
+
+class SkipSerializer(serializers.Serializer):
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=300, default="")
+    next = serializers.BooleanField(default=False, help_text="Answer with the next assignment of this kind too.")
+
+
+class SkippedSerializer(serializers.Serializer):
+    next = AssignmentSerializer(allow_null=True)
+
+
+class DraftSerializer(serializers.Serializer):
+    text = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        trim_whitespace=False,
+        max_length=200_000,
+        help_text="Left out, the lease is renewed and the draft stays as it is.",
+    )
+
+
+# Labels
+
+
+class JudgementSerializer(serializers.ModelSerializer):
+    response = serializers.SerializerMethodField(help_text="For leads; null for others.")
+
+    class Meta:
+        model = Judgement
+        fields = ("position", "rank", "unacceptable", "response")
+
+    def get_response(self, judgement: Judgement) -> int | None:
+        return judgement.response_id if self.context.get("lead") else None
+
+
+class LabelSerializer(serializers.ModelSerializer):
+    """A label. Which item, prompt and answers it is about is told to leads alone: people stay blind."""
+
+    kind = serializers.ChoiceField(source="item.kind", choices=Kind.choices)
+    person = serializers.CharField(source="person.username")
+    text = serializers.SerializerMethodField(help_text="Of a demonstration: the text that was kept.")
+    flags = serializers.ListField(child=serializers.CharField())
+    criteria = serializers.DictField(child=serializers.IntegerField())
+    judgements = JudgementSerializer(many=True)
+    live = serializers.SerializerMethodField(help_text="Neither withdrawn nor replaced.")
+    item = serializers.SerializerMethodField(help_text="For leads; null for others.")
+    prompt = serializers.SerializerMethodField(help_text="For leads; null for others.")
+    response = serializers.SerializerMethodField(help_text="For leads; null for others.")
+
+    class Meta:
+        model = Label
+        fields = (
+            *("id", "kind", "assignment", "person", "simulated", "client_uuid", "live", "created_at", "retracted_at"),
+            *("verdict", "text", "flags", "strength", "judgements", "criteria", "comment", "seconds"),
+            *("item", "prompt", "response"),
+        )
+
+    def get_text(self, label: Label) -> str | None:
+        return label.response.text if label.response else None
+
+    def get_live(self, label: Label) -> bool:
+        return label.retracted_at is None and not hasattr(label, "superseded_by")
+
+    def get_item(self, label: Label) -> int | None:
+        return label.item_id if self.context.get("lead") else None
+
+    def get_prompt(self, label: Label) -> int | None:
+        return label.item.prompt_id if self.context.get("lead") else None
+
+    def get_response(self, label: Label) -> int | None:
+        return label.response_id if self.context.get("lead") else None
+
+
+class SubmittedSerializer(serializers.Serializer):
+    label = LabelSerializer()
+    next = AssignmentSerializer(allow_null=True, help_text="null when it was not asked for, or nothing waits.")
+
+
+class LabelFilterSerializer(serializers.Serializer):
+    kind = serializers.ChoiceField(choices=Kind.choices, required=False)
+    person = serializers.CharField(required=False, help_text="A user name.")
+    live = serializers.BooleanField(required=False, help_text="Neither withdrawn nor replaced, or the others.")
+
+
+# Out of the project
+
+
+class ExportFilterSerializer(serializers.Serializer):
+    kind = serializers.ChoiceField(choices=Kind.choices, required=False)
+
+
+class ExportedAnswerSerializer(serializers.Serializer):
+    id = serializers.IntegerField()
+    text = serializers.CharField()
+    origin = serializers.CharField()
+
+
+class ExportedVoteSerializer(serializers.Serializer):
+    answer = serializers.IntegerField(help_text="The id of one of the row's answers.")
+    position = serializers.IntegerField()
+    rank = serializers.IntegerField()
+    unacceptable = serializers.BooleanField()
+
+
+class ExportedLabelSerializer(serializers.Serializer):
+    id = serializers.IntegerField()
+    person = serializers.CharField(help_text="A pseudonym, the same throughout the project.")
+    simulated = serializers.BooleanField()
+    comment = serializers.CharField()
+    criteria = serializers.DictField(child=serializers.IntegerField())
+    flags = serializers.ListField(child=serializers.CharField())
+    seconds = serializers.FloatField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    strength = serializers.IntegerField(required=False, allow_null=True, help_text="Of a comparison.")
+    votes = ExportedVoteSerializer(many=True, required=False, help_text="Of a comparison.")
+    verdict = serializers.CharField(required=False, help_text="Of a demonstration.")
+    text = serializers.CharField(required=False, allow_null=True, help_text="Of a demonstration.")
+
+
+class ExportedRowSerializer(serializers.Serializer):
+    """One line of an export: an item and everything people said about it."""
+
+    item = serializers.IntegerField()
+    kind = serializers.ChoiceField(choices=Kind.choices)
+    purpose = serializers.CharField()
+    split = serializers.CharField()
+    language = serializers.CharField()
+    tags = serializers.ListField(child=serializers.CharField())
+    prompt = MessageSerializer(many=True)
+    answers = ExportedAnswerSerializer(many=True)
+    labels = ExportedLabelSerializer(many=True)
+
+
+class SimulatedFilterSerializer(serializers.Serializer):
+    simulated = serializers.BooleanField(default=False, help_text="Count the labels of simulated annotators too.")
+
+
+class AgreementSerializer(serializers.Serializer):
+    items = serializers.IntegerField(help_text="Items that two people or more judged.")
+    comparisons = serializers.IntegerField(help_text="Judgements of two people laid side by side.")
+    agreed = serializers.IntegerField()
+    agreement = serializers.FloatField(allow_null=True, help_text="Their share; null when there are none.")
+
+
+class AgreementByKindSerializer(serializers.Serializer):
+    demonstration = AgreementSerializer()
+    comparison = AgreementSerializer()

@@ -1,0 +1,109 @@
+"""The demonstration project: a small shop's customer-service desk, and the real small model that answers for it."""
+
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from django.db import transaction
+from rest_framework.authtoken.models import Token
+
+from annotation.importing import import_lines
+from annotation.models import Membership, Project, User
+from annotation.models.people import Role
+from config.paths import BASE, VAR
+from evaluation.comparing import sample_and_compare
+from training import registry, runner, runs
+from training.models import ModelVersion
+from training.recipes.demo_model import smollm2_gguf
+
+CONTENT = BASE / "annotation" / "demo"
+SLUG = "shop-desk"
+MODEL = "SmolLM2-135M-Instruct"
+BATCHES, PROMPTS_PER_BATCH = 3, 12  # the first comparisons come after one short batch
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """How somebody signs in to the demonstration; made up anew for each installation."""
+
+    name: str
+    role: str
+    password: str
+
+
+def set_up(say: Callable[[str], object]) -> list[SignIn]:
+    """Make whatever is missing; what people did since stays. Returns the sign-ins."""
+    sign_ins = _sign_ins(VAR / "demo.json")
+    with transaction.atomic():
+        project, created = Project.objects.get_or_create(
+            slug=SLUG,
+            defaults={
+                "name": "Fern & Kettle: customer service",
+                "description": "Replies of a small shop for teas, teapots and house plants.",
+                "guidelines": "\n\n".join((CONTENT / name).read_text() for name in ("guidelines.md", "policy.md")),
+                "heldout_share": 0.25,
+            },
+        )
+        people = [_person(project, sign_in) for sign_in in sign_ins]
+        if created:
+            for name in ("drafts.jsonl", "prompts.jsonl"):
+                with (CONTENT / name).open("rb") as lines:
+                    say(f"{name}: {import_lines(project=project, lines=lines, actor=people[0])}")
+    version = ModelVersion.objects.filter(project=project).production().first()
+    if version is None:
+        say(f"Unpacking {MODEL}: once, about half a minute.")
+        version = _import(project)
+        _sample(project, version, people[0])
+    return sign_ins
+
+
+def _sign_ins(path: Path) -> list[SignIn]:
+    if path.exists():
+        return [SignIn(**row) for row in json.loads(path.read_text())]
+    made = [
+        SignIn(name, role, secrets.token_urlsafe(9))
+        for name, role in (("lead", Role.LEAD), ("annotator", Role.ANNOTATOR))
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(json.dumps([asdict(sign_in) for sign_in in made], indent=1))
+    return made
+
+
+def _person(project: Project, sign_in: SignIn) -> User:
+    person, created = User.objects.get_or_create(username=sign_in.name)
+    if created:
+        person.set_password(sign_in.password)
+        person.is_staff = sign_in.role == Role.LEAD  # leads work in the admin too
+        person.save()
+        Token.objects.create(user=person)
+    Membership.objects.get_or_create(person=person, project=project, defaults={"role": sign_in.role})
+    return person
+
+
+def _import(project: Project) -> ModelVersion:
+    run = registry.import_model(project=project, name=MODEL, source=str(smollm2_gguf()), wake=False)
+    claimed = runs.claim(worker=runner.worker_name(), run_id=run.pk)
+    if claimed is not None:
+        run = runner.execute(claimed)
+    if run.error:
+        raise RuntimeError(run.error)
+    return run.model_version
+
+
+def _sample(project: Project, version: ModelVersion, lead: User) -> None:
+    """Candidate answers, in the background: prompts of both splits, a few at a time."""
+    prompts = list(project.prompts.filter(items__isnull=True).order_by("sha256")[: BATCHES * PROMPTS_PER_BATCH])
+    for number in range(BATCHES):
+        batch = prompts[number * PROMPTS_PER_BATCH : (number + 1) * PROMPTS_PER_BATCH]
+        sample_and_compare(
+            project=project,
+            model=version,
+            prompts=batch,
+            pairs_per_prompt=2,
+            settings={"samples_per_prompt": 3, "max_new_tokens": 80},
+            seed=number,
+            actor=lead,
+        )

@@ -1,0 +1,119 @@
+"""Forms: they validate and never write."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from pydantic import BaseModel
+from pydantic import ValidationError as SettingsError
+
+from evaluation.policy import RoundSettings
+from training.forms import ProjectForm, setting_field
+from training.methods import DpoSettings, GenerateSettings, RewardSettings, SftSettings
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One field of the form: `part` is a method's own settings within the round's, or empty."""
+
+    model: type[BaseModel]
+    name: str
+    part: str = ""
+    label: str = ""
+
+    @property
+    def field(self) -> str:
+        return f"{self.part}_{self.name}" if self.part in ("sft", "reward", "dpo") else self.name
+
+
+BASIC = [
+    Setting(RoundSettings, "minimum_comparisons"),
+    Setting(RoundSettings, "fresh_prompts"),
+    Setting(RoundSettings, "heldout_prompts"),
+    Setting(GenerateSettings, "samples_per_prompt", "generate"),
+    Setting(RoundSettings, "new_items"),
+]
+ADVANCED = [
+    Setting(SftSettings, "epochs", "sft", "Good answers: passes over them"),
+    Setting(SftSettings, "learning_rate", "sft", "Good answers: learning rate"),
+    Setting(RewardSettings, "epochs", "reward", "Reward model: passes over the pairs"),
+    Setting(RewardSettings, "learning_rate", "reward", "Reward model: learning rate"),
+    Setting(DpoSettings, "epochs", "dpo", "Preference tuning: passes over the pairs"),
+    Setting(DpoSettings, "learning_rate", "dpo", "Preference tuning: learning rate"),
+    Setting(DpoSettings, "beta", "dpo", "Preference tuning: loyalty to the model before (beta)"),
+    Setting(GenerateSettings, "max_new_tokens", "generate"),
+    Setting(GenerateSettings, "temperature", "generate"),
+    Setting(RoundSettings, "random_share"),
+    Setting(RoundSettings, "simulated"),
+    Setting(RoundSettings, "seed"),
+]
+PARTS: dict[str, type[BaseModel]] = {
+    "sft": SftSettings,
+    "reward": RewardSettings,
+    "dpo": DpoSettings,
+    "generate": GenerateSettings,
+}
+
+
+class RoundForm(forms.Form):
+    """What a lead may choose when starting a round. An empty number takes its default."""
+
+    skip_sft = forms.BooleanField(
+        required=False,
+        label="Leave out learning from good answers",
+        help_text="Goes straight to preferences, from the base model as it is.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for setting in [*BASIC, *ADVANCED]:
+            self.fields[setting.field] = setting_field(setting.model, setting.name, setting.label)
+        self.order_fields([*(setting.field for setting in [*BASIC, *ADVANCED[:2]]), "skip_sft"])
+
+    @property
+    def basic_fields(self) -> Iterator[forms.BoundField]:
+        return (self[setting.field] for setting in BASIC)
+
+    @property
+    def advanced_fields(self) -> Iterator[forms.BoundField]:
+        basic = {setting.field for setting in BASIC}
+        return (self[name] for name in self.fields if name not in basic and name != "project")
+
+    def clean(self) -> dict[str, Any]:
+        """What the settings refuse together becomes an error of the form."""
+        for part, model in PARTS.items():
+            try:
+                model.model_validate(self.settings().get(part, {}))
+            except SettingsError as error:
+                if not self.errors:
+                    words = [problem["msg"].removeprefix("Value error, ") for problem in error.errors()]
+                    raise ValidationError([word[:1].upper() + word[1:] for word in words]) from None
+        return self.cleaned_data
+
+    def settings(self) -> dict[str, Any]:
+        """For `rounds.start`: only what was filled in; the settings know the rest."""
+        chosen: dict[str, Any] = {"skip": ["sft"] if self.cleaned_data.get("skip_sft") else []}
+        for setting in [*BASIC, *ADVANCED]:
+            value = self.cleaned_data.get(setting.field)
+            if value is not None:
+                target = chosen.setdefault(setting.part, {}) if setting.part else chosen
+                target[setting.name] = value
+        return chosen
+
+    @staticmethod
+    def initial_from(settings: dict[str, Any]) -> dict[str, Any]:
+        """The form filled as an earlier round was started."""
+        initial: dict[str, Any] = {"skip_sft": "sft" in settings.get("skip", [])}
+        for setting in [*BASIC, *ADVANCED]:
+            source = settings.get(setting.part, {}) if setting.part else settings
+            if setting.name in source:
+                initial[setting.field] = source[setting.name]
+        return initial
+
+
+class StartRoundForm(RoundForm, ProjectForm):
+    """The same in the admin, where the project is chosen too."""
+
+    field_order = ("project",)

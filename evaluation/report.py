@@ -1,0 +1,230 @@
+"""A round in people's words: whether one can start, what each step did, what came of it all."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from annotation.models import Item, Label, Project
+from annotation.models.items import Kind, Purpose
+from evaluation import winrate
+from evaluation.models import Round, RoundStatus, RoundStep, Score, Step, StepRun, StepStatus
+from evaluation.statistics import Interval
+from training.models import ModelVersion, Run
+
+STEPS = [step for step in Step if step != Step.DONE]
+WAITING = "waiting"
+
+
+def readiness(project: Project) -> dict[str, Any]:
+    """What people have said so far, and whether a round can start; if not, why."""
+    labels = Label.objects.trainable().filter(project=project)
+    heldout = Label.objects.live().filter(project=project, simulated=False, item__prompt__split="heldout")
+    reason = ""
+    if not ModelVersion.objects.filter(project=project).production().exists():
+        reason = "There is no production model yet: import a base model first."
+    elif Round.objects.active().filter(project=project).exists():
+        reason = "A round is under way: wait for it, or cancel it."
+    return {
+        "labels": {
+            "demonstrations": labels.filter(item__kind=Kind.DEMONSTRATION, response__isnull=False).count(),
+            "comparisons": labels.filter(item__kind=Kind.COMPARISON).count(),
+            "heldout_pairs": heldout.filter(item__kind=Kind.COMPARISON).exclude(item__purpose=Purpose.GOLD).count(),
+            "simulated": Label.objects.live().filter(project=project, simulated=True).count(),
+        },
+        "can_start": not reason,
+        "reason": reason,
+    }
+
+
+def steps_of(current: Round) -> list[dict[str, Any]]:
+    """Every step of the round in order, the ones to come included."""
+    rows = {row.name: row for row in current.steps.all()}
+    runs = _runs_by_step(current)
+    return [_step(current, step, rows.get(step), runs[step]) for step in STEPS]
+
+
+def _runs_by_step(current: Round) -> dict[str, list[Run]]:
+    runs: dict[str, list[Run]] = defaultdict(list)
+    linked = StepRun.objects.filter(step__round=current).select_related("step", "run__project").order_by("id")
+    for step_run in linked:
+        run: Any = step_run.run
+        run.purpose = step_run.purpose
+        runs[step_run.step.name].append(run)
+    return runs
+
+
+def _step(current: Round, step: Step, row: RoundStep | None, runs: list[Run]) -> dict[str, Any]:
+    status: str = row.status if row else WAITING
+    detail = words(step, row.detail if row else {}, runs)
+    seconds = None
+    if row is not None:
+        seconds = ((row.finished_at or timezone.now()) - row.started_at).total_seconds()
+    if status == StepStatus.RUNNING and current.status == RoundStatus.CANCELLED:
+        status, seconds = WAITING, None
+        detail.append(("Stopped", "The round was cancelled here."))
+    if status == StepStatus.FAILED and current.error:
+        detail.append(("What went wrong", current.error))
+    return {
+        "name": step.value,
+        "title": step.label,
+        "status": status,
+        "detail": detail,
+        "runs": runs,
+        "seconds": seconds,
+    }
+
+
+def words(step: str, detail: dict[str, Any], runs: list[Run]) -> list[tuple[str, str]]:
+    """What a step wrote down, as (label, value) for people; keys nobody has words for are left out."""
+    said: list[tuple[str, str]] = []
+    if "wanted" in detail:
+        said.append(("Preferences so far", f"{detail.get('preferences', 0)} of {detail['wanted']} wanted"))
+    if step == Step.FREEZING:
+        kinds = [kind for kind in ("demonstrations", "preferences") if kind in detail]
+        said += [(kind.capitalize(), counted(detail[kind], "row")) for kind in kinds]
+    if step in (Step.SFT, Step.REWARD, Step.DPO):
+        said += [line for run in runs for line in _training(run)]
+    if accuracy := detail.get("reward_accuracy"):
+        said.append(("Reward accuracy on held-out pairs", interval(Interval(*accuracy))))
+    for role in ("champion", "challenger"):
+        if (mean := detail.get(f"{role}_mean_characters")) is not None:
+            said.append((f"Answers of the {role}", f"{mean:.0f} characters on average"))
+    if "candidates" in detail:
+        said.append(("Pairs to choose from", str(detail["candidates"])))
+    if "queued" in detail:
+        said.append(("New comparisons queued", str(detail["queued"])))
+    if why := detail.get("why"):
+        said.append(("Why", f"{why[:1].upper()}{why[1:]}."))
+    return said
+
+
+def _training(run: Run) -> list[tuple[str, str]]:
+    said = []
+    if "kept" in run.rows:
+        left_out = [f"{run.rows[key]} {key}" for key in ("dropped", "cut") if run.rows.get(key)]
+        said.append(("Learnt from", ", ".join([counted(run.rows["kept"], "example"), *left_out])))
+    first, last = run.metrics.get("first_loss"), run.metrics.get("last_loss")
+    if first is not None and last is not None:
+        said.append(("Loss", f"{first:.3f} at first, {last:.3f} at the end"))
+    return said
+
+
+def verdict_of(current: Round) -> list[dict[str, Any]]:
+    """What the gate wrote down."""
+    row = current.steps.filter(name=Step.GATED).first()
+    return row.detail.get("verdict", []) if row else []
+
+
+def scores_of(current: Round) -> "QuerySet[Score]":
+    versions = [pk for pk in (current.challenger_id, current.reward_model_id) if pk]
+    return (
+        Score.objects.filter(evaluation__model_version__in=versions)
+        .select_related("evaluation__model_version")
+        .order_by("evaluation_id", "id")
+    )
+
+
+def new_items(current: Round) -> "QuerySet[Item]":
+    """The comparisons that this round put into the queue."""
+    return Item.objects.filter(project_id=current.project_id, selection__round=current.number)
+
+
+def sentences(current: Round) -> list[str]:
+    """The report of a round: only sentences whose facts exist."""
+    steps = {row.name: row.detail for row in current.steps.all()}
+    said = [
+        *_who(current),
+        *_agreement(steps.get(Step.EVALUATING, {}), bool(current.settings.get("simulated"))),
+        *_preferred(current),
+        *_length(steps.get(Step.SAMPLING, {})),
+    ]
+    waiting = new_items(current).open().count()
+    if waiting:
+        verb = "waits" if waiting == 1 else "wait"
+        said.append(f"{counted(waiting, 'new comparison')} {verb}, the least certain first.")
+    return said
+
+
+@dataclass(frozen=True)
+class Group:
+    simulated: bool
+    labels: int
+    people: int
+
+    def __str__(self) -> str:
+        one, many = ("simulated annotator", "simulated annotators") if self.simulated else ("person", "people")
+        return f"{counted(self.labels, 'label')} by {counted(self.people, one, many)}"
+
+
+def _who(current: Round) -> list[str]:
+    groups = []
+    for simulated in (False, True):
+        labels = Label.objects.filter(snapshots__rounds=current, simulated=simulated)
+        people = labels.order_by().values("person").distinct().count()
+        if people:
+            groups.append(Group(simulated, labels.order_by().values("pk").distinct().count(), people))
+    return [f"{current} learnt from {' and '.join(map(str, groups))}."] if groups else []
+
+
+def _agreement(detail: dict[str, Any], simulated: bool) -> list[str]:
+    if "reward_accuracy" not in detail:
+        return []
+    found = Interval(*detail["reward_accuracy"])
+    whom = "people and simulated annotators" if simulated else "people"
+    return [f"The reward model agrees with {whom} on {share(found)} of {counted(found.n, 'held-out pair')}."]
+
+
+def _preferred(current: Round) -> list[str]:
+    if current.challenger is None or current.champion is None:
+        return []
+    compared = winrate.between(current.challenger, current.champion)
+    said = []
+    for who, rate in (("people", compared.human), ("simulated annotators", compared.simulated)):
+        if rate is None:
+            continue
+        sentence = f"In blind comparisons {who} preferred the new model in {share(rate.interval)} of {rate.interval.n}"
+        if rate.both_unacceptable:
+            sentence += f"; {counted(rate.both_unacceptable, 'label')} called both answers unacceptable"
+        said.append(f"{sentence}.")
+    return said
+
+
+def _length(detail: dict[str, Any]) -> list[str]:
+    before, after = detail.get("champion_mean_characters"), detail.get("challenger_mean_characters")
+    if not before or not after:
+        return []
+    change = after / before - 1
+    if abs(change) < 0.005:
+        return ["Its answers are as long as before on average."]
+    return [f"Its answers are {percent(abs(change))} {'longer' if change > 0 else 'shorter'} on average."]
+
+
+def percent(value: float) -> str:
+    """
+    >>> percent(0.714)
+    '71 %'
+    """
+    return f"{100 * value:.0f} %"
+
+
+def share(found: Interval) -> str:
+    """
+    >>> share(Interval(0.71, 0.6, 0.8, 54))
+    '71 % (60 to 80 %)'
+    """
+    return f"{percent(found.value)} ({100 * found.lower:.0f} to {percent(found.upper)})"
+
+
+def interval(found: Interval) -> str:
+    return f"{share(found)}, n {found.n}"
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """
+    >>> counted(1, "label"), counted(2, "person", "people")
+    ('1 label', '2 people')
+    """
+    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -1,0 +1,206 @@
+"""The leads' pages about rounds and models: gate, form, verb, render."""
+
+from collections import defaultdict
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from annotation.models import Membership
+from annotation.models.items import Kind
+from annotation.views import place
+from evaluation import access, report
+from evaluation import rounds as loop
+from evaluation.forms import RoundForm
+from evaluation.models import Round, RoundStatus, Score, Step, StepRun
+from training import registry
+from training.access import lead
+from training.access import model as gated_model
+from training.access import run as gated_run
+from training.models import ModelVersion, Run
+from training.models.registry import ModelKind, Stage
+from training.views import about
+
+STOP_POLLING = 286  # what htmx takes as the last answer
+
+
+@require_http_methods(["GET", "POST"])
+@login_required
+def rounds(request: HttpRequest, slug: str) -> HttpResponse:
+    """The rounds so far, and the start of the next one."""
+    member = lead(request.user, slug)
+    past = Round.objects.filter(project=member.project).select_related("champion", "challenger", "started_by")
+    if request.method == "POST":
+        form = RoundForm(request.POST)
+        if form.is_valid():
+            try:
+                started = loop.start(project=member.project, settings=form.settings(), actor=member.person)
+            except ValidationError as error:
+                form.add_error(None, error)
+            else:
+                messages.success(request, f"{started} has begun.")
+                return redirect(started)
+    else:
+        last = past.first()
+        form = RoundForm(initial=RoundForm.initial_from(last.settings) if last else None)
+    context = {**place(member), "rounds": past, "form": form, "readiness": report.readiness(member.project)}
+    return render(request, "evaluation/rounds.html", context, status=422 if form.errors else 200)
+
+
+@never_cache
+@require_GET
+@login_required
+def round(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    member, current = access.round(request.user, slug, number)
+    return render(request, "evaluation/round.html", _round(member, current))
+
+
+@never_cache
+@require_GET
+@login_required
+def round_state(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """The part of the round's page that is asked for again and again, until the round has ended."""
+    member, current = access.round(request.user, slug, number)
+    status = 200 if current.status == RoundStatus.ACTIVE else STOP_POLLING
+    return render(request, "evaluation/_round.html", _round(member, current), status=status)
+
+
+@require_POST
+@login_required
+def advance_round(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """Go on with the labels that are there, instead of waiting for more."""
+    member, current = access.round(request.user, slug, number)
+    before = current.step
+    after = loop.advance(round_id=current.pk, force=True, actor=member.person)
+    if after.step != before:
+        messages.success(request, f"The round went on: {after.get_step_display().lower()}.")
+    elif before == Step.COLLECTING and after.status == RoundStatus.ACTIVE:
+        messages.warning(request, "There is no preference to learn from yet: rank some answers first.")
+    else:
+        messages.info(request, "There was nothing to go on with.")
+    return redirect(current)
+
+
+@require_POST
+@login_required
+def cancel_round(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    member, current = access.round(request.user, slug, number)
+    if loop.cancel(round=current, actor=member.person):
+        messages.success(request, "The round was cancelled, and its runs are being stopped.")
+    else:
+        messages.info(request, "The round had ended already.")
+    return redirect(current)
+
+
+@require_POST
+@login_required
+def retry_round(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    member, current = access.round(request.user, slug, number)
+    try:
+        if loop.retry(round=current, actor=member.person):
+            messages.success(request, "The round goes on from where it stopped.")
+        else:
+            messages.info(request, "Only a round that failed or was cancelled can be retried.")
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+    return redirect(current)
+
+
+@require_GET
+@login_required
+def run(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """One run: how it goes, what it started from, what it yielded, which round asked for it."""
+    member, found = gated_run(request.user, slug, pk)
+    return render(request, "training/run.html", {**place(member), **about(found), "lineage": _lineage(found)})
+
+
+@require_GET
+@login_required
+def models(request: HttpRequest, slug: str) -> HttpResponse:
+    member = lead(request.user, slug)
+    versions: list[Any] = list(
+        ModelVersion.objects.filter(project=member.project).select_related("parent", "run__snapshot")
+    )
+    scores: dict[int, list[Score]] = defaultdict(list)
+    for score in _scores().filter(evaluation__project=member.project):
+        scores[score.evaluation.model_version_id].append(score)
+    for version in versions:
+        version.scores = scores[version.pk]
+    return render(request, "training/models.html", {**place(member), "versions": versions})
+
+
+@require_GET
+@login_required
+def model(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    member, version = gated_model(request.user, slug, pk)
+    context = {
+        **place(member),
+        "version": version,
+        "ancestry": version.ancestry(),
+        "run": version.run,
+        "snapshot": version.run.snapshot if version.run else None,
+        "people": registry.people_behind(version),
+        "answers_count": registry.judged_answers(version),
+        "scores": _scores().filter(evaluation__model_version=version),
+        "can_promote": version.kind == ModelKind.POLICY and version.stage != Stage.PRODUCTION,
+    }
+    return render(request, "training/model.html", context)
+
+
+@require_POST
+@login_required
+def promote(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    member, version = gated_model(request.user, slug, pk)
+    try:
+        registry.promote(version=version, actor=member.person, reason=request.POST.get("reason", "")[:300])
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+    else:
+        messages.success(request, f"{version} is the production model now.")
+    return redirect("model", slug, pk)
+
+
+def _round(member: Membership, current: Round) -> dict[str, Any]:
+    selecting = current.steps.filter(name=Step.SELECTING).first()
+    return {
+        **place(member),
+        "round": current,
+        "steps": report.steps_of(current),
+        "verdict": report.verdict_of(current),
+        "scores": report.scores_of(current),
+        "new_items": selecting.detail.get("queued", 0) if selecting else 0,
+        "next_label_url": reverse("work", args=[member.project.slug, Kind.COMPARISON]),
+        "report": report.sentences(current),
+        "can_advance": current.status == RoundStatus.ACTIVE and current.step == Step.COLLECTING,
+        "can_cancel": current.status == RoundStatus.ACTIVE,
+        "can_retry": current.status in (RoundStatus.FAILED, RoundStatus.CANCELLED),
+    }
+
+
+def _scores() -> Any:
+    return Score.objects.select_related("evaluation").order_by("-evaluation_id", "id")
+
+
+def _lineage(run: Run) -> list[dict[str, str]]:
+    """From where a run came and what became of it, each with the address of its page."""
+    slug = run.project.slug
+    line = []
+    if run.snapshot is not None:
+        url = reverse("admin:training_snapshot_change", args=[run.snapshot.pk])
+        line.append({"label": f"Data: {run.snapshot}", "url": url})
+    if run.base is not None:
+        line.append({"label": f"Started from: {run.base}", "url": reverse("model", args=[slug, run.base.pk])})
+    line += [
+        {"label": f"Yielded: {version}", "url": reverse("model", args=[slug, version.pk])}
+        for version in ModelVersion.objects.filter(run=run)
+    ]
+    for step_run in StepRun.objects.filter(run=run).select_related("step__round__project"):
+        belongs = step_run.step.round
+        line.append({"label": f"{belongs}: {step_run.purpose}", "url": belongs.get_absolute_url()})
+    return line

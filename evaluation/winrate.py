@@ -1,0 +1,108 @@
+"""Blind win rates: which of two models' answers did people prefer, without knowing whose they were?"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db.models import Exists, OuterRef, QuerySet
+
+from annotation.models import Judgement, Label
+from annotation.models.items import Kind, Purpose
+from evaluation.statistics import Interval, wilson
+from training.models import ModelVersion, Sample
+
+
+@dataclass(frozen=True)
+class WinRate:
+    """`interval` is over items: people who judged the same item are averaged first, for they are not independent.
+    The counts below it are of labels."""
+
+    interval: Interval
+    wins: int
+    losses: int
+    ties: int
+    both_unacceptable: int  # of the ties, those in which neither answer would do
+    people: int
+
+    @property
+    def labels(self) -> int:
+        return self.wins + self.losses + self.ties
+
+
+@dataclass(frozen=True)
+class BlindComparison:
+    """One model against another, people and simulated annotators apart; None where nobody compared them."""
+
+    human: WinRate | None
+    simulated: WinRate | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one label says: 1 if the new model's answer is better, 0 if the old one's is, a half for a tie."""
+
+    item: int
+    person: int
+    score: float
+    both_unacceptable: bool
+
+
+def between(new: ModelVersion, old: ModelVersion) -> BlindComparison:
+    """From the live labels on comparisons of an answer that only `new` gave with one that only `old` gave.
+
+    Ties count half to either side, and two unacceptable answers are a tie. Where a round chose the pairs that
+    its reward model was least sure of, the rate leans towards a half.
+    """
+    by_new = set(_answers(new).values_list("response_id", flat=True))
+    by_old = set(_answers(old).values_list("response_id", flat=True))
+    labels = (
+        Label.objects.live()
+        .filter(_judged(_answers(new)), _judged(_answers(old)), project_id=new.project_id, item__kind=Kind.COMPARISON)
+        .exclude(item__purpose=Purpose.GOLD)
+        .prefetch_related("judgements")
+        .order_by("id")
+    )
+    said: dict[bool, list[Verdict]] = {False: [], True: []}
+    for label in labels:
+        verdict = verdict_of(label, by_new - by_old, by_old - by_new)
+        if verdict is not None:
+            said[label.simulated].append(verdict)
+    return BlindComparison(human=rate(said[False]), simulated=rate(said[True]))
+
+
+def verdict_of(label: Label, new: set[int], old: set[int]) -> Verdict | None:
+    """The mean over all pairs of a new answer with an old one; None if the label compares no such pair."""
+    judged = list(label.judgements.all())
+    pairs = [(a, b) for a in judged for b in judged if a.response_id in new and b.response_id in old]
+    if not pairs:
+        return None
+    score = sum(1.0 if a.rank < b.rank else 0.5 if a.rank == b.rank else 0.0 for a, b in pairs) / len(pairs)
+    hopeless = all(a.unacceptable and b.unacceptable for a, b in pairs)
+    return Verdict(label.item_id, label.person_id, score, hopeless)
+
+
+def rate(verdicts: Iterable[Verdict]) -> WinRate | None:
+    items: dict[int, list[Verdict]] = defaultdict(list)
+    for verdict in verdicts:
+        items[verdict.item].append(verdict)
+    if not items:
+        return None
+    successes = sum(sum(one.score for one in group) / len(group) for group in items.values())
+    everything = [one for group in items.values() for one in group]
+    return WinRate(
+        interval=wilson(min(successes, len(items)), len(items)),
+        wins=sum(one.score > 0.5 for one in everything),
+        losses=sum(one.score < 0.5 for one in everything),
+        ties=sum(one.score == 0.5 for one in everything),
+        both_unacceptable=sum(one.both_unacceptable for one in everything),
+        people=len({one.person for one in everything}),
+    )
+
+
+def _answers(version: ModelVersion) -> "QuerySet[Sample]":
+    return Sample.objects.filter(generation__model_version=version)
+
+
+def _judged(answers: "QuerySet[Sample]") -> Exists:
+    """That the label judges one of these answers."""
+    return Exists(Judgement.objects.filter(label=OuterRef("pk"), response__in=answers.values("response_id")))

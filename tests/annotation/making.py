@@ -1,0 +1,100 @@
+"""Items to judge, ways to judge them, and many hands at once."""
+
+import itertools
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.models import Count, F, Q
+from django.utils import timezone
+
+from annotation import leasing
+from annotation.asking import add_response, ask
+from annotation.labelling import Said
+from annotation.models import Assignment, Item, Label, Project, Prompt, Response
+from annotation.text import sha256
+
+_number = itertools.count(1)
+
+
+def a_prompt(project: Project, question: str = "", **more: Any) -> Prompt:
+    messages = [{"role": "user", "content": question or f"Question {next(_number)}?"}]
+    more.setdefault("split", "train")
+    return Prompt.objects.create(project=project, messages=messages, sha256=sha256(messages), **more)
+
+
+def an_answer(prompt: Prompt, text: str, origin: str = "import") -> Response:
+    return add_response(prompt=prompt, text=text, origin=origin)[0]
+
+
+def a_comparison(project: Project, answers: Sequence[str] = ("first answer", "second answer"), **more: Any) -> Item:
+    prompt = a_prompt(project)
+    responses = [an_answer(prompt, text) for text in answers]
+    return ask(project=project, prompt=prompt, kind="comparison", responses=responses, **more)[0]
+
+
+def a_demonstration(project: Project, answer: str | None = "A draft.", **more: Any) -> Item:
+    prompt = a_prompt(project)
+    responses = [an_answer(prompt, answer)] if answer is not None else []
+    return ask(project=project, prompt=prompt, kind="demonstration", responses=responses, **more)[0]
+
+
+def first_is_better(**more: Any) -> Said:
+    return Said(ranks=(1, 2), **more)
+
+
+def lease(member: Any, kind: str = "comparison") -> Assignment:
+    """The member's next item, which must exist."""
+    assignment = leasing.next_assignment(membership=member, kind=kind)
+    assert assignment is not None
+    return assignment
+
+
+def let_time_pass(assignments: Iterable[Assignment] | Any) -> None:
+    """As if these leases had been taken long ago."""
+    ago = timezone.now() - timedelta(seconds=1)
+    Assignment.objects.filter(pk__in=[one.pk for one in assignments], state="leased").update(lease_until=ago)
+
+
+def miscounted() -> list[tuple[int, int, int]]:
+    """Items whose `taken` is not what their assignments say, with both figures: there must be none."""
+    claims = Count("assignments", filter=Q(assignments__state__in=["leased", "submitted"]))
+    wrong = Item.objects.annotate(claims=claims).exclude(taken=F("claims"))
+    return list(wrong.values_list("pk", "taken", "claims"))
+
+
+def overlabelled() -> list[int]:
+    """Items with more live labels than they want, or two of one person: there must be none."""
+    live = Q(labels__retracted_at=None, labels__superseded_by=None, labels__isnull=False)
+    counted = Item.objects.annotate(live=Count("labels", filter=live, distinct=True))
+    twice = Label.objects.live().values("item", "person").annotate(n=Count("id")).filter(n__gt=1)
+    return [*counted.filter(live__gt=F("wanted")).values_list("pk", flat=True), *(row["item"] for row in twice)]
+
+
+def all_at_once(*jobs: Callable[[], Any], patience: float = 30) -> list[Any]:
+    """Run each job in a thread with a connection of its own, all from the same moment; raise what any raised."""
+    ready = threading.Barrier(len(jobs))
+    results: list[Any] = [None] * len(jobs)
+    errors: list[BaseException] = []
+
+    def run(number: int, job: Callable[[], Any]) -> None:
+        try:
+            connection.ensure_connection()
+            ready.wait(patience)
+            results[number] = job()
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=each, daemon=True) for each in enumerate(jobs)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(patience)
+    assert not any(thread.is_alive() for thread in threads), "threads wait for each other"
+    if errors:
+        raise ExceptionGroup("in threads", errors)  # type: ignore[type-var]
+    return results

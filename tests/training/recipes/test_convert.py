@@ -1,0 +1,70 @@
+"""A model comes in from wherever it is, in one layout, and only if it can hold a conversation."""
+
+import json
+
+import pytest
+
+from tests.tiny_model import build
+from tests.training.recipes.runs import Run, weights
+
+
+@pytest.fixture
+def convert(tmp_path):
+    def start(source: str) -> Run:
+        folder = tmp_path / "run"
+        folder.mkdir()
+        spec = {"method": "convert", "data": {"source": source}, "settings": {}}
+        (folder / "spec.json").write_text(json.dumps(spec))
+        return Run(folder, "convert").here()
+
+    return start
+
+
+def test_a_folder(convert, model):
+    run = convert(model)
+    assert run.result["status"] == "ok"
+    assert (run.result["output"], run.result["format"]) == ("model", "full")
+    before, after = weights(model), weights(run.folder / "model")
+    assert run.result["metrics"]["parameters"] == sum(tensor.numel() for tensor in after.values())
+    assert before.keys() == after.keys()
+    assert all(before[name].equal(after[name]) for name in before)
+    assert (run.folder / "model" / "chat_template.jinja").exists()
+
+
+def test_a_model_without_a_chat_template_is_refused(convert, tmp_path):
+    run = convert(build(tmp_path / "base", chat_template=None))
+    assert run.result["reason"] == "bad_data"
+    assert "no chat template" in run.result["error"]
+    assert not (run.folder / "model").exists()
+
+
+@pytest.mark.parametrize("source", ["/nowhere/model.gguf", "/nowhere/folder"])
+def test_a_source_that_is_not_there(convert, source):
+    run = convert(source)
+    assert run.result["reason"] == "bad_data"
+    assert source in run.result["error"]
+
+
+def test_a_folder_that_is_no_model(convert, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    run = convert(str(tmp_path))
+    assert run.result["reason"] == "bad_data"
+    assert "could not be read" in run.result["error"]
+
+
+@pytest.mark.model
+def test_the_demonstration_model(convert):
+    """The compressed file becomes an ordinary model, which says so of itself and answers."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from training.recipes.demo_model import smollm2_gguf
+
+    run = convert(str(smollm2_gguf()))
+    assert run.result["status"] == "ok", run.result
+    folder = run.folder / "model"
+    assert "quantization_config" not in json.loads((folder / "config.json").read_text())
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    question = [{"role": "user", "content": "What is the capital of France? One word."}]
+    ids = tokenizer.apply_chat_template(question, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+    answer = model.generate(**ids, max_new_tokens=12, do_sample=False)[0, ids["input_ids"].shape[1] :]
+    assert "Paris" in tokenizer.decode(answer)

@@ -1,0 +1,37 @@
+"""The way from a request to a row of this room; what a person may not see is "not found"."""
+
+from django.http import Http404
+
+from annotation import access
+from annotation.models import Membership, User
+from annotation.models.people import Role
+from training.models import ModelVersion, Run
+
+
+def lead(user: User, slug: str) -> Membership:
+    """The person's membership as a lead; runs and models are for leads alone."""
+    return access.membership(user, slug, Role.LEAD)
+
+
+def run(user: User, slug: str, pk: int) -> tuple[Membership, Run]:
+    member = lead(user, slug)
+    found = (
+        Run.objects.select_related("project", "snapshot", "base", "created_by")
+        .filter(project=member.project, pk=pk)
+        .first()
+    )
+    if found is None:
+        raise Http404("No such run")
+    return member, found
+
+
+def model(user: User, slug: str, pk: int) -> tuple[Membership, ModelVersion]:
+    member = lead(user, slug)
+    found = (
+        ModelVersion.objects.select_related("project", "parent", "run__snapshot")
+        .filter(project=member.project, pk=pk)
+        .first()
+    )
+    if found is None:
+        raise Http404("No such model")
+    return member, found

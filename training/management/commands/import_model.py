@@ -1,0 +1,33 @@
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+
+from annotation.models import Project
+from training import registry, runner, runs
+
+
+class Command(BaseCommand):
+    help = "Import a base model: a folder, a GGUF file, or a name on the hub. A project's first model is promoted."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("project", help="the project's slug")
+        parser.add_argument("source", help="folder, .gguf file, or hub name such as HuggingFaceTB/SmolLM2-135M")
+        parser.add_argument("--name", required=True, help="what the project calls it")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        project = Project.objects.filter(slug=options["project"]).first()
+        if project is None:
+            raise CommandError(f"There is no project {options['project']!r}.")
+        try:
+            run = registry.import_model(project=project, name=options["name"], source=options["source"], wake=False)
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from error
+        claimed = runs.claim(worker=runner.worker_name(), run_id=run.pk)
+        if claimed is None:
+            raise CommandError(f"Another worker took the import (run {run.pk}); watch it on its page.")
+        run = runner.execute(claimed)
+        if run.error:
+            raise CommandError(run.error)
+        self.stdout.write(f"{options['name']} is version {run.model_version.pk} of {project}.")
