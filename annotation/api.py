@@ -95,7 +95,9 @@ def _lines(data: Any) -> Iterable[str | bytes]:
     if isinstance(data, list):
         return (json.dumps(row) for row in data)
     if isinstance(data, dict):  # also when nothing was sent
-        raise ValidationError({"non_field_errors": ["Send a JSON list of rows, or JSON Lines as application/x-ndjson."]})
+        raise ValidationError(
+            {"non_field_errors": ["Send a JSON list of rows, or JSON Lines as application/x-ndjson."]}
+        )
     return data
 
 
@@ -138,9 +140,7 @@ class Submit(Endpoint):
 
 
 class Skip(Endpoint):
-    @documented(
-        "Labelling", SkippedSerializer, sends=SkipSerializer, refuses=(400, 401, 404, 409), operation_id="skip"
-    )
+    @documented("Labelling", SkippedSerializer, sends=SkipSerializer, refuses=(400, 401, 404, 409), operation_id="skip")
     def post(self, request: Request, assignment_id: int) -> Response:
         """Give an item back; the project's rules say what becomes of it."""
         assignment = access.own_assignment(self.person, assignment_id)
@@ -172,9 +172,7 @@ def _next(member: Membership, kind: str) -> Any:
 
 
 class Labels(Endpoint):
-    @documented(
-        "Labels", LabelSerializer(many=True), parameters=[LabelFilterSerializer], refuses=(400, 401, 403, 404)
-    )
+    @documented("Labels", LabelSerializer(many=True), parameters=[LabelFilterSerializer], refuses=(400, 401, 403, 404))
     def get(self, request: Request, slug: str) -> Response:
         """Labels, newest first: all of them for leads and reviewers, their own for annotators."""
         rows = access.labels(self.person, slug)

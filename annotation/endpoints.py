@@ -116,7 +116,9 @@ class NdjsonParser(BaseParser):
 
     media_type = NDJSON
 
-    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Iterator[bytes]:
+    def parse(  # type: ignore[override]  # lines, and not a form
+        self, stream: Any, media_type: str | None = None, parser_context: Any = None
+    ) -> Iterator[bytes]:
         return iter(stream.readline, b"")
 
 

@@ -17,14 +17,14 @@ def labelled_rows(*, project: Project, kind: str = "") -> Iterator[dict[str, Any
 
     People appear under pseudonyms. Memory stays flat, however many rows there are.
     """
-    labels = Label.objects.live().select_related("response").order_by("id")
+    judgements = Prefetch("judgements", Judgement.objects.order_by("position"))
+    labels = Label.objects.live().select_related("response").prefetch_related(judgements).order_by("id")
     items: QuerySet[Item] = (
         Item.objects.filter(Exists(Label.objects.live().filter(item=OuterRef("pk"))), project=project)
         .select_related("prompt")
         .prefetch_related(
             Prefetch("answers", ItemResponse.objects.select_related("response").order_by("order")),
             Prefetch("labels", labels, to_attr="live_labels"),
-            Prefetch("live_labels__judgements", Judgement.objects.order_by("position")),
         )
         .order_by("id")
     )

@@ -123,7 +123,9 @@ def parse(line: str, number: int = 1) -> Row:
             kind, answers, messages = Kind.DEMONSTRATION, [_answer(messages[-1]["content"], "messages")], messages[:-1]
     elif "prompt" in data:
         prompt = data["prompt"]
-        messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else _messages(prompt, "prompt")
+        if isinstance(prompt, str):
+            prompt = [{"role": "user", "content": prompt}]
+        messages = _messages(prompt, "prompt")
         if data.get("completion") is not None:
             kind, answers = Kind.DEMONSTRATION, [_answer(data["completion"], "completion")]
         elif data.get("responses") is not None:

@@ -169,6 +169,8 @@ def problems_of(said: Said, item: Item, shown: Sequence[Response]) -> list[str]:
         return ["The time spent is a number of seconds, and not negative."]
     if reason := why_unstorable([said.text, said.comment, said.flags, said.criteria]):
         return [f"What you wrote {reason}."]
+    if unknown := sorted(set(said.criteria) - set(item.project.criteria)):
+        return [f"This project has no criterion called {', '.join(unknown)}."]
     if item.kind == Kind.DEMONSTRATION:
         if said.ranks or said.verdict not in Verdict.values:
             return ["Choose accept, edit or reject."]

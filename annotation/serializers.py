@@ -13,6 +13,8 @@ from annotation.models.items import Kind
 from annotation.models.labels import Verdict
 from annotation.models.prompts import Split
 
+MESSAGE = "#/components/schemas/Message"
+
 
 class MessageSerializer(serializers.Serializer):
     role = serializers.ChoiceField(choices=["system", "user", "assistant"])
@@ -86,11 +88,18 @@ class PromptFilterSerializer(serializers.Serializer):
     split = serializers.ChoiceField(choices=Split.choices, required=False)
 
 
+@extend_schema_field({"anyOf": [{"type": "string"}, {"type": "array", "items": {"$ref": MESSAGE}}]})
+class TextOrMessagesField(serializers.Field):
+    """A text, or a list of messages."""
+
+
 class ImportRowSerializer(serializers.Serializer):
     """One row to import, for the reader; annotation/importing.py says what is understood, row by row."""
 
-    messages = MessageSerializer(many=True, required=False, help_text="A conversation; its last answer is to be cleaned.")
-    prompt = serializers.CharField(required=False, help_text="A text, or a list of messages.")
+    messages = MessageSerializer(
+        many=True, required=False, help_text="A conversation; its last answer is to be cleaned."
+    )
+    prompt = TextOrMessagesField(required=False, help_text="What the user says, or a conversation up to the answer.")
     completion = serializers.CharField(required=False, help_text="The answer to clean.")
     responses = serializers.ListField(child=serializers.CharField(), required=False, help_text="Answers to rank.")
     language = serializers.CharField(required=False)
@@ -182,7 +191,7 @@ class SaidSerializer(serializers.Serializer):
     criteria = serializers.DictField(
         child=serializers.IntegerField(min_value=0, max_value=8),
         required=False,
-        help_text="By the name of a criterion: the rank of the better answer's position, or a grade.",
+        help_text="A grade for each of the project's criteria.",
     )
     comment = serializers.CharField(required=False, allow_blank=True, max_length=4000)
     seconds = serializers.FloatField(required=False, allow_null=True, min_value=0, max_value=1e6)
@@ -271,7 +280,7 @@ class LabelSerializer(serializers.ModelSerializer):
 
 
 class SubmittedSerializer(serializers.Serializer):
-    label = LabelSerializer()
+    label = LabelSerializer()  # type: ignore[assignment]  # a field, though fields have a label too
     next = AssignmentSerializer(allow_null=True, help_text="null when it was not asked for, or nothing waits.")
 
 

@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 # What may appear on a page. Links and pictures are left out of answers on purpose: an annotator judges text, and a
 # picture's address would be fetched from the reader's browser.
 TAGS = {
-    *("p", "br", "hr", "em", "strong", "del", "blockquote", "code", "pre", "ul", "ol", "li"),
+    *("p", "br", "hr", "em", "strong", "s", "blockquote", "code", "pre", "ul", "ol", "li"),
     *("h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td"),
 }
 ATTRIBUTES = {"ol": {"start"}}

@@ -1,1 +1,43 @@
-urlpatterns: list = []
+"""Every address of the API below /api/v1/, and the token that opens it."""
+
+from django.contrib.auth import authenticate
+from django.urls import include, path
+from rest_framework import serializers
+from rest_framework.authtoken.models import Token
+from rest_framework.exceptions import ValidationError
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from annotation.endpoints import Endpoint, documented
+
+
+class SignInSerializer(serializers.Serializer):
+    username = serializers.CharField()
+    password = serializers.CharField(trim_whitespace=False, write_only=True)
+
+
+class TokenSerializer(serializers.Serializer):
+    token = serializers.CharField(help_text="Send it as `Authorization: Token …`.")
+
+
+class SignIn(Endpoint):
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+    @documented("Sign-in", TokenSerializer, sends=SignInSerializer, refuses=(400,), operation_id="token", auth=[])
+    def post(self, request: Request) -> Response:
+        """A person's token, for their name and password."""
+        person = authenticate(request, **self.sent(SignInSerializer))
+        if person is None:
+            raise ValidationError({"non_field_errors": ["Wrong user name or password."]})
+        token, _ = Token.objects.get_or_create(user=person)
+        return Response({"token": token.key})
+
+
+urlpatterns = [
+    path("token/", SignIn.as_view()),
+    path("", include("annotation.api")),
+    path("", include("training.api")),
+    path("", include("evaluation.api")),
+]

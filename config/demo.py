@@ -13,8 +13,7 @@ from annotation.importing import import_lines
 from annotation.models import Membership, Project, User
 from annotation.models.people import Role
 from config.paths import BASE, VAR
-from evaluation.comparing import sample_and_compare
-from training import registry, runner, runs
+from training import registry, runner, runs, sampling
 from training.models import ModelVersion
 from training.recipes.demo_model import smollm2_gguf
 
@@ -33,7 +32,7 @@ class SignIn:
     password: str
 
 
-def set_up(say: Callable[[str], object]) -> list[SignIn]:
+def set_up(say: Callable[[str], object], *, samples: bool = True) -> list[SignIn]:
     """Make whatever is missing; what people did since stays. Returns the sign-ins."""
     sign_ins = _sign_ins(VAR / "demo.json")
     with transaction.atomic():
@@ -55,7 +54,8 @@ def set_up(say: Callable[[str], object]) -> list[SignIn]:
     if version is None:
         say(f"Unpacking {MODEL}: once, about half a minute.")
         version = _import(project)
-        _sample(project, version, people[0])
+        if samples:
+            _sample(project, version, people[0])
     return sign_ins
 
 
@@ -95,13 +95,13 @@ def _import(project: Project) -> ModelVersion:
 
 def _sample(project: Project, version: ModelVersion, lead: User) -> None:
     """Candidate answers, in the background: prompts of both splits, a few at a time."""
-    prompts = list(project.prompts.filter(items__isnull=True).order_by("sha256")[: BATCHES * PROMPTS_PER_BATCH])
+    prompts = list(project.prompts.filter(items__isnull=True).order_by("sha256").values_list("pk", flat=True))
     for number in range(BATCHES):
         batch = prompts[number * PROMPTS_PER_BATCH : (number + 1) * PROMPTS_PER_BATCH]
-        sample_and_compare(
+        sampling.sample(
             project=project,
             model=version,
-            prompts=batch,
+            prompts=project.prompts.filter(pk__in=batch),
             pairs_per_prompt=2,
             settings={"samples_per_prompt": 3, "max_new_tokens": 80},
             seed=number,

@@ -70,6 +70,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "rest_framework.authtoken",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
 ]
 
 MIDDLEWARE = [
@@ -197,6 +198,21 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     "SERVE_INCLUDE_SCHEMA": False,
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/v1/",
+    "ENUM_NAME_OVERRIDES": {  # one name for each list of choices
+        "ItemKind": "annotation.models.items.Kind",
+        "SnapshotKind": "training.models.snapshots.SnapshotKind",
+        "ModelKind": "training.models.registry.ModelKind",
+        "RunStatus": "training.models.runs.Status",
+        "RoundStepName": "evaluation.models.Step",
+        "StepStatus": "evaluation.models.StepStatus",
+        "RoundStatus": "evaluation.models.RoundStatus",
+    },
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"persistAuthorization": False, "displayRequestDuration": True, "docExpansion": "none"},
+    "REDOC_DIST": "SIDECAR",
 }
 
 UNFOLD = {

@@ -2,44 +2,17 @@
 
 from itertools import combinations
 from random import Random
-from typing import Any
 
 from annotation.asking import ask
-from annotation.models import Project, Prompt, Response, User
+from annotation.models import Response
 from annotation.models.items import Kind, Purpose
 from annotation.models.prompts import Split
-from training import runs
-from training.models import ModelVersion, Run
+from training.models import Run
 from training.models.runs import Status
 
 
-def sample_and_compare(
-    *,
-    project: Project,
-    model: ModelVersion,
-    prompts: list[Prompt],
-    pairs_per_prompt: int,
-    settings: dict[str, Any] | None = None,
-    seed: int = 17,
-    actor: User | None = None,
-) -> Run:
-    """Have a model answer prompts; when it has, pairs of its answers to each prompt are queued to be ranked."""
-    return runs.start(
-        project=project,
-        method="generate",
-        base=model,
-        settings=settings,
-        inputs={
-            "prompts": [{"id": prompt.pk, "messages": prompt.messages} for prompt in prompts],
-            "after": {"pairs_per_prompt": pairs_per_prompt},
-        },
-        seed=seed,
-        actor=actor,
-    )
-
-
 def compare_samples(run: Run) -> int:
-    """Queue the pairs that `sample_and_compare` promised; returns how many are new. Safe to call again."""
+    """Queue the pairs that `training.sampling.sample` promised; returns how many are new. Safe to call again."""
     wanted = run.inputs.get("after", {}).get("pairs_per_prompt", 0)
     if run.status != Status.SUCCEEDED or not wanted:
         return 0

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from annotation.models import Item, Label, Project
-from annotation.models.items import Kind, Purpose
+from annotation.models.items import ItemQuerySet, Kind, Purpose
 from evaluation import winrate
 from evaluation.models import Round, RoundStatus, RoundStep, Score, Step, StepRun, StepStatus
 from evaluation.statistics import Interval
@@ -127,9 +127,20 @@ def scores_of(current: Round) -> "QuerySet[Score]":
     )
 
 
-def new_items(current: Round) -> "QuerySet[Item]":
+def new_items(current: Round) -> ItemQuerySet:
     """The comparisons that this round put into the queue."""
     return Item.objects.filter(project_id=current.project_id, selection__round=current.number)
+
+
+def of_advance(before: str, after: Round) -> tuple[bool, str]:
+    """Whether a push moved a round on from the step `before`, and what to tell whoever pushed."""
+    if after.step != before:
+        return True, f"The round went on: {after.get_step_display().lower()}."
+    if after.status == RoundStatus.FAILED:
+        return False, f"The round could not go on. {after.error}"
+    if after.status == RoundStatus.ACTIVE and after.step == Step.COLLECTING:
+        return False, "There is no preference to learn from yet: rank some answers first."
+    return False, "There was nothing to go on with."
 
 
 def sentences(current: Round) -> list[str]:

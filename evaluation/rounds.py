@@ -65,7 +65,7 @@ def start(*, project: Project, settings: dict[str, Any] | None = None, actor: Us
     except IntegrityError as error:
         raise ValidationError("A round is under way: wait for it, or cancel it.") from error
     record("round started", new, project=project, actor=actor, number=new.number)
-    transaction.on_commit(lambda: async_task("evaluation.tasks.advance_round", new.pk))
+    transaction.on_commit(lambda: async_task("evaluation.tasks.advance_round", new.pk, cluster="default"))
     return new
 
 
@@ -148,7 +148,7 @@ def retry(*, round: Round, actor: User | None = None) -> bool:
     for step_run in steps.ended_badly(round):
         runs.retry(run=step_run.run, actor=actor)
     record("round retried", round, project=round.project, actor=actor)
-    transaction.on_commit(lambda: async_task("evaluation.tasks.advance_round", round.pk))
+    transaction.on_commit(lambda: async_task("evaluation.tasks.advance_round", round.pk, cluster="default"))
     return True
 
 

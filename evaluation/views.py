@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from annotation.models import Membership
 from annotation.models.items import Kind
+from annotation.requests import Request
 from annotation.views import place
 from evaluation import access, report
 from evaluation import rounds as loop
@@ -32,7 +33,7 @@ STOP_POLLING = 286  # what htmx takes as the last answer
 
 @require_http_methods(["GET", "POST"])
 @login_required
-def rounds(request: HttpRequest, slug: str) -> HttpResponse:
+def rounds(request: Request, slug: str) -> HttpResponse:
     """The rounds so far, and the start of the next one."""
     member = lead(request.user, slug)
     past = Round.objects.filter(project=member.project).select_related("champion", "challenger", "started_by")
@@ -56,7 +57,7 @@ def rounds(request: HttpRequest, slug: str) -> HttpResponse:
 @never_cache
 @require_GET
 @login_required
-def round(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+def round(request: Request, slug: str, number: int) -> HttpResponse:
     member, current = access.round(request.user, slug, number)
     return render(request, "evaluation/round.html", _round(member, current))
 
@@ -64,7 +65,7 @@ def round(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 @never_cache
 @require_GET
 @login_required
-def round_state(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+def round_state(request: Request, slug: str, number: int) -> HttpResponse:
     """The part of the round's page that is asked for again and again, until the round has ended."""
     member, current = access.round(request.user, slug, number)
     status = 200 if current.status == RoundStatus.ACTIVE else STOP_POLLING
@@ -73,23 +74,19 @@ def round_state(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 
 @require_POST
 @login_required
-def advance_round(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+def advance_round(request: Request, slug: str, number: int) -> HttpResponse:
     """Go on with the labels that are there, instead of waiting for more."""
     member, current = access.round(request.user, slug, number)
     before = current.step
     after = loop.advance(round_id=current.pk, force=True, actor=member.person)
-    if after.step != before:
-        messages.success(request, f"The round went on: {after.get_step_display().lower()}.")
-    elif before == Step.COLLECTING and after.status == RoundStatus.ACTIVE:
-        messages.warning(request, "There is no preference to learn from yet: rank some answers first.")
-    else:
-        messages.info(request, "There was nothing to go on with.")
+    moved, said = report.of_advance(before, after)
+    messages.add_message(request, messages.SUCCESS if moved else messages.WARNING, said)
     return redirect(current)
 
 
 @require_POST
 @login_required
-def cancel_round(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+def cancel_round(request: Request, slug: str, number: int) -> HttpResponse:
     member, current = access.round(request.user, slug, number)
     if loop.cancel(round=current, actor=member.person):
         messages.success(request, "The round was cancelled, and its runs are being stopped.")
@@ -100,7 +97,7 @@ def cancel_round(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 
 @require_POST
 @login_required
-def retry_round(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+def retry_round(request: Request, slug: str, number: int) -> HttpResponse:
     member, current = access.round(request.user, slug, number)
     try:
         if loop.retry(round=current, actor=member.person):
@@ -114,7 +111,7 @@ def retry_round(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 
 @require_GET
 @login_required
-def run(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+def run(request: Request, slug: str, pk: int) -> HttpResponse:
     """One run: how it goes, what it started from, what it yielded, which round asked for it."""
     member, found = gated_run(request.user, slug, pk)
     return render(request, "training/run.html", {**place(member), **about(found), "lineage": _lineage(found)})
@@ -122,7 +119,7 @@ def run(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 
 @require_GET
 @login_required
-def models(request: HttpRequest, slug: str) -> HttpResponse:
+def models(request: Request, slug: str) -> HttpResponse:
     member = lead(request.user, slug)
     versions: list[Any] = list(
         ModelVersion.objects.filter(project=member.project).select_related("parent", "run__snapshot")
@@ -137,7 +134,7 @@ def models(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_GET
 @login_required
-def model(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+def model(request: Request, slug: str, pk: int) -> HttpResponse:
     member, version = gated_model(request.user, slug, pk)
     context = {
         **place(member),
@@ -155,7 +152,7 @@ def model(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 
 @require_POST
 @login_required
-def promote(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+def promote(request: Request, slug: str, pk: int) -> HttpResponse:
     member, version = gated_model(request.user, slug, pk)
     try:
         registry.promote(version=version, actor=member.person, reason=request.POST.get("reason", "")[:300])

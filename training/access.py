@@ -3,9 +3,9 @@
 from django.http import Http404
 
 from annotation import access
-from annotation.models import Membership, User
+from annotation.models import Membership, Response, User
 from annotation.models.people import Role
-from training.models import ModelVersion, Run
+from training.models import ModelVersion, Run, Snapshot
 
 
 def lead(user: User, slug: str) -> Membership:
@@ -34,4 +34,21 @@ def model(user: User, slug: str, pk: int) -> tuple[Membership, ModelVersion]:
     )
     if found is None:
         raise Http404("No such model")
+    return member, found
+
+
+def snapshot(user: User, slug: str, pk: int) -> tuple[Membership, Snapshot]:
+    member = lead(user, slug)
+    found = Snapshot.objects.filter(project=member.project, pk=pk).first()
+    if found is None:
+        raise Http404("No such snapshot")
+    return member, found
+
+
+def response(user: User, slug: str, pk: int) -> tuple[Membership, Response]:
+    """An answer of which one may learn who gave it."""
+    member = lead(user, slug)
+    found = Response.objects.filter(prompt__project=member.project, pk=pk).first()
+    if found is None:
+        raise Http404("No such answer")
     return member, found

@@ -7,7 +7,7 @@ from django.core.validators import MinValueValidator
 from pydantic import BaseModel
 
 from annotation.models import Project
-from training.models import Snapshot
+from training.models.snapshots import SnapshotKind
 
 
 def setting_field(settings: type[BaseModel], name: str, label: str = "") -> forms.Field:
@@ -54,7 +54,7 @@ class ProjectForm(forms.Form):
 
 class FreezeForm(ProjectForm):
     kind = forms.ChoiceField(
-        choices=Snapshot._meta.get_field("kind").choices,
+        choices=SnapshotKind.choices,
         help_text="Good answers to learn from, or pairs of which people prefer one.",
     )
     simulated = forms.BooleanField(

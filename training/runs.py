@@ -189,4 +189,4 @@ def end_process(run: Run, number: int = signal.SIGKILL) -> None:
 
 def tell_finished(run_id: int) -> None:
     """Wake whoever waits for runs to end (a round)."""
-    async_task(settings.RUN_FINISHED_TASK, run_id)
+    async_task(settings.RUN_FINISHED_TASK, run_id, cluster="default")

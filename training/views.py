@@ -5,11 +5,12 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
+from annotation.requests import Request
 from annotation.views import place
 from training import access
 from training import runs as running
@@ -22,7 +23,7 @@ MOST_POINTS = 2000
 
 @require_GET
 @login_required
-def runs(request: HttpRequest, slug: str) -> HttpResponse:
+def runs(request: Request, slug: str) -> HttpResponse:
     member = access.lead(request.user, slug)
     rows = Run.objects.filter(project=member.project).select_related("project", "base", "snapshot", "created_by")
     page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
@@ -32,7 +33,7 @@ def runs(request: HttpRequest, slug: str) -> HttpResponse:
 @never_cache
 @require_GET
 @login_required
-def run_metrics(request: HttpRequest, slug: str, pk: int) -> JsonResponse:
+def run_metrics(request: Request, slug: str, pk: int) -> JsonResponse:
     """What a live curve asks for again and again: the points after step `after`, and how far the run is."""
     _, run = access.run(request.user, slug, pk)
     try:
@@ -56,7 +57,7 @@ def run_metrics(request: HttpRequest, slug: str, pk: int) -> JsonResponse:
 
 @require_POST
 @login_required
-def cancel_run(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+def cancel_run(request: Request, slug: str, pk: int) -> HttpResponse:
     member, run = access.run(request.user, slug, pk)
     if running.cancel(run=run, actor=member.person):
         messages.success(request, "The run is being stopped. Retry goes on from its last checkpoint.")
@@ -67,7 +68,7 @@ def cancel_run(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 
 @require_POST
 @login_required
-def retry_run(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+def retry_run(request: Request, slug: str, pk: int) -> HttpResponse:
     member, run = access.run(request.user, slug, pk)
     if running.retry(run=run, actor=member.person):
         messages.success(request, "The run is in the queue again and goes on from its last checkpoint.")

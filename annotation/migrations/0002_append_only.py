@@ -8,7 +8,7 @@ from django.db import migrations
 FORWARD = """
 CREATE FUNCTION touchstone_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP = 'UPDATE' AND TG_TABLE_NAME = 'annotation_label' AND OLD.retracted_at IS NULL
+    IF TG_OP = 'UPDATE' AND TG_TABLE_NAME = 'annotation_label' AND to_jsonb(OLD) ->> 'retracted_at' IS NULL
        AND to_jsonb(NEW) - 'retracted_at' = to_jsonb(OLD) - 'retracted_at' THEN
         RETURN NEW;
     END IF;

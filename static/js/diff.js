@@ -12,7 +12,7 @@ export function diff(before, after) {
   while (start < a.length && start < b.length && same(a[start], b[start])) start += 1;
   let end = 0;
   while (end < a.length - start && end < b.length - start && same(a.at(-1 - end), b.at(-1 - end))) end += 1;
-  const middle = align(a.slice(start, a.length - end), b.slice(start, b.length - end));
+  const middle = calm(align(a.slice(start, a.length - end), b.slice(start, b.length - end)));
   return merge([
     ...b.slice(0, start).map((word) => ["same", word]),
     ...middle,
@@ -49,6 +49,33 @@ function align(a, b) {
     }
   }
   return found;
+}
+
+/** A word or two that happen to be the same amid a rewriting tell nothing: they join the replacement. */
+function calm(parts) {
+  const calmer = [];
+  for (let from = 0; from < parts.length; ) {
+    let to = from;
+    while (to < parts.length && (parts[to][0] === "same") === (parts[from][0] === "same")) to += 1;
+    const run = parts.slice(from, to);
+    const lonely = run[0][0] === "same" && run.length <= 2 && from > 0 && to < parts.length;
+    const around = lonely ? Math.min(changesBefore(parts, from), changesAfter(parts, to)) : 0;
+    calmer.push(...(around > 2 * run.length ? run.flatMap(([, word]) => [["out", word], ["in", word]]) : run));
+    from = to;
+  }
+  return calmer;
+}
+
+function changesBefore(parts, place) {
+  let length = 0;
+  while (place - length > 0 && parts[place - length - 1][0] !== "same") length += 1;
+  return length;
+}
+
+function changesAfter(parts, place) {
+  let length = 0;
+  while (place + length < parts.length && parts[place + length][0] !== "same") length += 1;
+  return length;
 }
 
 /** Neighbours of one kind become one piece; within a replacement what goes comes before what is new. */

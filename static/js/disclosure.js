@@ -13,8 +13,11 @@ export function close(details) {
   (back ?? document.querySelector("[data-item-title]"))?.focus({ preventScroll: true });
 }
 
+const enter = (details) => details.querySelector("input, textarea")?.focus({ preventScroll: true });
+
 export function open(details) {
   details.open = true;
+  enter(details); // at once: "toggle" comes too late for somebody who types on
 }
 
 document.addEventListener(
@@ -26,7 +29,7 @@ document.addEventListener(
       if (other !== details) other.open = false;
     }
     for (const button of details.querySelectorAll("[data-popover-close]")) button.hidden = false;
-    details.querySelector("input, textarea")?.focus({ preventScroll: true });
+    if (!details.contains(document.activeElement) || document.activeElement.matches("summary")) enter(details);
   },
   true,
 );

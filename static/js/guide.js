@@ -41,5 +41,5 @@ document.addEventListener("keydown", (event) => {
 
 work.addEventListener("item:shown", () => show(!guide.hidden));
 
-// On a small screen the guidelines cover the work, so they do not open by themselves there.
-show(roomy.matches && localStorage.getItem(SETTING) !== "closed");
+// They do not open by themselves on a small screen, where they cover the work, nor when there is nothing to read or do.
+show(roomy.matches && localStorage.getItem(SETTING) !== "closed" && !("guideWaits" in guide.dataset));

@@ -8,7 +8,7 @@ import { isTyping, onKeys } from "./keys.js";
 
 const work = document.getElementById("work");
 const announcement = document.getElementById("announcement");
-const HASTY = 300; // milliseconds in which Enter still belongs to the item before
+const HASTY = 250; // milliseconds in which Enter still belongs to the item before
 
 let spent = 0; // milliseconds on this item while the page was visible
 let visibleSince = null;
@@ -99,7 +99,7 @@ for (const name of ["htmx:sendError", "htmx:timeout"]) {
 work.addEventListener("htmx:responseError", (event) => {
   const { elt, xhr } = event.detail;
   const reason =
-    xhr.status === 403 ? "The server refused it: reload the page if this happens again." : "Something broke on the server.";
+    xhr.status === 403 ? "The server refused it. If you are signed out, sign in in another tab, then try again." : "Something broke on the server.";
   problem(elt, "This could not be saved.", `${reason} ${KEPT} (${xhr.status})`);
 });
 
@@ -160,6 +160,14 @@ onKeys({
   s: () => popup("[data-skip]"),
   c: () => popup("[data-comment]"),
 });
+
+document.addEventListener(
+  "keydown",
+  (event) => {
+    if (event.key !== "Enter") touched = true;
+  },
+  true,
+);
 
 document.addEventListener("keydown", (event) => {
   if (!isTyping(event.target) || !work.contains(event.target) || event.isComposing) return;

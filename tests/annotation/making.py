@@ -77,14 +77,14 @@ def all_at_once(*jobs: Callable[[], Any], patience: float = 30) -> list[Any]:
     """Run each job in a thread with a connection of its own, all from the same moment; raise what any raised."""
     ready = threading.Barrier(len(jobs))
     results: list[Any] = [None] * len(jobs)
-    errors: list[BaseException] = []
+    errors: list[Exception] = []
 
     def run(number: int, job: Callable[[], Any]) -> None:
         try:
             connection.ensure_connection()
             ready.wait(patience)
             results[number] = job()
-        except BaseException as error:
+        except Exception as error:
             errors.append(error)
         finally:
             connection.close()
@@ -96,5 +96,5 @@ def all_at_once(*jobs: Callable[[], Any], patience: float = 30) -> list[Any]:
         thread.join(patience)
     assert not any(thread.is_alive() for thread in threads), "threads wait for each other"
     if errors:
-        raise ExceptionGroup("in threads", errors)  # type: ignore[type-var]
+        raise ExceptionGroup("in threads", errors)
     return results

@@ -25,10 +25,9 @@ def next_item(member, kind="comparison"):
 
 
 @pytest.fixture(autouse=True)
-def _taken_is_what_people_hold(request):
+def _taken_is_what_people_hold(project):
     yield
-    if "project" in request.fixturenames:
-        assert miscounted() == []
+    assert miscounted() == []
 
 
 # Getting an item
@@ -147,7 +146,7 @@ def test_a_lease_in_another_project_stays_where_it_is(project, bob):
 
 
 def test_a_lease_on_an_item_that_was_dropped_meanwhile_is_not_renewed(project, bob):
-    Item.objects.filter(pk=a_comparison(project, priority=1).pk)
+    a_comparison(project, priority=1)
     other = a_comparison(project)
     held = lease(bob)
     Item.objects.filter(pk=held.item_id).update(dropped=True)
@@ -207,7 +206,7 @@ def test_what_was_judged_cannot_be_skipped(project, bob):
     assert Event.objects.filter(verb="item skipped").count() == 0
 
 
-@pytest.mark.parametrize("reason", ["a\0b", "half \ud800", "long " * 100])
+@pytest.mark.parametrize("reason", ["a\0b", "half \ud800", "long " * 100], ids=["NUL", "surrogate", "long"])
 def test_no_reason_is_too_odd_to_be_kept(project, bob, reason):
     a_comparison(project)
     assignment = lease(bob)
@@ -334,7 +333,7 @@ def test_a_draft_is_kept_with_the_lease_and_comes_back_with_the_item(project, bo
     assert lease(bob, "demonstration").draft == {"text": "half a thought"}
 
 
-@pytest.mark.parametrize("text", ["a\0b", "a\ud800b", "a\udfffb"])
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b"], ids=["NUL", "surrogate"])
 def test_a_draft_of_odd_characters_is_kept_without_them(project, bob, text):
     a_demonstration(project)
     held = lease(bob, "demonstration")

@@ -103,8 +103,9 @@ def train(job: Job, trainer: Any, names: dict[str, str]) -> dict[str, Any]:
 def closing_figures(lines: list[dict[str, Any]]) -> dict[str, Any]:
     """The first loss, the mean of the last steps' (ten at most), and how fast it went.
 
-    >>> steps = [{"step": n, "loss": 1 / n, "tokens_per_second": 10.0, "rewards_margin": n} for n in (1, 2,
-    4)] >>> closing_figures([{"event": "rows"}, *steps])["first_loss"] 1.0
+    >>> steps = [{"step": n, "loss": 1 / n, "tokens_per_second": 10.0 * n} for n in (1, 2, 4)]
+    >>> closing_figures([{"event": "rows"}, *steps])
+    {'steps': 4, 'first_loss': 1.0, 'last_loss': 0.5833333333333334, 'tokens_per_second': 20.0}
     """
     steps = [line for line in lines if "step" in line and line.get("loss") is not None]
     if not steps:

@@ -21,7 +21,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,20 +57,21 @@ class Spec(BaseModel):
 
 
 class Stop:
-    """Whether the run was asked to stop. While it works `gently`, the work itself looks; otherwise it stops
-    where it is.
-    """
+    """Whether the run was asked to stop. Within `gently` the work itself looks; elsewhere it stops at once."""
 
     def __init__(self) -> None:
         self.asked_at: float | None = None
         self._gentle = False
+        self._listens = False
 
     def listen(self) -> None:
+        self._listens = True
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
 
     def ignore(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        """From here on the result is being written, and nothing may come between."""
+        for number in (signal.SIGTERM, signal.SIGINT) if self._listens else ():
             signal.signal(number, signal.SIG_IGN)
 
     def _on_signal(self, number: int, frame: object) -> None:
@@ -139,7 +140,6 @@ class Job:
     stop: Stop
     metrics: Journal
     is_main: bool = True
-    started: float = field(default_factory=time.monotonic)
 
     @property
     def model(self) -> ModelSpec:
@@ -182,16 +182,18 @@ def perform(
             if is_main:
                 result_path.unlink()
         job = _job(method, folder, stop, is_main)
+        job.metrics.keep(lambda line: True)  # drops half a line, if it was killed while writing one
         _quiet_environment()
         result = {"status": "ok", **run(job), "seconds": round(time.monotonic() - started, 3)}
+        stop.ignore()
     except (Exception, Cancelled) as error:
         stop.ignore()
-        result = _failure(error)
-        result["seconds"] = round(time.monotonic() - started, 3)
-        if result["reason"] == "crashed":
-            traceback.print_exc()
-    else:
-        stop.ignore()
+        reason, sentence = _explain(Cancelled() if stop.asked else error)
+        trace = "".join(traceback.format_exception(error))
+        seconds = round(time.monotonic() - started, 3)
+        result = {"status": "failed", "reason": reason, "error": sentence, "traceback": trace, "seconds": seconds}
+        if reason == "crashed":
+            print(trace, file=sys.stderr)
     if is_main:
         write_atomically(result_path, json.dumps(_plain(result), ensure_ascii=False, indent=1) + "\n")
         if result["status"] == "ok":
@@ -227,12 +229,6 @@ def _job(method: str, folder: Path, stop: Stop, is_main: bool) -> Job:
         )
         raise BadData(f"The settings of this run cannot be used; correct them and start again: {problems}.") from error
     return Job(folder, spec, settings, stop, Journal(folder / "metrics.jsonl", writes=is_main), is_main)
-
-
-def _failure(error: BaseException) -> dict[str, Any]:
-    reason, sentence = _explain(error)
-    trace = "".join(traceback.format_exception(error))
-    return {"status": "failed", "reason": reason, "error": sentence, "traceback": trace}
 
 
 def _explain(error: BaseException) -> tuple[str, str]:

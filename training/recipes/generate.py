@@ -80,16 +80,13 @@ def run(job: Job) -> dict[str, Any]:
             for name, samples in zip(batches[number], answers, strict=True)
             for sample, answer in enumerate(samples)
         ]
-        responses.append(*written)
         tokens = sum(row["tokens"] for row in written)
-        job.metrics.append(
-            {
-                "step": number + 1,
-                "total": len(batches),
-                "tokens": tokens,
-                "tokens_per_second": round(tokens / max(time.monotonic() - started, 1e-9), 1),
-            }
-        )
+        speed = round(tokens / max(time.monotonic() - started, 1e-9), 1)
+        with job.stop.gently():
+            responses.append(*written)
+            line = {"step": number + 1, "total": len(batches), "tokens": tokens, "tokens_per_second": speed}
+            job.metrics.append(line)
+    job.stop.check()
 
     return {
         "output": "responses.jsonl",

@@ -69,9 +69,7 @@ def demonstrations(job: Job, tokenizer: Any) -> Rows:
 
 
 def preferences(job: Job, tokenizer: Any, *, too_long: str, margin: bool = False) -> Rows:
-    """Rows for the reward model (`too_long="drop"`, as its trainer does) and for DPO (`too_long="cut"`,
-    likewise).
-    """
+    """Rows for the reward model, whose trainer drops what is too long, and for DPO, whose trainer cuts it."""
     limit = job.settings.max_length
     columns = ["prompt", "chosen", "rejected"] + (["margin"] if margin else [])
     rows = Rows()

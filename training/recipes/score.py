@@ -66,15 +66,12 @@ def run(job: Job) -> dict[str, Any]:
         started = time.monotonic()
         conversations = [encoded[name][-limit:] for name in batch]
         found = models.scores(model, conversations, tokenizer.pad_token_id)
-        written.append(*({"id": name, "score": score} for name, score in zip(batch, found, strict=True)))
-        seconds = max(time.monotonic() - started, 1e-9)
-        job.metrics.append(
-            {
-                "step": number,
-                "total": len(batches),
-                "tokens_per_second": round(sum(len(ids) for ids in conversations) / seconds, 1),
-            }
-        )
+        tokens, seconds = sum(len(ids) for ids in conversations), max(time.monotonic() - started, 1e-9)
+        with job.stop.gently():
+            written.append(*({"id": name, "score": score} for name, score in zip(batch, found, strict=True)))
+            line = {"step": number, "total": len(batches), "tokens_per_second": round(tokens / seconds, 1)}
+            job.metrics.append(line)
+    job.stop.check()
 
     scores = [row["score"] for row in written.read()]
     if None in scores:  # what is no number is written as null

@@ -157,6 +157,18 @@ def test_the_loss_is_on_the_answer_alone(new_run, model, tmp_path):
     assert run.losses[0] == pytest.approx(-log_p[start - 1 :].mean().item(), rel=1e-4)
 
 
+def test_stopped_between_the_batches_of_a_step_it_goes_on_the_same(new_run, demonstrations):
+    settings = {"epochs": 4, "batch_size": 2, "gradient_accumulation": 6, "lora_dropout": 0.1}
+    whole = new_run("sft", data={"train": demonstrations}, **settings).here()
+    run = new_run("sft", data={"train": demonstrations}, **settings)
+    run.here_until(lambda run: len(run.steps) >= 3)
+    assert run.result["reason"] == "cancelled"
+    assert 3 <= len(run.steps) < 16
+    run.here()
+    assert [line["step"] for line in run.steps] == list(range(1, 17))
+    assert run.losses == whole.losses
+
+
 def test_the_tokenizer_travels_with_the_model(runs):
     names = {path.name for path in Path(runs["undisturbed"].folder / "model").iterdir()}
     assert {

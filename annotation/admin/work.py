@@ -1,0 +1,144 @@
+"""What is asked: prompts, answers, items, and who was given them."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.utils.html import format_html_join
+from django.utils.text import Truncator
+from unfold.decorators import display
+
+from annotation.desk import BY_PROJECT, Desk, ReadOnlyInline, count_of, prose
+from annotation.models import Assignment, Item, ItemResponse, Prompt, Response
+from annotation.models.items import State
+from annotation.requests import Request
+
+STATES = {
+    State.LEASED: "info",
+    State.SUBMITTED: "success",
+    State.SKIPPED: "warning",
+    State.EXPIRED: "warning",
+    State.RETRACTED: "danger",
+}
+
+
+@admin.register(Prompt)
+class PromptAdmin(Desk):
+    changeable = True
+    list_display = ("text", "project", "side", "language", "tags", "answers")
+    list_filter = (BY_PROJECT, "split", "language")
+    list_select_related = ("project",)
+    search_fields = ("messages", "sha256")
+    fields = ("project", "conversation", "side", "language", "tags", "metadata", "sha256", "created_at")
+    readonly_fields = ("project", "conversation", "side", "metadata", "sha256", "created_at")
+
+    def get_queryset(self, request: Request) -> QuerySet[Prompt]:
+        return super().get_queryset(request).annotate(answers_count=count_of("responses"))
+
+    @display(description="Prompt")
+    def text(self, prompt: Prompt) -> str:
+        return Truncator(prompt.last_turn).chars(90)
+
+    @display(description="Side", label={"train": "info", "heldout": "warning"}, ordering="split")
+    def side(self, prompt: Prompt) -> tuple[str, str]:
+        return prompt.split, prompt.get_split_display()
+
+    @display(description="Answers", ordering="answers_count")
+    def answers(self, prompt: Any) -> int:
+        return prompt.answers_count
+
+    @display(description="Conversation")
+    def conversation(self, prompt: Prompt) -> str:
+        turns = ((turn.get("role", ""), prose(turn.get("content", ""))) for turn in prompt.messages)
+        return format_html_join("", '<div style="margin-bottom: 1em"><b>{}</b>{}</div>', turns)
+
+
+@admin.register(Response)
+class ResponseAdmin(Desk):
+    project_lookup = "prompt__project"
+    list_display = ("excerpt", "prompt", "origin", "created_at")
+    list_filter = ("origin",)
+    list_select_related = ("prompt",)
+    search_fields = ("text",)
+    fields = ("prompt", "whole", "origin", "edited_from", "sha256", "created_at")
+    readonly_fields = ("whole",)
+
+    @display(description="Answer")
+    def excerpt(self, response: Response) -> str:
+        return Truncator(response.text).chars(90)
+
+    @display(description="Answer")
+    def whole(self, response: Response) -> str:
+        return prose(response.text)
+
+
+class AnswersInline(ReadOnlyInline):
+    model = ItemResponse
+    verbose_name_plural = "Answers"
+    fields = ("order", "text")
+    readonly_fields = ("text",)
+
+    @display(description="Answer")
+    def text(self, answer: ItemResponse) -> str:
+        return prose(answer.response.text)
+
+
+class AssignmentsInline(ReadOnlyInline):
+    model = Assignment
+    verbose_name_plural = "Who was asked"
+    fields = ("person", "state", "leased_at", "ended_at", "skip_reason")
+
+
+class ItemForm(forms.ModelForm):
+    class Meta:
+        model = Item
+        fields = ("priority", "wanted", "dropped")
+
+    def clean_wanted(self) -> int:
+        taken = Item.objects.values_list("taken", flat=True).get(pk=self.instance.pk)
+        if self.cleaned_data["wanted"] < max(1, taken):
+            raise ValidationError(f"{max(1, taken)} or more: so many labels are given or being written already.")
+        return self.cleaned_data["wanted"]
+
+
+@admin.register(Item)
+class ItemAdmin(Desk):
+    """What is asked cannot change; how soon, how often and whether at all can."""
+
+    changeable = True
+    form = ItemForm
+    list_display = ("__str__", "asked", "project", "purpose", "priority", "done", "dropped")
+    list_filter = (BY_PROJECT, "kind", "purpose", "dropped")
+    list_select_related = ("project", "prompt")
+    search_fields = ("prompt__messages",)
+    readonly_fields = ("project", "prompt", "kind", "purpose", "taken", "selection", "created_at")
+    fieldsets = (
+        (None, {"fields": ("project", "prompt", "kind", "purpose")}),
+        ("In the queue", {"fields": ("priority", "wanted", "taken", "dropped")}),
+        ("How it was chosen", {"fields": ("selection", "created_at")}),
+    )
+    inlines = (AnswersInline, AssignmentsInline)
+
+    @display(description="Prompt")
+    def asked(self, item: Item) -> str:
+        return Truncator(str(item.prompt)).chars(70)
+
+    @display(description="Taken")
+    def done(self, item: Item) -> str:
+        return f"{item.taken} of {item.wanted}"
+
+
+@admin.register(Assignment)
+class AssignmentAdmin(Desk):
+    project_lookup = "item__project"
+    list_display = ("item", "person", "how", "leased_at", "lease_until", "ended_at")
+    list_filter = (("item__project", admin.RelatedOnlyFieldListFilter), "state")
+    list_select_related = ("item", "person")
+    search_fields = ("person__username",)
+    exclude = ("draft",)
+
+    @display(description="State", label=STATES, ordering="state")
+    def how(self, assignment: Assignment) -> tuple[str, str]:
+        return assignment.state, assignment.get_state_display()

@@ -1,0 +1,13 @@
+"""What a view behind `login_required` is given."""
+
+from django.http import HttpRequest
+from django_htmx.middleware import HtmxDetails
+
+from annotation.models import User
+
+
+class Request(HttpRequest):
+    """Only a type: the middleware has put a signed-in person and htmx's headers on the request."""
+
+    user: User
+    htmx: HtmxDetails

@@ -1,0 +1,108 @@
+/** Draws one series of points as an SVG line; of many points also a smoothed one. Colours are in chart.css. */
+const SVG = "http://www.w3.org/2000/svg";
+const HEIGHT = 240;
+const MARGIN = { top: 12, right: 14, bottom: 26, left: 54 };
+const SMOOTH_FROM = 24; // points
+
+function element(name, attributes, text) {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+/** Round values that cover a range: 1, 2 or 5 times a power of ten apart. */
+export function ticks(low, high, wanted) {
+  const span = high - low || Math.abs(high) || 1;
+  const rough = span / wanted;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough * 0.999);
+  const found = [];
+  for (let tick = Math.ceil(low / step - 1e-9); tick * step <= high + step * 1e-9; tick += 1) {
+    found.push(Number((tick * step).toPrecision(12)));
+  }
+  return found;
+}
+
+export function format(value) {
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(1).replace("e-", "e−").replace("e+", "e");
+  if (size >= 100) return value.toFixed(0).replace("-", "−");
+  return String(Number(value.toPrecision(3))).replace("-", "−");
+}
+
+/** Each point becomes a mean of those before it that forgets the older ones. */
+function smoothed(points) {
+  const keep = Math.min(0.95, 1 - 4 / points.length);
+  let mean = points[0].value;
+  return points.map(({ step, value }, place) => {
+    const weight = Math.min(keep, place / (place + 1));
+    mean = weight * mean + (1 - weight) * value;
+    return { step, value: mean };
+  });
+}
+
+/** `points` is [{step, value}, …] in order of step. Returns a function that finds the point nearest to a place. */
+export function draw(holder, { points, name, total }) {
+  const width = Math.max(240, Math.floor(holder.clientWidth));
+  const last = points.at(-1);
+  const values = points.map((point) => point.value);
+  let low = Math.min(...values);
+  let high = Math.max(...values);
+  if (low > 0 && low < (high - low) * 2) low = 0;
+  if (low === high) {
+    const pad = Math.abs(low) * 0.1 || 1;
+    low -= pad;
+    high += pad;
+  }
+  const rows = ticks(low, high, 4);
+  const firstStep = Math.min(points[0].step, 1);
+  const lastStep = Math.max(total || 0, last.step, firstStep + 1);
+  const x = (step) => MARGIN.left + ((step - firstStep) / (lastStep - firstStep)) * (width - MARGIN.left - MARGIN.right);
+  const y = (value) => MARGIN.top + (1 - (value - low) / (high - low)) * (HEIGHT - MARGIN.top - MARGIN.bottom);
+  const path = (line) =>
+    line.map(({ step, value }, place) => `${place ? "L" : "M"}${x(step).toFixed(1)} ${y(value).toFixed(1)}`).join("");
+
+  const svg = element("svg", {
+    class: "chart",
+    viewBox: `0 0 ${width} ${HEIGHT}`,
+    width,
+    height: HEIGHT,
+    role: "img",
+    "aria-label": `${name}: ${format(points[0].value)} at step ${points[0].step}, ${format(last.value)} at step ${last.step}`,
+  });
+  for (const row of rows) {
+    svg.append(
+      element("line", { class: "chart-grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: y(row), y2: y(row) }),
+      element("text", { class: "chart-tick", x: MARGIN.left - 8, y: y(row) + 4, "text-anchor": "end" }, format(row)),
+    );
+  }
+  const columns = ticks(firstStep, lastStep, Math.max(2, Math.min(8, width / 110))).filter(Number.isInteger);
+  for (const column of columns) {
+    svg.append(
+      element("text", { class: "chart-tick", x: x(column), y: HEIGHT - 7, "text-anchor": "middle" }, String(column)),
+    );
+  }
+  const many = points.length >= SMOOTH_FROM;
+  svg.append(element("path", { class: many ? "chart-line chart-line--raw" : "chart-line", d: path(points) }));
+  if (many) svg.append(element("path", { class: "chart-line", d: path(smoothed(points)) }));
+  svg.append(element("circle", { class: "chart-end", cx: x(last.step), cy: y(last.value), r: 3.5 }));
+  const pointer = element("line", { class: "chart-pointer", y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom, visibility: "hidden" });
+  svg.append(pointer);
+  holder.replaceChildren(svg);
+
+  return (clientX) => {
+    if (clientX === null) {
+      pointer.setAttribute("visibility", "hidden");
+      return last;
+    }
+    const place = clientX - svg.getBoundingClientRect().left;
+    const near = points.reduce((best, point) =>
+      Math.abs(x(point.step) - place) < Math.abs(x(best.step) - place) ? point : best,
+    );
+    pointer.setAttribute("x1", x(near.step));
+    pointer.setAttribute("x2", x(near.step));
+    pointer.setAttribute("visibility", "visible");
+    return near;
+  };
+}

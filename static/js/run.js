@@ -1,0 +1,193 @@
+/**
+ * A run as it goes: asks `data-url` for what is new every two seconds and shows curve, progress, time and log.
+ * Works on any element with `data-run`, also on those that htmx brings in later.
+ */
+import { draw, format } from "./chart.js";
+import { duration } from "./duration.js";
+
+const PAUSE = 2000;
+const OPEN = new Set(["queued", "running"]);
+const FIRST = ["loss", "rewards_margin", "reward_margin", "rewards_accuracy", "accuracy", "learning_rate", "tokens_per_second"];
+const NO_SERIES = new Set(["step", "total", "epoch", "time"]);
+
+class LiveRun {
+  constructor(root) {
+    this.root = root;
+    this.points = new Map(); // step → values
+    this.series = null;
+    this.openedOpen = OPEN.has(root.dataset.status);
+    root.dataset.run = "live";
+    this.holder = this.part("chart");
+    new ResizeObserver(() => this.drawSoon()).observe(this.holder);
+    this.holder.addEventListener("pointermove", (event) => this.read(event.clientX));
+    this.holder.addEventListener("pointerleave", () => this.read(null));
+    this.part("series").addEventListener("change", (event) => {
+      this.series = event.target.value;
+      this.draw();
+    });
+    this.ask();
+  }
+
+  part(name) {
+    return this.root.querySelector(`[data-run-${name}]`);
+  }
+
+  write(name, text) {
+    const place = this.part(name);
+    if (place && place.textContent !== text) place.textContent = text;
+  }
+
+  async ask() {
+    if (!this.root.isConnected) return;
+    let status = "queued";
+    if (document.hidden && this.points.size) {
+      setTimeout(() => this.ask(), PAUSE);
+      return;
+    }
+    try {
+      const after = Math.max(-1, ...this.points.keys());
+      const answer = await fetch(`${this.root.dataset.url}?after=${after}`, { headers: { Accept: "application/json" } });
+      if (answer.redirected || !answer.ok) throw new Error(`The run's metrics were answered with ${answer.status}`);
+      const news = await answer.json();
+      status = news.status;
+      this.take(news, after);
+    } catch {
+      this.write("connection", "No connection to the server; trying again.");
+    }
+    if (OPEN.has(status)) setTimeout(() => this.ask(), PAUSE);
+    else if (this.openedOpen && "reload" in this.root.dataset) window.location.reload();
+  }
+
+  take(news, after) {
+    this.write("connection", "");
+    if (news.step < after) this.points.clear(); // it went back to a checkpoint: the next answer brings all again
+    for (const { step, values } of news.points) this.points.set(step, values);
+    const bar = this.part("progress");
+    bar.max = news.total || 1;
+    bar.value = news.total ? news.step : 0;
+    this.write("step", news.total ? `${news.step} of ${news.total}` : "not yet begun");
+    this.write("percent", news.total ? `${news.percent} %` : "");
+    this.write("elapsed", news.seconds === null ? "–" : duration(news.seconds));
+    this.write("left", news.seconds_left === null ? "–" : `about ${duration(news.seconds_left)}`);
+    this.total = news.total;
+    const status = "reload" in this.root.dataset ? document.querySelector("[data-run-status]") : null;
+    if (status) {
+      status.dataset.state = news.status;
+      status.textContent = news.status[0].toUpperCase() + news.status.slice(1);
+    }
+    this.log(news.log ?? "");
+    if (news.points.length || after === -1) this.draw();
+  }
+
+  log(text) {
+    const log = document.querySelector(`[data-log-of="${this.root.id}"]`);
+    if (!log || !text || log.textContent === text) return;
+    const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 24;
+    log.textContent = text;
+    if (atEnd) log.scrollTop = log.scrollHeight;
+  }
+
+  drawSoon() {
+    cancelAnimationFrame(this.waiting);
+    this.waiting = requestAnimationFrame(() => this.draw());
+  }
+
+  names() {
+    const found = new Set();
+    for (const values of this.points.values()) {
+      for (const [name, value] of Object.entries(values)) {
+        if (Number.isFinite(value) && !NO_SERIES.has(name)) found.add(name);
+      }
+    }
+    return [...found].toSorted((a, b) => rank(a) - rank(b) || a.localeCompare(b));
+  }
+
+  draw() {
+    const names = this.names();
+    this.part("empty").hidden = names.length > 0;
+    this.part("figure").hidden = names.length === 0;
+    if (!names.length) return;
+    this.series = names.includes(this.series) ? this.series : names[0];
+    this.offer(names);
+    const points = [...this.points]
+      .filter(([, values]) => Number.isFinite(values[this.series]))
+      .map(([step, values]) => ({ step, value: values[this.series] }))
+      .toSorted((a, b) => a.step - b.step);
+    this.nearest = draw(this.holder, { points, name: title(this.series), total: this.total });
+    this.read(null);
+    this.table(names);
+  }
+
+  read(clientX) {
+    if (!this.nearest) return;
+    const point = this.nearest(clientX);
+    this.write("reading", `${title(this.series)} ${format(point.value)} at step ${point.step}`);
+  }
+
+  offer(names) {
+    const holder = this.part("series");
+    if (holder.dataset.names === names.join()) return;
+    holder.dataset.names = names.join();
+    holder.replaceChildren(
+      ...names.map((name) => {
+        const label = document.createElement("label");
+        const radio = document.createElement("input");
+        radio.type = "radio";
+        radio.name = `series-${this.root.id}`;
+        radio.value = name;
+        radio.checked = name === this.series;
+        label.append(radio, title(name));
+        return label;
+      }),
+    );
+  }
+
+  table(names) {
+    const table = this.part("table");
+    if (!table || !table.closest("details").open) return;
+    const lines = [...this.points].toSorted((a, b) => b[0] - a[0]);
+    table.tHead.replaceChildren(row("th", ["Step", ...names.map(title)]));
+    table.tBodies[0].replaceChildren(
+      ...lines.map(([step, values]) => row("td", [step, ...names.map((name) => cell(values[name]))])),
+    );
+  }
+}
+
+const rank = (name) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
+const cell = (value) => (Number.isFinite(value) ? format(value) : "");
+
+function row(tag, texts) {
+  const made = document.createElement("tr");
+  for (const text of texts) {
+    const place = document.createElement(tag);
+    place.className = "number";
+    place.textContent = text;
+    if (tag === "th") place.scope = "col";
+    made.append(place);
+  }
+  return made;
+}
+
+function title(name) {
+  const words = name.replaceAll("_", " ").replaceAll("/", " ");
+  return words[0].toUpperCase() + words.slice(1);
+}
+
+const lives = new WeakMap();
+
+function start() {
+  for (const root of document.querySelectorAll("[data-run]")) {
+    if (!lives.has(root)) lives.set(root, new LiveRun(root));
+  }
+}
+
+document.addEventListener("htmx:afterSwap", start);
+document.addEventListener(
+  "toggle",
+  (event) => {
+    const root = event.target.closest?.("[data-run]");
+    if (root && event.target.open) lives.get(root)?.draw();
+  },
+  true,
+);
+start();

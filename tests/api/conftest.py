@@ -1,0 +1,102 @@
+"""Clients with tokens, and a project that has been once round the loop."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from rest_framework.authtoken.models import Token
+from rest_framework.test import APIClient
+
+from annotation import labelling
+from annotation.asking import ask
+from annotation.labelling import Said
+from evaluation.models import Evaluation, Round, RoundStep, Score
+from tests.annotation.making import a_prompt, an_answer, lease
+from training import snapshots
+from training.models import Generation, Metric, ModelVersion, Run, Sample
+
+
+@pytest.fixture
+def api() -> Callable[..., APIClient]:
+    """A client that signs in by token: `api(bob)`; `api()` is nobody's."""
+
+    def of(who: Any = None) -> APIClient:
+        client = APIClient()
+        if who is not None:
+            token, _ = Token.objects.get_or_create(user=getattr(who, "person", who))
+            client.credentials(HTTP_AUTHORIZATION=f"Token {token.key}")
+        return client
+
+    return of
+
+
+@dataclass
+class World:
+    """The base model was tuned on bob's label into `tuned`; both answered, and bob preferred the tuned answer."""
+
+    prompt: Any
+    first_label: Any
+    snapshot: Any
+    run: Any
+    base: Any
+    tuned: Any
+    old_answer: Any
+    new_answer: Any
+    assignment: Any
+    label: Any
+    round: Any
+
+    @property
+    def ids(self) -> dict[str, Any]:
+        """What stands in the addresses."""
+        return {
+            "slug": "desk",
+            "assignment_id": self.assignment.pk,
+            "label_id": self.label.pk,
+            "snapshot_id": self.snapshot.pk,
+            "run_id": self.run.pk,
+            "model_id": self.tuned.pk,
+            "response_id": self.new_answer.pk,
+            "number": self.round.number,
+        }
+
+
+@pytest.fixture
+def world(project: Any, alice: Any, bob: Any) -> World:
+    prompt = a_prompt(project)
+    draft = an_answer(prompt, "A draft.")
+    ask(project=project, prompt=prompt, kind="demonstration", responses=[draft])
+    said = Said(verdict="edit", text="A good answer.")
+    first_label = labelling.submit(assignment=lease(bob, "demonstration"), said=said)
+    snapshot = snapshots.freeze(project=project, kind="demonstrations")
+
+    base = ModelVersion.objects.create(
+        project=project, name="base", kind="policy", format="full", stage="production", location="base"
+    )
+    run = Run.objects.create(
+        project=project, method="sft", base=base, snapshot=snapshot, status="failed", step=2, total=2
+    )
+    Metric.objects.bulk_create(Metric(run=run, step=step, values={"loss": 2.0 - step}) for step in (1, 2))
+    tuned = ModelVersion.objects.create(
+        project=project, name="tuned", kind="policy", format="adapter", parent=base, run=run, location="tuned"
+    )
+    old_answer, new_answer = _answers(base, prompt, "The old answer."), _answers(tuned, prompt, "The new answer.")
+    ask(project=project, prompt=prompt, kind="comparison", responses=[old_answer, new_answer])
+    assignment = lease(bob)
+    ranks = [1 if one == new_answer else 2 for one in assignment.shown()]
+    label = labelling.submit(assignment=assignment, said=Said(ranks=ranks, strength=2))
+
+    number_one = Round.objects.create(project=project, number=1, status="failed", step="sft", champion=base)
+    RoundStep.objects.create(round=number_one, name="sft", status="failed")
+    evaluation = Evaluation.objects.create(project=project, model_version=tuned, kind="held-out pairs")
+    Score.objects.create(evaluation=evaluation, name="reward accuracy", value=0.75, lower=0.3, upper=0.95, n=4)
+    return World(prompt, first_label, snapshot, run, base, tuned, old_answer, new_answer, assignment, label, number_one)
+
+
+def _answers(version: ModelVersion, prompt: Any, text: str) -> Any:
+    run = Run.objects.create(project=version.project, method="generate", base=version, status="succeeded")
+    generation = Generation.objects.create(project=version.project, run=run, model_version=version, seed=17)
+    response = an_answer(prompt, text, "model")
+    Sample.objects.create(generation=generation, response=response, index=0)
+    return response

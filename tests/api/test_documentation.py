@@ -1,0 +1,88 @@
+"""The OpenAPI document is complete and kept; the page and docs/api.md know every endpoint."""
+
+import re
+import shlex
+from argparse import ArgumentParser
+from pathlib import Path
+from string import Template
+
+from django.core.management import call_command
+from django.urls import reverse
+
+from tests.annotation.making import a_comparison, a_demonstration
+from tests.api.test_doors import ROUTES
+
+KEPT = Path(__file__).with_name("openapi.yaml")
+GUIDE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+SIGN_IN = '"username": "bob", "password": "bob-has-a-secret"'
+REFRESH = "manage.py spectacular --fail-on-warn --validate --file tests/api/openapi.yaml"
+
+curl = ArgumentParser(description="As much of curl as the guide uses.")
+curl.add_argument("-s", action="store_true")
+curl.add_argument("-o", dest="output")
+curl.add_argument("-X", dest="request")
+curl.add_argument("-H", dest="header", action="append", default=[])
+curl.add_argument("-d", dest="data")
+curl.add_argument("--data-binary")
+curl.add_argument("url")
+
+
+def test_the_openapi_document_is_the_one_kept(tmp_path):
+    made = tmp_path / "openapi.yaml"
+    call_command("spectacular", fail_on_warn=True, validate=True, file=str(made))
+    assert made.read_text() == KEPT.read_text(), f"The API has changed: read the difference, then run {REFRESH}"
+
+
+def test_the_document_and_the_page_are_for_those_who_are_signed_in(api, client, bob):
+    assert api().get(reverse("schema")).status_code == 401
+    assert api(bob).get(reverse("schema")).status_code == 200
+    page = reverse("api_docs")
+    assert page == "/api/docs/"
+    assert client.get(page)["Location"] == f"{reverse('login')}?next={page}"
+    client.force_login(bob.person)
+    shown = client.get(page)
+    assert shown.status_code == 200
+    assert b"/static/drf_spectacular_sidecar/swagger-ui-dist/" in shown.content
+    assert b"cdn." not in shown.content
+
+
+def test_the_guide_names_every_endpoint():
+    named = {re.sub(r"\$\w+", "{}", path) for path in re.findall(r"\$(?:HOST|DESK)(/[\w$/]*)", GUIDE)}
+    for _, route in ROUTES:
+        path = "/" + re.sub(r"<\w+:\w+>", "{}", route.removeprefix("projects/<slug:slug>/"))
+        assert path in named, f"docs/api.md shows no call of {route}"
+
+
+def test_the_calls_of_the_guide_work(api, world, alice, bob, project, tmp_path):
+    """Each curl call in docs/api.md, in order, as the person whose token it sends."""
+    a_comparison(project)
+    a_comparison(project)
+    a_demonstration(project)
+    values = {
+        **{"HOST": "/api/v1", "DESK": "/api/v1/projects/desk", "TOKEN": "bob", "LEAD": "alice"},
+        **{"LABEL": world.label.pk, "SNAPSHOT": world.snapshot.pk, "MODEL": world.tuned.pk},
+        **{"RESPONSE": world.new_answer.pk, "ROUND": 2},
+    }
+    calls = [
+        line
+        for block in re.findall(r"```sh\n(.*?)```", GUIDE, re.S)
+        for line in re.sub(r"\\\n|\n +", " ", block).splitlines()
+        if line.startswith("curl ")
+    ]
+    assert len(calls) > 35
+    rows = re.search(r"<<'END'\n(.*?)END\n", GUIDE, re.S)
+    assert rows is not None
+    for call in calls:
+        call = call.replace('"username": "NAME", "password": "PASSWORD"', SIGN_IN)
+        asked = curl.parse_args(shlex.split(Template(call).substitute(values))[1:])
+        headers = dict(header.split(": ", 1) for header in asked.header)
+        who = {"Token bob": bob, "Token alice": alice}.get(headers.get("Authorization", ""))
+        body = rows[1] if asked.data_binary else asked.data or ""
+        method = asked.request or ("POST" if body else "GET")
+        content_type = headers.get("Content-Type", "application/json")
+        answer = api(who).generic(method, asked.url, body, content_type=content_type)
+        assert answer.status_code < 300, (call, answer.content)
+        if asked.url.endswith("/next/"):
+            values["ASSIGNMENT"] = answer.json()["assignment"]["id"]
+        if asked.url.endswith("/runs/") and body:
+            values["RUN"] = answer.json()["id"]

@@ -1,0 +1,108 @@
+"""Every address of the API, tried by those who may not: nobody reads or does what is not theirs."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.urls import URLResolver
+
+from config.api import urlpatterns
+
+FOR_ALL = {"token/", "projects/"}  # the first asks for a password; the second is a list of one's own
+FOR_ANNOTATORS = {"projects/<slug:slug>/", "projects/<slug:slug>/next/", "projects/<slug:slug>/labels/"}
+
+
+def routes(patterns: list[Any] = urlpatterns, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """(method, route) for all that the URL configuration knows."""
+    for one in patterns:
+        route = prefix + str(one.pattern)
+        if isinstance(one, URLResolver):
+            yield from routes(one.url_patterns, route)
+        else:
+            names = one.callback.view_class.http_method_names
+            yield from ((name, route) for name in names if name != "options" and hasattr(one.callback.view_class, name))
+
+
+ROUTES = list(routes())
+LEADS = [
+    (method, route)
+    for method, route in ROUTES
+    if route.startswith("projects/<slug:slug>/") and route not in FOR_ANNOTATORS
+]
+
+
+def address(route: str, ids: dict[str, Any]) -> str:
+    return "/api/v1/" + re.sub(r"<\w+:(\w+)>", lambda found: str(ids[found[1]]), route)
+
+
+def test_the_walk_sees_the_whole_api():
+    assert len(ROUTES) >= 38
+    assert ("post", "assignments/<int:assignment_id>/submit/") in ROUTES
+    assert ("get", "projects/<slug:slug>/runs/<int:run_id>/metrics/") in LEADS
+
+
+def test_nobody_gets_nothing(api, world):
+    client = api()
+    for method, route in ROUTES:
+        answer = getattr(client, method)(address(route, world.ids))
+        assert answer.status_code == (400 if route == "token/" else 401), (method, route)
+
+
+def test_an_outsider_finds_nothing(api, world, charlie):
+    client = api(charlie)
+    for method, route in ROUTES:
+        if route not in FOR_ALL:
+            answer = getattr(client, method)(address(route, world.ids))
+            assert answer.status_code == 404, (method, route)
+            assert list(answer.json()) == ["detail"], (method, route)
+    assert client.get("/api/v1/projects/").json()["results"] == []
+
+
+def test_a_lead_of_another_project_finds_nothing_by_id(api, world, charlie):
+    from annotation.models import Membership, Project
+
+    other = Project.objects.create(slug="other", name="Other")
+    Membership.objects.create(person=charlie, project=other, role="lead")
+    client = api(charlie)
+    for method, route in ROUTES:
+        if route.count("<") == 2:  # an id of the desk below one's own project
+            answer = getattr(client, method)(address(route, {**world.ids, "slug": "other"}))
+            assert answer.status_code == 404, (method, route)
+
+
+@pytest.mark.parametrize("role", ["annotator", "reviewer"])
+def test_what_is_for_leads_is_for_leads(api, world, member, role):
+    client = api(member("dana", role))
+    for method, route in LEADS:
+        answer = getattr(client, method)(address(route, world.ids))
+        expected = 200 if role == "reviewer" and route.endswith("agreement/") else 403
+        assert answer.status_code == expected, (method, route)
+
+
+def test_a_lead_reads_it_all(api, world, alice):
+    """The same addresses do exist, so that the refusals above say something."""
+    client = api(alice)
+    for method, route in ROUTES:
+        if method == "get":
+            assert client.get(address(route, world.ids)).status_code == 200, route
+
+
+def test_a_superuser_is_a_lead_everywhere_but_labels_only_as_a_member(api, world, django_user_model):
+    client = api(django_user_model.objects.create_superuser("root", password="root-has-a-secret"))
+    for method, route in ROUTES:
+        if method == "get":
+            assert client.get(address(route, world.ids)).status_code == 200, route
+    assert client.get("/api/v1/projects/").json()["results"][0]["role"] == "lead"
+    answer = client.post("/api/v1/projects/desk/next/", {"kind": "comparison"}, format="json")
+    assert answer.status_code == 403
+    assert "Join" in answer.json()["detail"]
+
+
+def test_a_session_needs_the_csrf_token(api, world, alice):
+    from rest_framework.test import APIClient
+
+    client = APIClient(enforce_csrf_checks=True)
+    client.force_login(alice.person)
+    assert client.get("/api/v1/projects/").status_code == 200
+    assert client.post("/api/v1/projects/desk/next/", {"kind": "comparison"}, format="json").status_code == 403

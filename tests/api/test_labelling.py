@@ -1,0 +1,285 @@
+"""A person's way through the work: the next item, a label, a resend, a lost lease, a skip, a draft."""
+
+import json
+import uuid
+
+import pytest
+
+from annotation import leasing
+from annotation.models import Assignment, Item, Label
+from tests.annotation.making import a_comparison, a_demonstration, let_time_pass
+from training.models import Generation, ModelVersion, Run, Sample
+
+NEXT = "/api/v1/projects/desk/next/"
+
+
+def take(client, kind="comparison"):
+    answer = client.post(NEXT, {"kind": kind}, format="json")
+    assert answer.status_code == 200, answer.content
+    return answer.json()["assignment"]
+
+
+def submit(client, assignment, **said):
+    said = {"client_uuid": str(uuid.uuid4()), **said}
+    return client.post(f"/api/v1/assignments/{assignment['id']}/submit/", said, format="json")
+
+
+# The next item
+
+
+def test_the_next_item_is_leased(api, project, bob):
+    a_comparison(project, ["one", "other"])
+    assignment = take(api(bob))
+    assert assignment["kind"] == "comparison"
+    assert sorted(one["text"] for one in assignment["answers"]) == ["one", "other"]
+    assert [one["position"] for one in assignment["answers"]] == [0, 1]
+    assert assignment["prompt"][0]["role"] == "user"
+    assert assignment["ties_allowed"] is True
+    assert len(assignment["strength_levels"]) == 4
+    assert Assignment.objects.get(pk=assignment["id"]).person == bob.person
+    assert take(api(bob))["id"] == assignment["id"]
+
+
+def test_no_item_is_null(api, project, bob):
+    assert take(api(bob)) is None
+
+
+def test_a_kind_must_be_named(api, project, bob):
+    for body in ({}, {"kind": "essay"}):
+        answer = api(bob).post(NEXT, body, format="json")
+        assert answer.status_code == 400
+        assert "kind" in answer.json()
+
+
+def test_nothing_tells_who_wrote_an_answer_or_that_it_is_gold(api, project, bob):
+    """Two items that differ in all that must be hidden look the same."""
+    version = ModelVersion.objects.create(
+        project=project, name="secret-model", kind="policy", format="full", location="secret"
+    )
+    run = Run.objects.create(project=project, method="generate", base=version)
+    generation = Generation.objects.create(project=project, run=run, model_version=version, seed=17)
+    gold = a_comparison(
+        project,
+        ["one", "other"],
+        purpose="gold",
+        priority=5,
+        wanted=3,
+        selection={"selector": "uncertainty", "round": 4},
+    )
+    for index, response in enumerate(gold.responses.all()):
+        Sample.objects.create(generation=generation, response=response, index=index)
+    gold.responses.update(origin="model")
+    gold.prompt.split, gold.prompt.tags, gold.prompt.metadata = "heldout", ["hard"], {"from": "secret-file"}
+    gold.prompt.messages = [{**gold.prompt.messages[0], "model": "secret-model"}]
+    gold.prompt.save()
+    plain = a_comparison(project, ["one", "other"])
+
+    client = api(bob)
+    shown = take(client)
+    said = submit(client, shown, ranks=[1, 2], next=True).json()
+    assert (shown["id"], said["next"]["id"]) == tuple(Assignment.objects.get(item=item).pk for item in (gold, plain))
+    after = submit(client, said["next"], ranks=[1, 2]).json()
+    skeleton = {
+        "id",
+        "kind",
+        "lease_until",
+        "prompt",
+        "answers",
+        "ties_allowed",
+        "strength_levels",
+        "criteria",
+        "draft",
+    }
+    for one in (shown, said["next"]):
+        assert set(one) == skeleton
+        assert [set(message) for message in one["prompt"]] == [{"role", "content"}]
+        assert [set(answer) for answer in one["answers"]] == [{"position", "text"}] * 2
+    for one in (said["label"], after["label"]):
+        assert [one[key] for key in ("item", "prompt", "response")] == [None] * 3
+        assert {judged["response"] for judged in one["judgements"]} == {None}
+    everything = json.dumps([shown, said, after, client.get("/api/v1/projects/desk/labels/").json()])
+    for secret in ("secret", "gold", "heldout", "uncertainty", "import", "hard", "origin", "split", "purpose"):
+        assert secret not in everything
+    assert not {str(response.pk) for response in gold.responses.all()} & {
+        str(value) for one in (shown, said["label"]) for key, value in one.items() if key not in ("id", "assignment")
+    }
+
+
+# A label
+
+
+def test_ranks_go_to_the_answers_as_they_were_shown(api, project, bob):
+    item = a_comparison(project, ["worse", "better"])
+    assignment = take(api(bob))
+    ranks = [1 if one["text"] == "better" else 2 for one in assignment["answers"]]
+    answer = submit(api(bob), assignment, ranks=ranks, strength=3, comment="clear", seconds=4.5)
+    assert answer.status_code == 201
+    label = Label.objects.get()
+    assert answer.json()["label"]["id"] == label.pk
+    assert answer.json()["next"] is None
+    assert {one.response.text: one.rank for one in label.judgements.all()} == {"better": 1, "worse": 2}
+    assert (label.strength, label.comment, label.seconds, label.item) == (3, "clear", 4.5, item)
+
+
+def test_both_unacceptable_is_a_tie(api, project, bob):
+    a_comparison(project)
+    answer = submit(api(bob), take(api(bob)), ranks=[1, 1], unacceptable=[True, True], strength=2)
+    assert answer.status_code == 201
+    assert answer.json()["label"]["strength"] is None
+    assert [one["unacceptable"] for one in answer.json()["label"]["judgements"]] == [True, True]
+
+
+def test_a_demonstration_is_edited(api, project, bob):
+    a_demonstration(project, "A draft.")
+    answer = submit(api(bob), take(api(bob), "demonstration"), verdict="edit", text="Better.\r\n", flags=["rude"])
+    assert answer.status_code == 201
+    assert answer.json()["label"]["text"] == "Better."
+    assert Label.objects.get().response.origin == "edit"
+    assert Label.objects.get().flags == ["rude"]
+
+
+def test_an_accepted_demonstration_ignores_text(api, project, bob):
+    a_demonstration(project, "A draft.")
+    answer = submit(api(bob), take(api(bob), "demonstration"), verdict="accept", text="left over")
+    assert answer.json()["label"]["text"] == "A draft."
+
+
+def test_the_next_item_comes_in_the_same_answer(api, project, bob):
+    a_comparison(project)
+    second = a_comparison(project)
+    answer = submit(api(bob), take(api(bob)), ranks=[1, 2], next=True).json()
+    assert Assignment.objects.get(pk=answer["next"]["id"]).item == second
+
+
+def test_a_resend_is_the_same_label(api, project, bob):
+    a_comparison(project)
+    assignment, said = take(api(bob)), {"client_uuid": str(uuid.uuid4()), "ranks": [2, 1]}
+    first = submit(api(bob), assignment, **said)
+    again = submit(api(bob), assignment, **said, next=True)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.json()["label"] == first.json()["label"]
+    assert Label.objects.count() == 1
+
+
+def test_another_label_for_the_same_item_is_refused(api, project, bob):
+    a_comparison(project)
+    assignment = take(api(bob))
+    submit(api(bob), assignment, ranks=[1, 2])
+    answer = submit(api(bob), assignment, ranks=[2, 1])
+    assert answer.status_code == 400
+    assert answer.json() == {"non_field_errors": ["You have judged this item already."]}
+
+
+def test_the_uuid_of_another_label_is_refused(api, project, bob, bea):
+    project.labels_per_item = 2
+    project.save()
+    a_comparison(project)
+    said = {"client_uuid": str(uuid.uuid4()), "ranks": [1, 2]}
+    submit(api(bob), take(api(bob)), **said)
+    assert submit(api(bea), take(api(bea)), **said).status_code == 400
+    assert Label.objects.count() == 1
+
+
+def test_a_lost_lease_says_so(api, project, bob, bea):
+    a_comparison(project)
+    assignment = take(api(bob))
+    let_time_pass(Assignment.objects.all())
+    assert take(api(bea)) is not None
+    answer = submit(api(bob), assignment, ranks=[1, 2])
+    assert answer.status_code == 409
+    assert "somebody else" in answer.json()["detail"]
+    assert not Label.objects.exists()
+
+
+def test_a_late_label_is_welcome_while_there_is_room(api, project, bob):
+    a_comparison(project)
+    assignment = take(api(bob))
+    let_time_pass(Assignment.objects.all())
+    leasing.return_overdue()
+    assert submit(api(bob), assignment, ranks=[1, 2]).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("said", "field", "sentence"),
+    [
+        ({}, "non_field_errors", "Give each answer a rank."),
+        ({"ranks": [1]}, "non_field_errors", "Give each answer a rank."),
+        ({"ranks": [2, 2]}, "non_field_errors", "Ranks run from 1"),
+        ({"ranks": [1, 9]}, "ranks", "less than or equal to 8"),
+        ({"ranks": [1, 2], "strength": 5}, "non_field_errors", "Strength runs from 1 to 4."),
+        ({"ranks": [1, 2], "unacceptable": [True]}, "non_field_errors", "Say of each answer"),
+        ({"ranks": [1, 2], "verdict": "accept"}, "non_field_errors", "ranks, not a verdict"),
+        ({"ranks": [1, 2], "criteria": {"charm": 1}}, "non_field_errors", "no criterion called charm"),
+        ({"ranks": [1, 2], "seconds": -1}, "seconds", "greater than or equal to 0"),
+        ({"ranks": [1, 2], "comment": "\x00"}, "comment", "Null characters"),
+        ({"ranks": [1, 2], "flags": ["\x00"]}, "flags", "Null characters"),
+        ({"ranks": [1, 2], "client_uuid": "mine"}, "client_uuid", "valid UUID"),
+        ({"ranks": "12"}, "ranks", "list"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_sentences(api, project, bob, said, field, sentence):
+    a_comparison(project)
+    answer = submit(api(bob), take(api(bob)), **said)
+    assert answer.status_code == 400
+    assert sentence in json.dumps(answer.json()[field])
+    assert not Label.objects.exists()
+
+
+def test_criteria_of_the_project_are_kept(api, project, bob):
+    project.criteria = ["helpful"]
+    project.save()
+    a_comparison(project)
+    assert submit(api(bob), take(api(bob)), ranks=[1, 2], criteria={"helpful": 2}).status_code == 201
+    assert Label.objects.get().criteria == {"helpful": 2}
+
+
+def test_the_assignment_of_somebody_else_is_not_found(api, project, bob, bea, alice):
+    a_comparison(project)
+    assignment = take(api(bob))
+    for other in (bea, alice):
+        for verb in ("submit", "skip", "draft"):
+            address = f"/api/v1/assignments/{assignment['id']}/{verb}/"
+            assert api(other).post(address, {}, format="json").status_code == 404
+
+
+def test_somebody_who_left_the_project_labels_no_more(api, project, bob):
+    a_comparison(project)
+    assignment = take(api(bob))
+    bob.delete()
+    assert submit(api(bob.person), assignment, ranks=[1, 2]).status_code == 404
+
+
+# Skipping, drafts
+
+
+def test_a_skipped_item_goes_to_others(api, project, bob, bea):
+    a_comparison(project)
+    second = a_comparison(project)
+    assignment = take(api(bob))
+    url = f"/api/v1/assignments/{assignment['id']}/skip/"
+    answer = api(bob).post(url, {"reason": "not my field", "next": True}, format="json")
+    assert answer.status_code == 200
+    assert Assignment.objects.get(pk=answer.json()["next"]["id"]).item == second
+    assert Assignment.objects.get(pk=assignment["id"]).skip_reason == "not my field"
+    assert take(api(bea)) is not None
+    assert api(bob).post(url, {}, format="json").status_code == 409
+
+
+def test_a_draft_is_kept_and_renews_the_lease(api, project, bob):
+    a_demonstration(project)
+    assignment = take(api(bob), "demonstration")
+    url = f"/api/v1/assignments/{assignment['id']}/draft/"
+    Assignment.objects.update(lease_until="2020-01-01T00:00Z")
+    assert api(bob).post(url, {"text": "so far "}, format="json").status_code == 204
+    assert api(bob).post(url, {}, format="json").status_code == 204
+    again = take(api(bob), "demonstration")
+    assert again["draft"] == {"text": "so far "}
+    assert again["lease_until"] > "2021"
+
+
+def test_there_is_no_draft_without_a_lease(api, project, bob):
+    a_demonstration(project)
+    url = f"/api/v1/assignments/{take(api(bob), 'demonstration')['id']}/draft/"
+    Assignment.objects.update(state="expired")
+    Item.objects.update(taken=0)
+    assert api(bob).post(url, {"text": "so far"}, format="json").status_code == 409

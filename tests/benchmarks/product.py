@@ -1,0 +1,162 @@
+"""The whole product as processes on a database of its own, for benchmarks and journeys."""
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import requests
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class Product:
+    """A running instance: `url`, and `manage` for its commands."""
+
+    def __init__(self, var: Path) -> None:
+        self.var = var
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = {
+            **{key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "TOUCHSTONE_DB_POOL")},
+            "TOUCHSTONE_VAR": str(var),
+            "PYTHONPATH": str(REPOSITORY),
+            "PYTHONUNBUFFERED": "1",
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        }
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        (var / "log").mkdir(parents=True, exist_ok=True)
+
+    def manage(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run a management command to its end; returns what it printed."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=REPOSITORY,
+            env=self.environment,
+            input=stdin,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+    def start(self, name: str) -> subprocess.Popen[bytes]:
+        """Start `web`, `queue` or `gpu`; what it prints goes to var/log/<name>.log."""
+        web = ["-m", "gunicorn", "config.wsgi", "-b", f"127.0.0.1:{self.port}", "-w", "2", "--threads", "4"]
+        command = [*web, "--no-control-socket"] if name == "web" else ["manage.py", "qcluster"]
+        cluster = {"queue": "default", "gpu": "gpu"}.get(name, "")
+        with (self.var / "log" / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, *command],
+                cwd=REPOSITORY,
+                env={**self.environment, "Q_CLUSTER_NAME": cluster},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return self.processes[name]
+
+    def wait_for_pages(self, seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                requests.get(f"{self.url}/sign-in/", timeout=5)
+                return
+            except requests.ConnectionError:
+                if time.monotonic() > deadline:
+                    raise TimeoutError((self.var / "log" / "web.log").read_text()[-2000:]) from None
+                time.sleep(0.1)
+
+    def kill(self, name: str) -> None:
+        """kill -9 a process and everything below it."""
+        family = _family(self.processes.pop(name).pid)
+        for process in family:
+            process.kill()
+        psutil.wait_procs(family, timeout=10)
+
+    def stop(self) -> None:
+        for name in list(self.processes):
+            self.kill(name)
+
+
+@contextmanager
+def running(*names: str, var: Path | None = None) -> Iterator[Product]:
+    """Yields the product with a fresh database and these processes; ends and removes everything after."""
+    folder = var or Path(tempfile.mkdtemp(prefix="touchstone-"))
+    folder.chmod(0o755)  # for root, PostgreSQL runs as a user that must reach its folder
+    product = Product(folder)
+    try:
+        product.manage("migrate", "--verbosity=0")
+        for name in names:
+            product.start(name)
+        if "web" in names:
+            product.wait_for_pages()
+        yield product
+    finally:
+        product.stop()
+        if var is None:
+            _wait_for_database_to_stop(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class Client:
+    """A person at the API."""
+
+    def __init__(self, product: Product, name: str, password: str) -> None:
+        self.base = f"{product.url}/api/v1/"
+        self.session = requests.Session()
+        token = self.post("token/", username=name, password=password)["token"]
+        self.session.headers["Authorization"] = f"Token {token}"
+
+    def get(self, path: str, **query: object) -> dict:
+        return self._checked(self.session.get(self.base + path, params=query, timeout=60))
+
+    def post(self, path: str, **data: object) -> dict:
+        return self._checked(self.session.post(self.base + path, json=data, timeout=60))
+
+    def pages(self, path: str, **query: object) -> Iterator[dict]:
+        """Every row of a list, page by page."""
+        answer = self.get(path, page_size=500, **query)
+        yield from answer["results"]
+        while answer["next"]:
+            answer = self._checked(self.session.get(answer["next"], timeout=60))
+            yield from answer["results"]
+
+    @staticmethod
+    def _checked(answer: requests.Response) -> dict:
+        if not answer.ok:
+            raise RuntimeError(f"{answer.request.method} {answer.url}: {answer.status_code} {answer.text[:500]}")
+        return answer.json()
+
+
+def new_password() -> str:
+    return secrets.token_urlsafe(12)
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for_database_to_stop(folder: Path, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    pid_file = folder / "postgres" / "server" / "data" / "postmaster.pid"
+    while pid_file.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)

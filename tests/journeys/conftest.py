@@ -1,0 +1,68 @@
+"""The product as a person meets it: real PostgreSQL, real processes, real Chromium, a tiny model."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests import browser as chromium
+from tests.benchmarks.product import Product, running
+
+PEOPLE = """
+from annotation.models import Membership, Project, User
+project = Project.objects.create(slug="desk", name="Desk", guidelines="# House style\\n\\nBe **kind**.", heldout_share=0.3)
+for name, role in (("alice", "lead"), ("bob", "annotator")):
+    person = User.objects.create_user(name, password=f"{name}-has-a-secret", is_staff=role == "lead")
+    Membership.objects.create(person=person, project=project, role=role)
+User.objects.create_user("charlie", password="charlie-has-a-secret")
+"""
+
+
+@pytest.fixture(scope="module")
+def product(tiny_model: Path) -> Iterator[Product]:
+    """Web, queue and gpu worker on a fresh database, with alice, bob, charlie and the tiny model."""
+    with running() as made:
+        made.manage("shell", stdin=PEOPLE)
+        made.manage("import_model", "desk", str(tiny_model), "--name=tiny")
+        for name in ("web", "queue", "gpu"):
+            made.start(name)
+        made.wait_for_pages()
+        yield made
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=chromium.find(),
+            args=["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+        )
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def sign_in(browser: Browser, product: Product) -> Iterator[Callable[..., Page]]:
+    """Open a browser of one's own, signed in: `sign_in("bob")`. A script error on any page fails the test."""
+    contexts: list[BrowserContext] = []
+    errors: list[str] = []
+
+    def open_page(name: str, **options: Any) -> Page:
+        context = browser.new_context(base_url=product.url, **options)
+        context.set_default_timeout(30_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(f"{page.url}: {error}"))
+        page.goto("/sign-in/")
+        page.get_by_label("Username").fill(name)
+        page.get_by_label("Password").fill(f"{name}-has-a-secret")
+        page.keyboard.press("Enter")
+        page.wait_for_url(lambda url: "/sign-in/" not in url)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not errors

@@ -1,0 +1,15 @@
+"""The worked examples in docstrings of pure modules are true."""
+
+import doctest
+from importlib import import_module
+
+import pytest
+
+MODULES = ["annotation.text", "annotation.importing", "config.database", "evaluation.statistics"]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_in_a_module_are_true(name):
+    result = doctest.testmod(import_module(name))
+    assert result.attempted > 0, "there are no examples"
+    assert result.failed == 0

@@ -1,0 +1,240 @@
+"""The API of room 2, for leads: gate, serializer, verb, answer."""
+
+from django.db.models import Count
+from django.urls import path
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from annotation.endpoints import Conflict, Endpoint, documented
+from training import access, lineage, registry, runs, sampling, snapshots
+from training.serializers import (
+    AfterSerializer,
+    AnswerSerializer,
+    CurveSerializer,
+    FreezeSerializer,
+    GenerationSerializer,
+    ImportModelSerializer,
+    JudgedFilterSerializer,
+    ModelDetailSerializer,
+    ModelSerializer,
+    PromoteSerializer,
+    ResponseLineageSerializer,
+    RunDetailSerializer,
+    RunSerializer,
+    SampleSerializer,
+    SnapshotSerializer,
+    StartRunSerializer,
+)
+
+MOST_POINTS = 2000  # in one answer
+
+
+class Snapshots(Endpoint):
+    @documented("Snapshots", SnapshotSerializer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        """The project's frozen data sets, newest first."""
+        return self.page(access.lead(self.person, slug).project.snapshots.all(), SnapshotSerializer)
+
+    @documented(
+        "Snapshots",
+        SnapshotSerializer,
+        sends=FreezeSerializer,
+        code=201,
+        refuses=(400, 401, 403, 404, 409),
+        operation_id="freeze",
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """Freeze the labels that fit a rule; the same labels and rule give the snapshot that is there already.
+
+        409 says that no label fits yet.
+        """
+        project = access.lead(self.person, slug).project
+        sent = self.sent(FreezeSerializer)
+        try:
+            snapshot = snapshots.freeze(project=project, actor=self.person, **sent)
+        except snapshots.NoRows as error:
+            raise Conflict(str(error)) from error
+        return Response(SnapshotSerializer(snapshot).data, status=201)
+
+
+class OneSnapshot(Endpoint):
+    @documented("Snapshots", SnapshotSerializer, operation_id="snapshot")
+    def get(self, request: Request, slug: str, snapshot_id: int) -> Response:
+        """One frozen data set."""
+        _, snapshot = access.snapshot(self.person, slug, snapshot_id)
+        return Response(SnapshotSerializer(snapshot).data)
+
+
+class Runs(Endpoint):
+    @documented("Runs", RunSerializer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        """The project's runs, newest first."""
+        project = access.lead(self.person, slug).project
+        return self.page(project.runs.select_related("base", "model_version", "created_by"), RunSerializer)
+
+    @documented(
+        "Runs",
+        RunDetailSerializer,
+        sends=StartRunSerializer,
+        code=201,
+        refuses=(400, 401, 403, 404),
+        operation_id="start_run",
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """Queue a training run."""
+        project = access.lead(self.person, slug).project
+        sent = self.sent(StartRunSerializer, project=project)
+        run = runs.start(project=project, actor=self.person, **sent)
+        return Response(RunDetailSerializer(run).data, status=201)
+
+
+class OneRun(Endpoint):
+    @documented("Runs", RunDetailSerializer, operation_id="run")
+    def get(self, request: Request, slug: str, run_id: int) -> Response:
+        """One run: how far it is, its settings, figures and log."""
+        _, run = access.run(self.person, slug, run_id)
+        return Response(RunDetailSerializer(run).data)
+
+
+class RunMetrics(Endpoint):
+    @documented(
+        "Runs",
+        CurveSerializer,
+        parameters=[AfterSerializer],
+        refuses=(400, 401, 403, 404),
+        operation_id="run_metrics",
+    )
+    def get(self, request: Request, slug: str, run_id: int) -> Response:
+        """What a run reported step by step, 2000 points at most; `after` asks for those that follow."""
+        _, run = access.run(self.person, slug, run_id)
+        points = run.metric_rows.filter(step__gt=self.asked(AfterSerializer)["after"])[:MOST_POINTS]
+        curve = {"status": run.status, "step": run.step, "total": run.total, "points": points}
+        return Response(CurveSerializer(curve).data)
+
+
+class CancelRun(Endpoint):
+    @documented("Runs", RunDetailSerializer, refuses=(401, 403, 404, 409), operation_id="cancel_run")
+    def post(self, request: Request, slug: str, run_id: int) -> Response:
+        """Stop a run: at once if it waits, within seconds if it runs."""
+        _, run = access.run(self.person, slug, run_id)
+        if not runs.cancel(run=run, actor=self.person):
+            raise Conflict("This run has ended already.")
+        run.refresh_from_db()
+        return Response(RunDetailSerializer(run).data)
+
+
+class RetryRun(Endpoint):
+    @documented("Runs", RunDetailSerializer, refuses=(401, 403, 404, 409), operation_id="retry_run")
+    def post(self, request: Request, slug: str, run_id: int) -> Response:
+        """Queue a run that failed or was cancelled again; it goes on from its last checkpoint."""
+        _, run = access.run(self.person, slug, run_id)
+        if not runs.retry(run=run, actor=self.person):
+            raise Conflict("Only a run that failed or was cancelled can be retried.")
+        run.refresh_from_db()
+        return Response(RunDetailSerializer(run).data)
+
+
+class Models(Endpoint):
+    @documented("Models", ModelSerializer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        """The project's model versions, newest first."""
+        project = access.lead(self.person, slug).project
+        return self.page(project.model_versions.select_related("parent"), ModelSerializer)
+
+    @documented(
+        "Models",
+        RunDetailSerializer,
+        sends=ImportModelSerializer,
+        code=201,
+        refuses=(400, 401, 403, 404),
+        operation_id="import_model",
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """Queue the import of a base model; the run yields the model version."""
+        project = access.lead(self.person, slug).project
+        run = registry.import_model(project=project, actor=self.person, **self.sent(ImportModelSerializer))
+        return Response(RunDetailSerializer(run).data, status=201)
+
+
+class OneModel(Endpoint):
+    @documented("Models", ModelDetailSerializer, operation_id="model")
+    def get(self, request: Request, slug: str, model_id: int) -> Response:
+        """One model version, with its ancestors and the people whose labels made it."""
+        _, version = access.model(self.person, slug, model_id)
+        behind = lineage.of_model(version)
+        counts = {"labels": len(behind["labels"]), "judged_answers": registry.judged_answers(version)}
+        return Response({**ModelSerializer(version).data, "card": version.card, **behind, **counts})
+
+
+class Promote(Endpoint):
+    @documented(
+        "Models", ModelSerializer, sends=PromoteSerializer, refuses=(400, 401, 403, 404), operation_id="promote"
+    )
+    def post(self, request: Request, slug: str, model_id: int) -> Response:
+        """Make a policy the project's production model; the one before is retired.
+
+        To roll back, promote an older one.
+        """
+        _, version = access.model(self.person, slug, model_id)
+        registry.promote(version=version, actor=self.person, reason=self.sent(PromoteSerializer)["reason"])
+        return Response(ModelSerializer(version).data)
+
+
+class Answers(Endpoint):
+    @documented(
+        "Models", AnswerSerializer(many=True), parameters=[JudgedFilterSerializer], refuses=(400, 401, 403, 404)
+    )
+    def get(self, request: Request, slug: str, model_id: int) -> Response:
+        """The answers a model version gave, each with the labels that judged it."""
+        _, version = access.model(self.person, slug, model_id)
+        return self.page(lineage.answers_of(version, **self.asked(JudgedFilterSerializer)), AnswerSerializer)
+
+
+class ResponseLineage(Endpoint):
+    @documented("Models", ResponseLineageSerializer, operation_id="response_lineage")
+    def get(self, request: Request, slug: str, response_id: int) -> Response:
+        """One answer, walked back: generations, model versions, runs, snapshots, labels, people."""
+        _, response = access.response(self.person, slug, response_id)
+        return Response(ResponseLineageSerializer(lineage.of_response(response)).data)
+
+
+class Generations(Endpoint):
+    @documented("Generations", GenerationSerializer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        """Which models answered what, newest first."""
+        project = access.lead(self.person, slug).project
+        rows = project.generations.select_related("model_version").annotate(answers=Count("samples"))
+        return self.page(rows, GenerationSerializer)
+
+    @documented(
+        "Generations",
+        RunDetailSerializer,
+        sends=SampleSerializer,
+        code=201,
+        refuses=(400, 401, 403, 404),
+        operation_id="generate",
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """Queue a run in which a model answers prompts; when it ends, the generation is there."""
+        project = access.lead(self.person, slug).project
+        sent = self.sent(SampleSerializer, project=project)
+        sent.pop("split", None)
+        run = sampling.sample(project=project, actor=self.person, **sent)
+        return Response(RunDetailSerializer(run).data, status=201)
+
+
+urlpatterns = [
+    path("projects/<slug:slug>/snapshots/", Snapshots.as_view()),
+    path("projects/<slug:slug>/snapshots/<int:snapshot_id>/", OneSnapshot.as_view()),
+    path("projects/<slug:slug>/runs/", Runs.as_view()),
+    path("projects/<slug:slug>/runs/<int:run_id>/", OneRun.as_view()),
+    path("projects/<slug:slug>/runs/<int:run_id>/metrics/", RunMetrics.as_view()),
+    path("projects/<slug:slug>/runs/<int:run_id>/cancel/", CancelRun.as_view()),
+    path("projects/<slug:slug>/runs/<int:run_id>/retry/", RetryRun.as_view()),
+    path("projects/<slug:slug>/models/", Models.as_view()),
+    path("projects/<slug:slug>/models/<int:model_id>/", OneModel.as_view()),
+    path("projects/<slug:slug>/models/<int:model_id>/promote/", Promote.as_view()),
+    path("projects/<slug:slug>/models/<int:model_id>/answers/", Answers.as_view()),
+    path("projects/<slug:slug>/responses/<int:response_id>/lineage/", ResponseLineage.as_view()),
+    path("projects/<slug:slug>/generations/", Generations.as_view()),
+]

@@ -1,0 +1,286 @@
+"""What the API of room 2 takes and gives. Serializers validate and never write."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema_field
+from pydantic import ValidationError as SettingsError
+from rest_framework import serializers
+
+from annotation.endpoints import BIGGEST_ID, plain_schema
+from annotation.models import Prompt, Response
+from annotation.models.prompts import Split
+from training.methods import METHODS
+from training.models import Generation, Metric, ModelVersion, Run, Snapshot
+from training.models.snapshots import SnapshotKind
+from training.sampling import MOST_PROMPTS
+from training.snapshots import Rule
+
+TRAINING = [(method.name, method.title) for method in METHODS.values() if method.produces]
+BIGGEST_SEED = 2**31 - 1
+
+
+class InProject(serializers.PrimaryKeyRelatedField):
+    """The id of a row of this project; `context["project"]` says which."""
+
+    def get_queryset(self) -> QuerySet[Any]:
+        rows = super().get_queryset()
+        assert rows is not None
+        return rows.filter(project=self.context["project"])
+
+
+@extend_schema_field({"anyOf": [plain_schema(METHODS[name].settings) for name, _ in TRAINING]})
+class RunSettingsField(serializers.DictField):
+    """Settings of a training method; `runs.checked_settings` validates them."""
+
+
+@extend_schema_field(plain_schema(METHODS["generate"].settings))
+class SamplingSettingsField(serializers.DictField):
+    """Settings of sampling."""
+
+
+@extend_schema_field(plain_schema(Rule))
+class RuleField(serializers.DictField):
+    """Which labels enter a snapshot, validated by its own model."""
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        given = super().run_validation(data)
+        try:
+            return Rule.model_validate(given)
+        except SettingsError as error:
+            problems = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()]
+            raise serializers.ValidationError(problems) from None
+
+
+# Snapshots
+
+
+class SnapshotSerializer(serializers.ModelSerializer):
+    rule = serializers.DictField()
+    counts = serializers.DictField(help_text="Rows, prompts and labels; rows by language.")
+
+    class Meta:
+        model = Snapshot
+        fields = ("id", "kind", "rule", "sha256", "counts", "created_at")
+
+
+class FreezeSerializer(serializers.Serializer):
+    kind = serializers.ChoiceField(choices=SnapshotKind.choices)
+    rule = RuleField(default=dict)
+
+
+# Runs
+
+
+class ModelNameSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = ModelVersion
+        fields = ("id", "name")
+
+
+class RunSerializer(serializers.ModelSerializer):
+    base = ModelNameSerializer(allow_null=True)
+    model = ModelNameSerializer(source="model_version", allow_null=True, default=None, help_text="What it yielded.")
+    created_by = serializers.CharField(source="created_by.username", allow_null=True, default=None)
+    percent = serializers.IntegerField()
+    seconds = serializers.FloatField(allow_null=True)
+
+    class Meta:
+        model = Run
+        fields: tuple[str, ...] = (
+            *("id", "method", "status", "base", "snapshot", "model", "seed", "attempt", "cancel_requested"),
+            *("step", "total", "percent", "seconds", "reason", "error"),
+            *("created_by", "created_at", "started_at", "finished_at"),
+        )
+
+
+class RunDetailSerializer(RunSerializer):
+    settings = serializers.DictField(help_text="As they were used, defaults included.")
+    rows = serializers.DictField(help_text="Rows read, kept, dropped and cut.")
+    metrics = serializers.DictField(help_text="The figures at its end; those on the way are under metrics/.")
+    environment = serializers.DictField(help_text="Code, packages and device.")
+    log = serializers.CharField(source="log_tail", help_text="The end of what the process printed.")
+
+    class Meta(RunSerializer.Meta):
+        fields = (*RunSerializer.Meta.fields, "settings", "rows", "metrics", "environment", "log")
+
+
+class StartRunSerializer(serializers.Serializer):
+    method = serializers.ChoiceField(choices=TRAINING)
+    snapshot = InProject(queryset=Snapshot.objects.all())
+    base = InProject(queryset=ModelVersion.objects.all(), help_text="The model to start from.")
+    settings = RunSettingsField(default=dict, help_text="What is left out keeps its default.")
+    seed = serializers.IntegerField(default=17, min_value=0, max_value=BIGGEST_SEED)
+
+
+class AfterSerializer(serializers.Serializer):
+    after = serializers.IntegerField(
+        default=-1, min_value=-1, max_value=BIGGEST_SEED, help_text="Only points after this step."
+    )
+
+
+class PointSerializer(serializers.ModelSerializer):
+    values = serializers.DictField()
+
+    class Meta:
+        model = Metric
+        fields = ("step", "values")
+
+
+class CurveSerializer(serializers.Serializer):
+    """Points of a run's curve in order of step; ask again with `after` for those that follow."""
+
+    status = serializers.CharField()
+    step = serializers.IntegerField()
+    total = serializers.IntegerField()
+    points = PointSerializer(many=True)
+
+
+# Models and lineage
+
+
+class AncestorSerializer(serializers.Serializer):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    run = serializers.IntegerField(allow_null=True)
+    method = serializers.CharField(allow_null=True)
+    snapshot = serializers.IntegerField(allow_null=True)
+
+
+class PersonBehindSerializer(serializers.Serializer):
+    person = serializers.CharField()
+    labels = serializers.IntegerField(help_text="How many of the labels are theirs.")
+
+
+class ModelLineageSerializer(serializers.Serializer):
+    """A model version, and what it was made of."""
+
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    ancestry = AncestorSerializer(many=True, help_text="The version itself, its parent, and so on to the base model.")
+    labels = serializers.ListField(
+        child=serializers.IntegerField(), help_text="Labels in the snapshots behind it and its ancestors."
+    )
+    people = PersonBehindSerializer(many=True)
+
+
+class ModelSerializer(serializers.ModelSerializer):
+    parent = ModelNameSerializer(allow_null=True)
+
+    class Meta:
+        model = ModelVersion
+        fields: tuple[str, ...] = ("id", "name", "kind", "format", "stage", "parent", "run", "sha256", "created_at")
+
+
+class ModelDetailSerializer(ModelSerializer):
+    card = serializers.DictField(help_text="Figures of the run that made it.")
+    ancestry = AncestorSerializer(many=True, help_text="The version itself, its parent, and so on to the base model.")
+    labels = serializers.IntegerField(help_text="How many labels are behind it and its ancestors.")
+    people = PersonBehindSerializer(many=True)
+    judged_answers = serializers.IntegerField(help_text="How many of its answers people have judged.")
+
+    class Meta(ModelSerializer.Meta):
+        fields = (*ModelSerializer.Meta.fields, "card", "ancestry", "labels", "people", "judged_answers")
+
+
+class ImportModelSerializer(serializers.Serializer):
+    name = serializers.CharField(max_length=120)
+    source = serializers.CharField(  # type: ignore[assignment]  # a field, though fields have a source too
+        max_length=500, help_text="A folder or a GGUF file on the server, or the name of a model on the hub."
+    )
+
+
+class PromoteSerializer(serializers.Serializer):
+    reason = serializers.CharField(default="", allow_blank=True, max_length=300)
+
+
+class ResponseGenerationSerializer(serializers.Serializer):
+    generation = serializers.IntegerField()
+    run = serializers.IntegerField()
+    model = ModelLineageSerializer()
+
+
+class ResponseLineageSerializer(serializers.Serializer):
+    """One answer, walked back to the labels behind the models that gave it."""
+
+    response = serializers.IntegerField()
+    prompt = serializers.IntegerField()
+    origin = serializers.CharField()
+    edited_from = serializers.IntegerField(allow_null=True, help_text="The answer that a person edited into this one.")
+    generations = ResponseGenerationSerializer(many=True)
+
+
+class AnswerLabelSerializer(serializers.Serializer):
+    id = serializers.IntegerField()
+    item = serializers.IntegerField()
+    person = serializers.CharField()
+
+
+class AnswerSerializer(serializers.ModelSerializer):
+    """An answer of a model, and the live labels of the items that showed it."""
+
+    labels = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Response
+        fields = ("id", "prompt", "text", "created_at", "labels")
+
+    @extend_schema_field(AnswerLabelSerializer(many=True))
+    def get_labels(self, response: Response) -> list[dict[str, Any]]:
+        return [
+            {"id": label.pk, "item": label.item_id, "person": label.person.username}
+            for item in response.items.all()
+            for label in item.live_labels  # type: ignore[attr-defined]  # prefetched by lineage.answers_of
+        ]
+
+
+class JudgedFilterSerializer(serializers.Serializer):
+    judged = serializers.BooleanField(required=False, help_text="Only answers that people judged, or only the others.")
+    run = serializers.IntegerField(required=False, min_value=1, max_value=BIGGEST_ID, help_text="Only of this run.")
+
+
+# Generations
+
+
+class GenerationSerializer(serializers.ModelSerializer):
+    model = ModelNameSerializer(source="model_version")
+    settings = serializers.DictField()
+    answers = serializers.IntegerField(help_text="How many answers it brought.")
+
+    class Meta:
+        model = Generation
+        fields = ("id", "model", "run", "settings", "seed", "answers", "created_at")
+
+
+class SampleSerializer(serializers.Serializer):
+    """Which model answers what: either prompts by id, or all prompts of a split."""
+
+    model = InProject(queryset=ModelVersion.objects.all())
+    prompts = serializers.ListField(
+        child=serializers.IntegerField(min_value=1, max_value=BIGGEST_ID), required=False, max_length=MOST_PROMPTS
+    )
+    split = serializers.ChoiceField(choices=Split.choices, required=False)
+    pairs_per_prompt = serializers.IntegerField(
+        default=0,
+        min_value=0,
+        max_value=64,
+        help_text="How many pairs of each prompt's answers are queued to be ranked.",
+    )
+    settings = SamplingSettingsField(default=dict, help_text="What is left out keeps its default.")
+    seed = serializers.IntegerField(default=17, min_value=0, max_value=BIGGEST_SEED)
+    pairs_per_prompt = serializers.IntegerField(
+        default=0, min_value=0, max_value=100, help_text="How many pairs of a prompt's answers are queued to be ranked."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("prompts" in attrs) == ("split" in attrs):
+            raise serializers.ValidationError("Name the prompts, or a split: one of the two.")
+        rows = Prompt.objects.filter(project=self.context["project"])
+        if "split" in attrs:
+            return {**attrs, "prompts": rows.filter(split=attrs["split"])}
+        wanted = set(attrs["prompts"])
+        found = rows.filter(pk__in=wanted)
+        if missing := wanted - set(found.values_list("pk", flat=True)):
+            listed = ", ".join(str(pk) for pk in sorted(missing)[:10])
+            raise serializers.ValidationError({"prompts": [f"No such prompts in this project: {listed}."]})
+        return {**attrs, "prompts": found}
