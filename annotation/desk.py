@@ -158,6 +158,7 @@ class ReadOnlyInline(TabularInline):
     extra = 0
     can_delete = False
     show_change_link = False
+    hide_title = True
 
     def has_view_permission(self, request: Request, obj: Any = None) -> bool:
         return is_lead(request)

@@ -45,9 +45,9 @@ def of_project(project: Project) -> dict[str, Progress]:
     return {
         kind: Progress(
             kind=kind,
-            items=found.get(kind, {}).get("items", 0),
+            items=found[kind]["items"] if kind in found else 0,
             done=done.get(kind, 0),
-            wanted=found.get(kind, {}).get("wanted_sum", 0) or 0,
+            wanted=found[kind]["wanted_sum"] if kind in found else 0,
         )
         for kind in Kind.values
     }

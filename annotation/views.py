@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.db.models import Count
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -19,11 +19,12 @@ from annotation.models import Assignment, Membership, Project, Prompt
 from annotation.models.events import record
 from annotation.models.items import Kind
 from annotation.models.people import Role
+from annotation.requests import Request
 
 
 @require_GET
 @login_required
-def projects(request: HttpRequest) -> HttpResponse:
+def projects(request: Request) -> HttpResponse:
     """The projects a person belongs to, each with what waits for them."""
     rows = []
     for project in Project.objects.visible_to(request.user).active():
@@ -41,7 +42,7 @@ def projects(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @login_required
-def project(request: HttpRequest, slug: str) -> HttpResponse:
+def project(request: Request, slug: str) -> HttpResponse:
     """One project at a glance: what to label, how far it is, its guidelines."""
     member = access.membership(request.user, slug)
     project = member.project
@@ -62,12 +63,12 @@ def project(request: HttpRequest, slug: str) -> HttpResponse:
 @never_cache
 @require_GET
 @login_required
-def work(request: HttpRequest, slug: str, kind: str) -> HttpResponse:
+def work(request: Request, slug: str, kind: str) -> HttpResponse:
     """The labelling page: the person's next item of this kind, or word that there is none."""
     member = access.membership(request.user, slug)
     if kind not in Kind.values:
         raise Http404("No such kind of work")
-    if member.pk is None:
+    if not member.pk:  # a superuser who looks in
         messages.info(request, "Join the project in the admin to label in it.")
         return redirect(member.project)
     assignment = leasing.next_assignment(membership=member, kind=kind)
@@ -76,7 +77,7 @@ def work(request: HttpRequest, slug: str, kind: str) -> HttpResponse:
 
 @require_POST
 @login_required
-def submit(request: HttpRequest, pk: int) -> HttpResponse:
+def submit(request: Request, pk: int) -> HttpResponse:
     """Store a label and answer with the next item, in one round trip."""
     assignment = access.own_assignment(request.user, pk)
     member = access.membership(request.user, assignment.item.project.slug)
@@ -96,7 +97,7 @@ def submit(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @login_required
-def skip(request: HttpRequest, pk: int) -> HttpResponse:
+def skip(request: Request, pk: int) -> HttpResponse:
     assignment = access.own_assignment(request.user, pk)
     member = access.membership(request.user, assignment.item.project.slug)
     leasing.skip(assignment=assignment, reason=request.POST.get("reason", ""))
@@ -105,7 +106,7 @@ def skip(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @login_required
-def draft(request: HttpRequest, pk: int) -> HttpResponse:
+def draft(request: Request, pk: int) -> HttpResponse:
     """Keep what was typed so far and renew the lease: 204, or 409 if the lease has ended."""
     assignment = access.own_assignment(request.user, pk)
     text = request.POST.get("text")
@@ -118,14 +119,14 @@ def draft(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_GET
 @login_required
-def guidelines(request: HttpRequest, slug: str) -> HttpResponse:
+def guidelines(request: Request, slug: str) -> HttpResponse:
     member = access.membership(request.user, slug)
     return render(request, "annotation/guidelines.html", place(member))
 
 
 @require_http_methods(["GET", "POST"])
 @login_required
-def edit_guidelines(request: HttpRequest, slug: str) -> HttpResponse:
+def edit_guidelines(request: Request, slug: str) -> HttpResponse:
     member = access.membership(request.user, slug, Role.LEAD)
     form = GuidelinesForm(request.POST or None, instance=member.project)
     if request.method == "POST" and form.is_valid():
@@ -138,7 +139,7 @@ def edit_guidelines(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @login_required
-def import_data(request: HttpRequest, slug: str) -> HttpResponse:
+def import_data(request: Request, slug: str) -> HttpResponse:
     """Upload a JSON Lines file; the page then shows what was added, known and rejected."""
     member = access.membership(request.user, slug, Role.LEAD)
     form = ImportForm(request.POST or None, request.FILES or None)
@@ -156,14 +157,14 @@ def place(member: Membership) -> dict[str, Any]:
     return {"project": member.project, "member": member, "is_lead": member.at_least(Role.LEAD)}
 
 
-def _next(request: HttpRequest, member: Membership, kind: str) -> HttpResponse:
+def _next(request: Request, member: Membership, kind: str) -> HttpResponse:
     if not request.htmx:  # without JavaScript: the ordinary redirect after a POST
         return redirect("work", member.project.slug, kind)
     return _work(request, member, kind, leasing.next_assignment(membership=member, kind=kind))
 
 
 def _work(
-    request: HttpRequest,
+    request: Request,
     member: Membership,
     kind: str,
     assignment: Assignment | None,

@@ -27,8 +27,8 @@ def settings(*, pool: bool) -> dict[str, Any]:
     `pool` keeps open connections for a threaded server; processes that fork after start must not have one.
     """
     address = os.environ.get("DATABASE_URL")
-    database = parse(address) if address else postgres.parameters(folder())
-    options = {**database.pop("OPTIONS", {})}
+    database: dict[str, Any] = parse(address) if address else {**postgres.parameters(folder())}
+    options: dict[str, Any] = {**database.pop("OPTIONS", {})}
     if pool:
         options["pool"] = {"min_size": 1, "max_size": 8, "timeout": 30}
     return {

@@ -247,6 +247,7 @@ UNFOLD = {
                     {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}_changelist")}
                     for title, icon, name in (
                         ("Projects", "inventory_2", "annotation_project"),
+                        ("People", "group", "annotation_user"),
                         ("Rounds", "autorenew", "evaluation_round"),
                         ("Runs", "model_training", "training_run"),
                         ("Model versions", "deployed_code", "training_modelversion"),
@@ -260,6 +261,7 @@ UNFOLD = {
                 "items": [
                     {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}_changelist")}
                     for title, icon, name in (
+                        ("Prompts", "chat", "annotation_prompt"),
                         ("Items", "list_alt", "annotation_item"),
                         ("Labels", "sell", "annotation_label"),
                         ("Events", "history", "annotation_event"),

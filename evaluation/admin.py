@@ -19,10 +19,9 @@ from evaluation.models import Evaluation, Round, RoundStatus, RoundStep, Score, 
 from training.admin import duration, links
 
 STATUSES = {
-    RoundStatus.ACTIVE: "warning",
-    RoundStatus.FAILED: "danger",
-    RoundStatus.CANCELLED: None,
-    RoundStatus.DONE: "success",
+    RoundStatus.ACTIVE.label: "warning",
+    RoundStatus.FAILED.label: "danger",
+    RoundStatus.DONE.label: "success",
 }
 
 
@@ -42,14 +41,13 @@ class StepsInline(ReadOnlyInline):
     @display(
         description="State",
         label={
-            StepStatus.RUNNING: "warning",
-            StepStatus.DONE: "success",
-            StepStatus.SKIPPED: None,
-            StepStatus.FAILED: "danger",
+            StepStatus.RUNNING.label: "warning",
+            StepStatus.DONE.label: "success",
+            StepStatus.FAILED.label: "danger",
         },
     )
-    def how(self, step: RoundStep) -> tuple[str, str]:
-        return step.status, step.get_status_display()
+    def how(self, step: RoundStep) -> str:
+        return step.get_status_display()
 
     @display(description="Took")
     def took(self, step: RoundStep) -> str:
@@ -117,8 +115,8 @@ class RoundAdmin(Desk):
         return self.form_page(request, form, fieldsets, "Start a round")
 
     @display(description="Status", label=STATUSES, ordering="status")
-    def how(self, current: Round) -> tuple[str, str]:
-        return current.status, current.get_status_display()
+    def how(self, current: Round) -> str:
+        return current.get_status_display()
 
     @display(description="Report")
     def told(self, current: Round) -> str:
@@ -158,10 +156,10 @@ class RoundAdmin(Desk):
         return self.done(request, self.here(current), said, level)
 
     @action(
-        description="Cancel",
+        description="Stop",
         permissions=["lead"],
         icon="stop_circle",
-        dialog=sure("Cancel this round?", "Its runs are stopped. Retry goes on from here.", "Cancel the round"),
+        dialog=sure("Stop this round?", "Its runs are stopped too. Retry goes on from here.", "Stop it"),
     )
     def cancel(self, request: Request, form: Any, object_id: str) -> HttpResponse:
         current = self.row(request, object_id)

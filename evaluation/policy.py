@@ -40,7 +40,9 @@ class RoundSettings(BaseModel):
     reward: dict[str, Any] = Field(default_factory=dict, title="Reward model")
     dpo: dict[str, Any] = Field(default_factory=dict, title="Preference tuning")
     generate: dict[str, Any] = Field(default_factory=dict, title="Sampling")
-    seed: int = Field(17, ge=0, le=2**31 - 1, title="Seed")
+    seed: int = Field(
+        17, ge=0, le=2**31 - 1, title="Seed", description="The same labels, settings and seed give the same models."
+    )
 
 
 SKIPPABLE = {"sft", "evaluating", "gated", "sampling", "selecting"}

@@ -4,11 +4,12 @@
 goes on until a step waits for runs or for labels. What each step does is in evaluation/steps.py.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from django.db.models import Max
 from django.utils import timezone
 from django_q.tasks import async_task
@@ -22,6 +23,7 @@ from evaluation.policy import SKIPPABLE, RoundSettings
 from training import runs
 from training.models import ModelVersion
 
+log = logging.getLogger(__name__)
 ORDER = list(Step)
 
 
@@ -46,10 +48,10 @@ def start(*, project: Project, settings: dict[str, Any] | None = None, actor: Us
     Raises ValidationError if one is active already, if there is no production model, or for bad settings.
     """
     checked = checked_settings(settings or {})
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     champion = ModelVersion.objects.filter(project=project).production().first()
     if champion is None:
         raise ValidationError("There is no production model yet: import a base model first.")
-    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     if Round.objects.active().filter(project=project).exists():
         raise ValidationError("A round is under way: wait for it, or cancel it.")
     last = Round.objects.filter(project=project).aggregate(last=Max("number"))["last"] or 0
@@ -73,11 +75,8 @@ def advance(*, round_id: int, force: bool = False, actor: User | None = None) ->
     """Do what can be done now; returns the round. `force` moves on from waiting for labels."""
     while True:
         with transaction.atomic():
-            current = (
-                Round.objects.select_for_update(of=["self"])
-                .select_related("project", "champion", "challenger", "reward_model", "started_by")
-                .get(pk=round_id)
-            )
+            # Nothing joined: rows that are joined would be as they were before we waited for the lock.
+            current = Round.objects.select_for_update().get(pk=round_id)
             if current.status != RoundStatus.ACTIVE or not _one_step(current, force, actor):
                 return current
 
@@ -94,10 +93,16 @@ def _one_step(current: Round, force: bool, actor: User | None) -> bool:
         else:
             with transaction.atomic():
                 outcome = DO[current.step](current, row, settings, force)
-    except steps.StepFailed as error:
+    except (InterfaceError, OperationalError):
+        raise
+    except Exception as error:
+        why = str(error)
+        if not isinstance(error, steps.StepFailed):
+            log.exception("%s of %s broke", current.step, current)
+            why = f"The step broke ({type(error).__name__}: {error}). Retry the round once that is mended."
         _close(row, StepStatus.FAILED)
-        Round.objects.filter(pk=current.pk).update(status=RoundStatus.FAILED, error=str(error))
-        record("round failed", current, project=current.project, actor=None, step=current.step, error=str(error))
+        Round.objects.filter(pk=current.pk).update(status=RoundStatus.FAILED, error=why)
+        record("round failed", current, project=current.project, actor=None, step=current.step, error=why)
         return False
     if outcome == StepStatus.RUNNING:
         row.save(update_fields=["detail"])

@@ -198,9 +198,11 @@ def selecting(current: Round, step: RoundStep, settings: RoundSettings, force: b
     if _ended(run) == StepStatus.RUNNING:
         return StepStatus.RUNNING
     rewards = {row["id"]: row["score"] for row in _lines(run, "scores.jsonl")}
+    reward_model = run.base
+    assert reward_model is not None
     Reward.objects.bulk_create(
         [
-            Reward(model_version_id=current.reward_model_id, response_id=pk, value=value)
+            Reward(model_version=reward_model, response_id=pk, value=value)
             for pk, value in rewards.items()
         ],
         ignore_conflicts=True,

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -173,7 +174,7 @@ def _round(member: Membership, current: Round) -> dict[str, Any]:
         "scores": report.scores_of(current),
         "new_items": selecting.detail.get("queued", 0) if selecting else 0,
         "next_label_url": reverse("work", args=[member.project.slug, Kind.COMPARISON]),
-        "report": report.sentences(current),
+        "report": SimpleLazyObject(lambda: report.sentences(current)),  # the page tells it at the end
         "can_advance": current.status == RoundStatus.ACTIVE and current.step == Step.COLLECTING,
         "can_cancel": current.status == RoundStatus.ACTIVE,
         "can_retry": current.status in (RoundStatus.FAILED, RoundStatus.CANCELLED),

@@ -19,11 +19,11 @@ from training.models.registry import ModelKind, Stage
 from training.models.runs import Status
 
 STATUSES = {
-    Status.QUEUED: "info",
-    Status.RUNNING: "warning",
-    Status.SUCCEEDED: "success",
-    Status.FAILED: "danger",
-    Status.CANCELLED: None,
+    Status.QUEUED.label: "info",
+    Status.RUNNING.label: "warning",
+    Status.SUCCEEDED.label: "success",
+    Status.FAILED.label: "danger",
+    "Stopping": "warning",
 }
 
 
@@ -88,7 +88,7 @@ class SnapshotAdmin(Desk):
 
 @admin.register(Run)
 class RunAdmin(Desk):
-    list_display = ("__str__", "project", "how", "progress", "took", "created_by", "created_at", "page")
+    list_display = ("__str__", "what", "project", "how", "progress", "took", "created_at", "page")
     list_filter = (BY_PROJECT, "status", "method")
     list_select_related = ("project", "created_by")
     actions_detail = ("live", "cancel", "retry")
@@ -96,9 +96,9 @@ class RunAdmin(Desk):
         "cancel": lambda run: run.is_open and not run.cancel_requested,
         "retry": lambda run: run.status in (Status.FAILED, Status.CANCELLED),
     }
-    readonly_fields = ("how", "progress", "took", "trouble", "yielded", "log")
+    readonly_fields = ("what", "how", "progress", "took", "trouble", "yielded", "log")
     fieldsets = (
-        (None, {"fields": ("project", "method", "how", "progress", "took", "trouble")}),
+        (None, {"fields": ("project", "what", "how", "progress", "took", "trouble")}),
         ("From and to", {"fields": ("snapshot", "base", "yielded")}),
         ("Settings", {"fields": ("settings", "seed")}),
         ("Results", {"fields": ("rows", "metrics")}),
@@ -119,15 +119,17 @@ class RunAdmin(Desk):
         ),
     )
 
+    @display(description="What it does", ordering="method")
+    def what(self, run: Run) -> str:
+        return runs.method_of(run.method).title
+
     @display(description="Status", label=STATUSES, ordering="status")
-    def how(self, run: Run) -> tuple[str, str]:
-        if run.cancel_requested and run.is_open:
-            return Status.CANCELLED, "Stopping"
-        return run.status, run.get_status_display()
+    def how(self, run: Run) -> str:
+        return "Stopping" if run.cancel_requested and run.is_open else run.get_status_display()
 
     @display(description="Progress")
     def progress(self, run: Run) -> str:
-        return f"{run.percent} % · step {run.step} of {run.total}" if run.total else "–"
+        return f"{run.percent} % ({run.step} of {run.total})" if run.total else "–"
 
     @display(description="Took")
     def took(self, run: Run) -> str:
@@ -200,17 +202,19 @@ class ModelVersionAdmin(Desk):
         ("What it is", {"fields": ("format", "location", "sha256", "card", "created_at")}),
     )
 
-    @display(description="Kind", label={ModelKind.POLICY: "info", ModelKind.REWARD: "warning"}, ordering="kind")
-    def what(self, version: ModelVersion) -> tuple[str, str]:
-        return version.kind, version.get_kind_display()
+    @display(
+        description="Kind", label={ModelKind.POLICY.label: "info", ModelKind.REWARD.label: "warning"}, ordering="kind"
+    )
+    def what(self, version: ModelVersion) -> str:
+        return version.get_kind_display()
 
     @display(
         description="Stage",
-        label={Stage.CANDIDATE: "info", Stage.PRODUCTION: "success", Stage.RETIRED: None},
+        label={Stage.CANDIDATE.label: "info", Stage.PRODUCTION.label: "success"},
         ordering="stage",
     )
-    def standing(self, version: ModelVersion) -> tuple[str, str]:
-        return version.stage, version.get_stage_display()
+    def standing(self, version: ModelVersion) -> str:
+        return version.get_stage_display()
 
     @display(description="Grown from")
     def ancestry(self, version: ModelVersion) -> str:

@@ -39,10 +39,11 @@ def finish(*, run: Run, result: dict[str, Any]) -> None:
             _take_in(run, output)
 
 
+@transaction.atomic
 def fail(*, run: Run, reason: str, error: str) -> None:
     """Record why a claimed run did not succeed. A stop nobody asked for is a lost worker and tried again."""
     cancelled = reason == "cancelled"
-    fresh = Run.objects.get(pk=run.pk)
+    fresh = Run.objects.select_for_update().get(pk=run.pk)
     if cancelled and not fresh.cancel_requested and fresh.attempt < fresh.max_attempts:
         _end(run, status=Status.QUEUED, finished_at=None, worker="", pid=None, pid_started=None)
         return
@@ -62,7 +63,7 @@ def _register(run: Run, result: dict[str, Any], digest: str) -> ModelVersion:
     kind = method_of(run.method).produces or ModelKind.POLICY
     parent = run.base
     if kind == ModelKind.REWARD and parent is not None:
-        parent = parent.ancestry()[-1]  # it was trained on the full weights alone
+        parent = parent.full_weights()  # it was trained on these alone
     location = (run.folder / result["output"]).relative_to(registry.store())
     version = ModelVersion.objects.create(
         project=run.project,

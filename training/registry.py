@@ -1,6 +1,7 @@
 """The registry: importing base models, promoting versions, and walking from answers to labels and back."""
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from annotation.models.events import record
 from training import runs
 from training.models import ModelVersion, Run
 from training.models.registry import ModelKind, Stage
+
+
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def store() -> Path:
@@ -33,10 +37,15 @@ def folder_hash(folder: Path) -> str:
 def import_model(*, project: Project, name: str, source: str, actor: User | None = None, wake: bool = True) -> Run:
     """Queue the import of a base model from a folder, a GGUF file or a hub name; the run yields the version.
 
-    Raises ValidationError if the project has a model of this name.
+    Raises ValidationError if the project has a model of this name, or is importing one, or if somebody other than
+    a superuser names a path: folders on the server may hold other projects' models.
     """
+    if actor is not None and not actor.is_superuser and (Path(source).exists() or not HUB_NAME.fullmatch(source)):
+        raise ValidationError("Give a name on the hub, such as HuggingFaceTB/SmolLM2-135M; paths are for superusers.")
     if ModelVersion.objects.filter(project=project, name=name).exists():
         raise ValidationError(f"This project has a model called {name} already.")
+    if Run.objects.open().filter(project=project, method="convert", inputs__name=name).exists():
+        raise ValidationError(f"A model called {name} is being imported already.")
     inputs = {"source": source, "name": name}
     return runs.start(project=project, method="convert", inputs=inputs, actor=actor, wake=wake)
 

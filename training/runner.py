@@ -10,21 +10,26 @@ run to another worker, which goes on from the last checkpoint.
 import contextlib
 import ctypes
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import psutil
 from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from training import finishing, runs
+from training import finishing, runs, snapshots
 from training.models import Metric, Run
 from training.models.runs import Status
+
+log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
 GRACE_SECONDS = 30  # from SIGTERM, in which a recipe saves a checkpoint, to SIGKILL
@@ -41,31 +46,49 @@ def worker_name() -> str:
 
 
 def execute(run: Run) -> Run:
-    """Run a claimed run to its end and store the outcome; returns the fresh row."""
+    """Run a claimed run to its end and store the outcome; returns the fresh row.
+
+    Raises what the database raises if it is away when the outcome should be stored: then the row stays as it is,
+    and `runs.recover` gives it to a worker again, which finds the result.
+    """
     try:
-        folder = _prepare(run)
-        with (folder / "log.txt").open("ab") as log:
-            process = _launch(run, folder, log)
-            try:
-                _watch(run, process, folder)
-            finally:
-                _stop(process)
-        finishing.finish(run=run, result=_result(folder, process.returncode))
+        finishing.finish(run=run, result=_perform(run))
     except LostClaim:
         pass
-    except Exception as error:
-        finishing.fail(run=run, reason="crashed", error=f"The worker could not go on: {error}")
+    except (InterfaceError, OperationalError):
         raise
-    finally:
-        run.refresh_from_db()
-        if not run.is_open:
-            runs.tell_finished(run.pk)
+    except Exception as error:
+        log.exception("%s could not go on", run)
+        finishing.fail(run=run, reason="crashed", error=f"The worker could not go on: {error}")
+    run.refresh_from_db()
+    if not run.is_open:
+        runs.tell_finished(run.pk)
     return run
+
+
+def _perform(run: Run) -> dict[str, Any]:
+    """The recipe's result, or why there is none."""
+    if run.snapshot is not None and not snapshots.is_intact(run.snapshot):
+        return {
+            "status": "failed",
+            "reason": "bad_data",
+            "error": "The snapshot's file is not what was frozen: freeze the labels again, then start a new run.",
+        }
+    folder = _prepare(run)
+    with (folder / "log.txt").open("ab") as output:
+        process = _launch(run, folder, output)
+        try:
+            asked_to_stop = _watch(run, process, folder)
+        finally:
+            _stop(process)
+    return _result(folder) or _no_result(process.returncode, asked_to_stop)
 
 
 def _prepare(run: Run) -> Path:
     folder = run.folder
     folder.mkdir(parents=True, exist_ok=True)
+    if (_result(folder) or {}).get("status") != "ok":  # how an earlier attempt ended is not how this one does
+        (folder / "result.json").unlink(missing_ok=True)
     spec: dict[str, Any] = {"method": run.method, "seed": run.seed, "settings": run.settings, "data": {}}
     if run.base is not None:
         base, adapter = run.base.base_and_adapter()
@@ -78,29 +101,30 @@ def _prepare(run: Run) -> Path:
             continue
         if isinstance(value, list):  # rows for the recipe to read
             path = folder / f"{name}.jsonl"
-            path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in value))
+            path.write_text("".join(json.dumps(row) + "\n" for row in value))
             value = str(path)
         spec["data"][name] = value
-    (folder / "spec.json").write_text(json.dumps(spec, ensure_ascii=False, indent=1))
+    (folder / "spec.json").write_text(json.dumps(spec, indent=1))
     return folder
 
 
-def _launch(run: Run, folder: Path, log: IO[bytes]) -> subprocess.Popen[bytes]:
+def _launch(run: Run, folder: Path, output: IO[bytes]) -> subprocess.Popen[bytes]:
     environment = {
         **os.environ,
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "PYTHONUNBUFFERED": "1",
         "PYTHONPATH": str(REPOSITORY),
+        "OMP_WAIT_POLICY": "PASSIVE",  # idle threads sleep: on a shared machine, spinning ones slow everybody down
     }
     process = subprocess.Popen(
         [sys.executable, "-m", f"training.recipes.{run.method}", str(folder)],
         cwd=REPOSITORY,
         env=environment,
         stdin=subprocess.DEVNULL,
-        stdout=log,
+        stdout=output,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+        preexec_fn=partial(_die_with, os.getpid()) if sys.platform == "linux" else None,
     )
     try:
         started = psutil.Process(process.pid).create_time()
@@ -113,32 +137,37 @@ def _launch(run: Run, folder: Path, log: IO[bytes]) -> subprocess.Popen[bytes]:
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
-def _die_with_parent() -> None:
+def _die_with(worker: int) -> None:
     """The kernel tells the recipe to save and stop when its worker dies, however it dies."""
     if _libc is not None:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != worker:  # it died before the kernel knew
+            os._exit(1)
 
 
-def _watch(run: Run, process: subprocess.Popen[bytes], folder: Path) -> None:
-    """Until the process ends: heartbeat, metrics, cancel. Raises LostClaim if the row was taken away."""
-    metrics = MetricsReader(run, folder / "metrics.jsonl")
+def _watch(run: Run, process: subprocess.Popen[bytes], folder: Path) -> bool:
+    """Until the process ends: heartbeat, metrics, cancel. Returns whether it was asked to stop; raises LostClaim
+    if the row was taken away. While the database is away the process goes on."""
     asked_at = last_beat = 0.0
-    while True:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=POLL_SECONDS)
-        metrics.read()
-        if process.returncode is not None:
-            break
-        now = time.monotonic()
-        if now - last_beat >= settings.RUN_HEARTBEAT_SECONDS:
-            _beat(run)
-            last_beat = now
-        if not asked_at and Run.objects.filter(pk=run.pk, cancel_requested=True).exists():
-            process.terminate()
-            asked_at = now
-        if asked_at and now - asked_at > GRACE_SECONDS:
-            os.killpg(process.pid, signal.SIGKILL)
-    _beat(run)
+    with contextlib.closing(MetricsReader(run, folder / "metrics.jsonl")) as metrics:
+        while process.returncode is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=POLL_SECONDS)
+            now = time.monotonic()
+            try:
+                metrics.read()
+                if now - last_beat >= settings.RUN_HEARTBEAT_SECONDS or process.returncode is not None:
+                    _beat(run)
+                    last_beat = now
+                if not asked_at and Run.objects.filter(pk=run.pk, cancel_requested=True).exists():
+                    process.terminate()
+                    asked_at = now
+            except (InterfaceError, OperationalError) as error:
+                log.warning("The database is away while %s goes on: %s", run, error)
+                connection.close()
+            if asked_at and now - asked_at > GRACE_SECONDS:
+                os.killpg(process.pid, signal.SIGKILL)
+    return bool(asked_at)
 
 
 def _beat(run: Run) -> None:
@@ -156,41 +185,53 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _result(folder: Path, code: int) -> dict[str, Any]:
+def _result(folder: Path) -> dict[str, Any] | None:
     try:
-        return json.loads((folder / "result.json").read_text())
+        return json.loads((folder / "result.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        cause = f"signal {-code}" if code < 0 else f"exit code {code}"
-        out_of_memory = code == -signal.SIGKILL  # what the kernel does to the largest process when memory is gone
-        return {
-            "status": "failed",
-            "reason": "out_of_memory" if out_of_memory else "crashed",
-            "error": f"The process ended with {cause} and left no result; see the log."
-            + (" Most likely memory ran out: lower the batch size." if out_of_memory else ""),
-        }
+        return None
+
+
+def _no_result(code: int, asked_to_stop: bool) -> dict[str, Any]:
+    """What a process that was killed would have said."""
+    cause = f"signal {-code}" if code < 0 else f"exit code {code}"
+    found = {"status": "failed", "reason": "crashed", "error": f"The process ended with {cause} and left no result."}
+    if asked_to_stop:  # before it could listen, or it did not stop in time
+        found["reason"] = "cancelled"
+    elif code == -signal.SIGKILL:  # what the kernel does to the largest process when memory is gone
+        found["reason"] = "out_of_memory"
+        found["error"] += " Most likely memory ran out: lower the batch size."
+    else:
+        found["error"] += " Its log has the details."
+    return found
 
 
 class MetricsReader:
-    """Copies new lines of metrics.jsonl into the database. A line that is written again (after a restart from
-    a checkpoint) replaces the one before."""
+    """Copies new lines of metrics.jsonl into the database. After a restart from a checkpoint the recipe puts a
+    shorter file in its place; then all of it is read again, and its lines replace those of the same steps."""
 
     def __init__(self, run: Run, path: Path) -> None:
-        self.run, self.path, self.offset = run, path, 0
+        self.run, self.path = run, path
+        self.file: IO[bytes] | None = None  # open, so that no other file can get its number
+        self.offset = 0
 
     def read(self) -> None:
         try:
-            if self.path.stat().st_size < self.offset:  # cut back to a checkpoint
-                self.offset = 0
-            with self.path.open("rb") as file:
-                file.seek(self.offset)
-                data = file.read()
+            if self.file is None or not os.path.samestat(self.path.stat(), os.fstat(self.file.fileno())):
+                self.close()
+                self.file, self.offset = self.path.open("rb"), 0
         except FileNotFoundError:
             return
+        self.file.seek(self.offset)
+        data = self.file.read()
         whole = data.rfind(b"\n") + 1
-        if not whole:
-            return
-        self.offset += whole
-        self._store([json.loads(line) for line in data[:whole].splitlines() if line.strip()])
+        if whole:
+            self._store([json.loads(line) for line in data[:whole].splitlines() if line.strip()])
+            self.offset += whole
+
+    def close(self) -> None:
+        if self.file is not None:
+            self.file.close()
 
     def _store(self, lines: list[dict[str, Any]]) -> None:
         changes: dict[str, Any] = {}

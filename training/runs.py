@@ -117,15 +117,15 @@ def claim(*, worker: str, run_id: int | None = None) -> Run | None:
 @transaction.atomic
 def cancel(*, run: Run, actor: User | None = None) -> bool:
     """Stop a run: at once if it waits, within seconds if it runs; False if it has ended already."""
-    queued = Run.objects.filter(pk=run.pk, status=Status.QUEUED).update(
-        status=Status.CANCELLED, cancel_requested=True, reason="cancelled", finished_at=timezone.now()
-    )
-    running = Run.objects.filter(pk=run.pk, status=Status.RUNNING).update(cancel_requested=True)
-    if not queued and not running:
+    fresh = Run.objects.select_for_update().get(pk=run.pk)
+    if not fresh.is_open:
         return False
-    record("run cancelled", run, project=run.project, actor=actor)
-    if queued:
+    fresh.cancel_requested = True
+    if fresh.status == Status.QUEUED:
+        fresh.status, fresh.reason, fresh.finished_at = Status.CANCELLED, "cancelled", timezone.now()
         transaction.on_commit(lambda: tell_finished(run.pk))
+    fresh.save(update_fields=["cancel_requested", "status", "reason", "finished_at"])
+    record("run cancelled", run, project=run.project, actor=actor)
     return True
 
 
@@ -145,9 +145,9 @@ def retry(*, run: Run, actor: User | None = None) -> bool:
 def recover() -> dict[str, int]:
     """Take back runs whose worker fell silent, and wake a worker if runs wait; safe at any time."""
     counts = {"requeued": 0, "failed": 0, "cancelled": 0}
-    for run in Run.objects.silent():
-        end_process(run)
-        counts[_take_back(run)] += 1
+    for pk in Run.objects.silent().values_list("pk", flat=True):
+        if outcome := _take_back(pk):
+            counts[outcome] += 1
     waiting = Run.objects.filter(status=Status.QUEUED).exists()
     if waiting and not OrmQ.objects.filter(key=GPU, lock__lte=timezone.now()).exists():
         wake_gpu()
@@ -155,9 +155,17 @@ def recover() -> dict[str, int]:
 
 
 @transaction.atomic
-def _take_back(run: Run) -> str:
-    """What becomes of a run whose worker is lost: cancelled if that was asked, queued again, or given up."""
-    outcome, changes = "requeued", {"status": Status.QUEUED, "worker": "", "pid": None, "pid_started": None}
+def _take_back(pk: int) -> str:
+    """What becomes of a run whose worker is lost: cancelled if that was asked, queued again, or given up.
+
+    Nothing, and an empty word, if its worker spoke after all, or if somebody else is taking it back.
+    """
+    run = Run.objects.silent().select_for_update(of=["self"], skip_locked=True).filter(pk=pk).first()
+    if run is None:
+        return ""
+    end_process(run)  # before the row is free, so that two processes never write to one folder
+    outcome = "requeued"
+    changes: dict[str, Any] = {"status": Status.QUEUED, "worker": "", "pid": None, "pid_started": None}
     if run.cancel_requested:
         outcome, changes = "cancelled", {"status": Status.CANCELLED, "reason": "cancelled"}
     elif run.attempt >= run.max_attempts:
@@ -169,10 +177,9 @@ def _take_back(run: Run) -> str:
         }
     if outcome != "requeued":
         changes["finished_at"] = timezone.now()
-    taken = Run.objects.silent().filter(pk=run.pk, attempt=run.attempt).update(**changes)
-    if taken:
-        record(f"run {outcome}", run, project=run.project, actor=None, attempt=run.attempt)
-        transaction.on_commit(wake_gpu if outcome == "requeued" else lambda: tell_finished(run.pk))
+    Run.objects.filter(pk=pk).update(**changes)
+    record(f"run {outcome}", run, project=run.project, actor=None, attempt=run.attempt)
+    transaction.on_commit(wake_gpu if outcome == "requeued" else lambda: tell_finished(pk))
     return outcome
 
 

@@ -55,9 +55,10 @@ class Rule(BaseModel):
 def freeze(*, project: Project, kind: str, rule: Rule | None = None, actor: User | None = None) -> Snapshot:
     """Freeze the project's labels; the same labels and rule give the snapshot that is there already.
 
-    Raises NoRows when no label fits the rule.
+    Should that one's file have been damaged, it is written again. Raises NoRows when no label fits the rule.
     """
     rule = rule or Rule()
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)  # two at once would write one folder
     rows = collect(project=project, kind=kind, rule=rule)
     if not rows:
         raise NoRows(
@@ -66,11 +67,13 @@ def freeze(*, project: Project, kind: str, rule: Rule | None = None, actor: User
             else "No comparison on a training prompt has a preferred answer yet."
         )
     digest = content_hash(rows)
+    counts = _counts(rows)
     found = Snapshot.objects.filter(project=project, kind=kind, sha256=digest).first()
     if found is not None:
+        if not is_intact(found):
+            _write(found.path, rows, {"kind": kind, "rule": found.rule, "counts": counts})
         return found
     folder = f"{project.slug}/snapshots/{kind}-{digest[:16]}"
-    counts = _counts(rows)
     _write(Path(settings.ARTIFACTS) / folder, rows, {"kind": kind, "rule": rule.model_dump(), "counts": counts})
     snapshot = Snapshot.objects.create(
         project=project,
@@ -112,7 +115,7 @@ def is_intact(snapshot: Snapshot) -> bool:
     """Whether the file still holds what was frozen."""
     try:
         return content_hash(read(snapshot)) == snapshot.sha256
-    except (OSError, ValueError):
+    except (OSError, TypeError, ValueError):
         return False
 
 
@@ -186,16 +189,18 @@ def _preferences(project: Project, rule: Rule) -> list[Row]:
     if rule.edits_as_preferences:
         edits = (
             Label.objects.trainable(simulated=rule.simulated)
-            .filter(project=project, verdict=Verdict.EDIT, response__edited_from__isnull=False)
-            .select_related("item__prompt", "response__edited_from")
+            .filter(project=project, verdict=Verdict.EDIT)
+            .select_related("item__prompt", "response")
+            .prefetch_related("item__responses")
             .order_by("id")
         )
         for label in edits:
             assert label.response is not None
-            assert label.response.edited_from is not None
-            texts = {r.pk: r.text for r in (label.response, label.response.edited_from)}
-            votes = pairs.setdefault(_key(texts), Votes(label.item.prompt, texts))
-            votes.vote(label.response.pk, 1.0, label.pk)
+            # What this person saw; `response.edited_from` is what the first to write this text saw.
+            for original in label.item.responses.all():
+                texts = {response.pk: response.text for response in (label.response, original)}
+                votes = pairs.setdefault(_key(texts), Votes(label.item.prompt, texts))
+                votes.vote(label.response.pk, 1.0, label.pk)
     rows = (votes.row(rule.minimum_agreement) for votes in pairs.values())
     return [row for row in rows if row is not None]
 
@@ -255,7 +260,7 @@ def _write(folder: Path, rows: list[Row], manifest: dict[str, Any]) -> None:
         }
         (half / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True))
         half.chmod(0o755)
-        if folder.exists():  # left by a transaction that was rolled back
+        if folder.exists():  # damaged, or left by a transaction that was rolled back
             shutil.rmtree(folder)
         os.replace(half, folder)
     finally:

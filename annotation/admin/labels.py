@@ -37,10 +37,10 @@ class LabelAdmin(Desk):
     inlines = (JudgementsInline,)
     actions_detail = ("withdraw",)
     fits = {"withdraw": lambda label: label.retracted_at is None and not hasattr(label, "superseded_by")}
-    readonly_fields = ("said", "standing", "kept")
+    readonly_fields = ("said", "who", "standing", "kept")
     fields = (
         ("project", "item"),
-        ("person", "simulated"),
+        ("person", "who"),
         "said",
         "kept",
         "strength",
@@ -65,15 +65,15 @@ class LabelAdmin(Desk):
     def kept(self, label: Label) -> str:
         return prose(label.response.text) if label.response else "–"
 
-    @display(description="By", label={"person": "info", "program": "warning"})
-    def who(self, label: Label) -> tuple[str, str]:
-        return ("program", "Simulated") if label.simulated else ("person", "Person")
+    @display(description="By", label={"Person": "info", "Simulated": "warning"})
+    def who(self, label: Label) -> str:
+        return "Simulated" if label.simulated else "Person"
 
-    @display(description="Standing", label={"live": "success", "revised": "warning", "withdrawn": "danger"})
-    def standing(self, label: Label) -> tuple[str, str]:
+    @display(description="Standing", label={"Live": "success", "Revised since": "warning", "Withdrawn": "danger"})
+    def standing(self, label: Label) -> str:
         if label.retracted_at:
-            return "withdrawn", "Withdrawn"
-        return ("revised", "Revised since") if hasattr(label, "superseded_by") else ("live", "Live")
+            return "Withdrawn"
+        return "Revised since" if hasattr(label, "superseded_by") else "Live"
 
     @action(
         description="Withdraw",

@@ -80,6 +80,12 @@ class ProjectsOfPerson(MembershipInline):
     fields = ("project", "role", "simulated")
     verbose_name_plural = "Projects"
 
+    def get_formset(self, request: Request, obj: Any = None, **kwargs: Any) -> Any:
+        """Whom a lead adds must be in a project of theirs, or they would not see them again."""
+        if obj is None and not request.user.is_superuser:
+            kwargs |= {"min_num": 1, "validate_min": True}
+        return super().get_formset(request, obj, **kwargs)
+
     def formfield_for_foreignkey(self, db_field: Any, request: Request, **kwargs: Any) -> Any:
         return super().formfield_for_foreignkey(db_field, request, queryset=led_by(request), **kwargs)
 
@@ -107,6 +113,7 @@ class PersonAdmin(auth.UserAdmin, ModelAdmin):
 
     form = UserChangeForm
     add_form = UserCreationForm
+    add_form_template = None
     change_password_form = AdminPasswordChangeForm
     list_display = ("username", "full_name", "email", "in_projects", "is_active", "last_login")
     list_filter = ("is_active",)

@@ -58,7 +58,7 @@ class ProjectAdmin(Desk):
     project_lookup = "pk"
     addable = changeable = True
     form = ProjectForm
-    list_display = ("name", "slug", "people", "prompts", "waiting", "archived", "page")
+    list_display = ("name", "slug", "people", "prompts", "waiting", "standing", "page")
     list_filter = ("archived",)
     search_fields = ("name", "slug", "description")
     inlines = (PeopleOfProject,)
@@ -116,6 +116,10 @@ class ProjectAdmin(Desk):
     @display(description="Open items")
     def waiting(self, project: Project) -> int:
         return Item.objects.open().filter(project=project).count()
+
+    @display(description="State", label={"Active": "success", "Archived": None}, ordering="archived")
+    def standing(self, project: Project) -> str:
+        return "Archived" if project.archived else "Active"
 
     @display(description="Page")
     def page(self, project: Project) -> str:

@@ -4,29 +4,33 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils.html import format_html_join
 from django.utils.text import Truncator
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from annotation.desk import BY_PROJECT, Desk, ReadOnlyInline, count_of, prose
 from annotation.models import Assignment, Item, ItemResponse, Prompt, Response
 from annotation.models.items import State
+from annotation.models.prompts import Split
 from annotation.requests import Request
 
 STATES = {
-    State.LEASED: "info",
-    State.SUBMITTED: "success",
-    State.SKIPPED: "warning",
-    State.EXPIRED: "warning",
-    State.RETRACTED: "danger",
+    State.LEASED.label: "info",
+    State.SUBMITTED.label: "success",
+    State.SKIPPED.label: "warning",
+    State.EXPIRED.label: "warning",
+    State.RETRACTED.label: "danger",
 }
 
 
 @admin.register(Prompt)
 class PromptAdmin(Desk):
     changeable = True
+    formfield_overrides = {ArrayField: {"widget": UnfoldAdminTextInputWidget}}
     list_display = ("text", "project", "side", "language", "tags", "answers")
     list_filter = (BY_PROJECT, "split", "language")
     list_select_related = ("project",)
@@ -41,9 +45,9 @@ class PromptAdmin(Desk):
     def text(self, prompt: Prompt) -> str:
         return Truncator(prompt.last_turn).chars(90)
 
-    @display(description="Side", label={"train": "info", "heldout": "warning"}, ordering="split")
-    def side(self, prompt: Prompt) -> tuple[str, str]:
-        return prompt.split, prompt.get_split_display()
+    @display(description="Side", label={Split.TRAIN.label: "info", Split.HELDOUT.label: "warning"}, ordering="split")
+    def side(self, prompt: Prompt) -> str:
+        return prompt.get_split_display()
 
     @display(description="Answers", ordering="answers_count")
     def answers(self, prompt: Any) -> int:
@@ -109,7 +113,7 @@ class ItemAdmin(Desk):
 
     changeable = True
     form = ItemForm
-    list_display = ("__str__", "asked", "project", "purpose", "priority", "done", "dropped")
+    list_display = ("__str__", "asked", "project", "purpose", "soon", "done", "standing")
     list_filter = (BY_PROJECT, "kind", "purpose", "dropped")
     list_select_related = ("project", "prompt")
     search_fields = ("prompt__messages",)
@@ -124,6 +128,16 @@ class ItemAdmin(Desk):
     @display(description="Prompt")
     def asked(self, item: Item) -> str:
         return Truncator(str(item.prompt)).chars(70)
+
+    @display(description="Priority", ordering="priority")
+    def soon(self, item: Item) -> str:
+        return f"{item.priority:.2f}"
+
+    @display(description="State", label={"Open": "info", "Full": "success", "Dropped": "warning"})
+    def standing(self, item: Item) -> str:
+        if item.dropped:
+            return "Dropped"
+        return "Open" if item.taken < item.wanted else "Full"
 
     @display(description="Taken")
     def done(self, item: Item) -> str:
@@ -140,5 +154,5 @@ class AssignmentAdmin(Desk):
     exclude = ("draft",)
 
     @display(description="State", label=STATES, ordering="state")
-    def how(self, assignment: Assignment) -> tuple[str, str]:
-        return assignment.state, assignment.get_state_display()
+    def how(self, assignment: Assignment) -> str:
+        return assignment.get_state_display()

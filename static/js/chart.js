@@ -31,14 +31,14 @@ export function format(value) {
   return String(Number(value.toPrecision(3))).replace("-", "−");
 }
 
-/** Each point becomes a mean of those before it that forgets the older ones. */
+/** Each point becomes the mean of its neighbourhood, which shrinks towards both ends so that nothing lags. */
 function smoothed(points) {
-  const keep = Math.min(0.95, 1 - 4 / points.length);
-  let mean = points[0].value;
-  return points.map(({ step, value }, place) => {
-    const weight = Math.min(keep, place / (place + 1));
-    mean = weight * mean + (1 - weight) * value;
-    return { step, value: mean };
+  const sums = [0];
+  for (const { value } of points) sums.push(sums.at(-1) + value);
+  const reach = Math.max(2, Math.round(points.length / 16));
+  return points.map(({ step }, place) => {
+    const near = Math.min(reach, place, points.length - 1 - place);
+    return { step, value: (sums[place + near + 1] - sums[place - near]) / (2 * near + 1) };
   });
 }
 
@@ -49,16 +49,20 @@ export function draw(holder, { points, name, total }) {
   const values = points.map((point) => point.value);
   let low = Math.min(...values);
   let high = Math.max(...values);
-  if (low > 0 && low < (high - low) * 2) low = 0;
+  if (low > 0 && low < (high - low) / 2) low = 0;
   if (low === high) {
     const pad = Math.abs(low) * 0.1 || 1;
     low -= pad;
     high += pad;
   }
-  const rows = ticks(low, high, 4);
+  const size = ticks(low, high, 4);
+  const gap = size[1] - size[0] || high - low;
+  low = Math.floor(low / gap + 1e-9) * gap;
+  high = Math.ceil(high / gap - 1e-9) * gap;
+  const rows = ticks(low, high, Math.round((high - low) / gap));
   const firstStep = Math.min(points[0].step, 1);
   const lastStep = Math.max(total || 0, last.step, firstStep + 1);
-  const x = (step) => MARGIN.left + ((step - firstStep) / (lastStep - firstStep)) * (width - MARGIN.left - MARGIN.right);
+  const x = (place) => MARGIN.left + ((place - firstStep) / (lastStep - firstStep)) * (width - MARGIN.left - MARGIN.right);
   const y = (value) => MARGIN.top + (1 - (value - low) / (high - low)) * (HEIGHT - MARGIN.top - MARGIN.bottom);
   const path = (line) =>
     line.map(({ step, value }, place) => `${place ? "L" : "M"}${x(step).toFixed(1)} ${y(value).toFixed(1)}`).join("");
@@ -77,7 +81,7 @@ export function draw(holder, { points, name, total }) {
       element("text", { class: "chart-tick", x: MARGIN.left - 8, y: y(row) + 4, "text-anchor": "end" }, format(row)),
     );
   }
-  const columns = ticks(firstStep, lastStep, Math.max(2, Math.min(8, width / 110))).filter(Number.isInteger);
+  const columns = ticks(firstStep, lastStep, Math.max(4, Math.min(8, width / 110))).filter(Number.isInteger);
   for (const column of columns) {
     svg.append(
       element("text", { class: "chart-tick", x: x(column), y: HEIGHT - 7, "text-anchor": "middle" }, String(column)),

@@ -21,6 +21,8 @@ class LiveRun {
     new ResizeObserver(() => this.drawSoon()).observe(this.holder);
     this.holder.addEventListener("pointermove", (event) => this.read(event.clientX));
     this.holder.addEventListener("pointerleave", () => this.read(null));
+    const log = this.logPart();
+    if (log && this.openedOpen) log.scrollTop = log.scrollHeight;
     this.part("series").addEventListener("change", (event) => {
       this.series = event.target.value;
       this.draw();
@@ -79,8 +81,12 @@ class LiveRun {
     if (news.points.length || after === -1) this.draw();
   }
 
+  logPart() {
+    return document.querySelector(`[data-log-of="${this.root.id}"]`);
+  }
+
   log(text) {
-    const log = document.querySelector(`[data-log-of="${this.root.id}"]`);
+    const log = this.logPart();
     if (!log || !text || log.textContent === text) return;
     const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 24;
     log.textContent = text;

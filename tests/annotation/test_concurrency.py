@@ -29,7 +29,7 @@ from tests.annotation.making import (
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ITEMS = 30
+ITEMS = 20
 THREADS = 16
 PATIENCE = 60  # seconds until a test that should end by itself is called stuck
 

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -82,9 +82,18 @@ class Product:
             process.kill()
         psutil.wait_procs(family, timeout=10)
 
+    def kill_orphans(self) -> None:
+        """What lost its parent still carries our folder in its environment; end it too."""
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                ours = process.environ().get("TOUCHSTONE_VAR") == str(self.var)
+                if ours and "qcluster" in process.cmdline():
+                    process.kill()
+
     def stop(self) -> None:
         for name in list(self.processes):
             self.kill(name)
+        self.kill_orphans()
 
 
 @contextmanager

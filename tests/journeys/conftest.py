@@ -12,7 +12,7 @@ from tests.benchmarks.product import Product, running
 
 PEOPLE = """
 from annotation.models import Membership, Project, User
-project = Project.objects.create(slug="desk", name="Desk", guidelines="# House style\\n\\nBe **kind**.", heldout_share=0.3)
+project = Project.objects.create(slug="desk", name="Desk", guidelines="# House style", heldout_share=0.3)
 for name, role in (("alice", "lead"), ("bob", "annotator")):
     person = User.objects.create_user(name, password=f"{name}-has-a-secret", is_staff=role == "lead")
     Membership.objects.create(person=person, project=project, role=role)

@@ -81,10 +81,13 @@ class ModelVersion(models.Model):
             version = version.parent
         return line
 
+    def full_weights(self) -> "ModelVersion":
+        """This version, or the ancestor on whose weights its adapter lies."""
+        return next(version for version in self.ancestry() if version.format == Format.FULL)
+
     def base_and_adapter(self) -> tuple[Path, Path | None]:
         """Folders a recipe loads: full weights, and this version's adapter on them if it is one."""
-        full = next(version for version in self.ancestry() if version.format == Format.FULL)
-        return full.path, (self.path if self.format == Format.ADAPTER else None)
+        return self.full_weights().path, (self.path if self.format == Format.ADAPTER else None)
 
 
 class Generation(models.Model):

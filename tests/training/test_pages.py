@@ -1,0 +1,167 @@
+"""The leads' pages about runs."""
+
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from annotation.models import Event, Membership, Project
+from training.models import Metric, ModelVersion, Run, Snapshot
+
+
+@pytest.fixture
+def base(project: Project) -> ModelVersion:
+    return ModelVersion.objects.create(
+        project=project, name="base", kind="policy", format="full", location="base", stage="production"
+    )
+
+
+@pytest.fixture
+def run(base: ModelVersion, alice: Any) -> Run:
+    """A DPO run that is halfway through."""
+    snapshot = Snapshot.objects.create(project=base.project, kind="preferences", rule={}, sha256="a" * 64, folder="x")
+    made = Run.objects.create(
+        project=base.project,
+        method="dpo",
+        base=base,
+        snapshot=snapshot,
+        settings={"beta": 0.3},
+        status="running",
+        step=3,
+        total=12,
+        started_at=timezone.now() - timedelta(seconds=30),
+        created_by=alice.person,
+    )
+    for step in (1, 2, 3):
+        Metric.objects.create(run=made, step=step, values={"loss": 1 / step})
+    return made
+
+
+def pages(run: Run) -> list[str]:
+    slug = run.project.slug
+    return [reverse("runs", args=[slug]), *(reverse(name, args=[slug, run.pk]) for name in ("run", "run_metrics"))]
+
+
+class TestWho:
+    def test_a_stranger_is_asked_to_sign_in(self, client: Client, run: Run) -> None:
+        for page in pages(run):
+            assert client.get(page)["Location"].startswith(reverse("login"))
+
+    def test_an_outsider_finds_nothing(self, client: Client, run: Run, charlie: Any) -> None:
+        client.force_login(charlie)
+        for page in pages(run):
+            assert client.get(page).status_code == 404
+
+    @pytest.mark.parametrize("role", ["annotator", "reviewer"])
+    def test_whoever_does_not_lead_is_refused(self, client: Client, run: Run, member: Any, role: str) -> None:
+        client.force_login(member("eve", role).person)
+        for page in pages(run):
+            assert client.get(page).status_code == 403
+        for verb in ("cancel_run", "retry_run"):
+            assert client.post(reverse(verb, args=["desk", run.pk])).status_code == 403
+        run.refresh_from_db()
+        assert not run.cancel_requested
+
+    def test_a_run_of_another_project_is_not_found(self, client: Client, run: Run, alice: Any) -> None:
+        other = Project.objects.create(slug="other", name="Other")
+        Membership.objects.create(person=alice.person, project=other, role="lead")
+        client.force_login(alice.person)
+        for name in ("run", "run_metrics"):
+            assert client.get(reverse(name, args=["other", run.pk])).status_code == 404
+        for verb in ("cancel_run", "retry_run"):
+            assert client.post(reverse(verb, args=["other", run.pk])).status_code == 404
+
+
+@pytest.fixture
+def lead(client: Client, alice: Any) -> Client:
+    client.force_login(alice.person)
+    return client
+
+
+class TestPages:
+    def test_the_list_has_the_newest_first(self, lead: Client, run: Run, base: ModelVersion) -> None:
+        newer = Run.objects.create(project=run.project, method="generate", base=base)
+        shown = lead.get(reverse("runs", args=["desk"]))
+        assert list(shown.context["runs"]) == [newer, run]
+        assert shown.context["is_lead"]
+
+    def test_a_run_tells_its_settings_and_where_it_belongs(self, lead: Client, run: Run, base: ModelVersion) -> None:
+        yielded = ModelVersion.objects.create(
+            project=run.project, name="dpo-1", kind="policy", format="adapter", parent=base, run=run, location="y"
+        )
+        context = lead.get(reverse("run", args=["desk", run.pk])).context
+        assert context["method"].title == "Prefer what people chose"
+        rows = {row["title"]: row for row in context["settings_rows"]}
+        assert rows["Beta: loyalty to the model before"]["value"] == 0.3
+        assert rows["Batch size"]["value"] == 4
+        assert "memory" in rows["Batch size"]["help"]
+        assert (context["can_cancel"], context["can_retry"]) == (True, False)
+        links = {row["label"]: row["url"] for row in context["lineage"]}
+        assert links["Yielded: dpo-1"] == reverse("model", args=["desk", yielded.pk])
+        assert links["Started from: base"] == reverse("model", args=["desk", base.pk])
+        assert any(label.startswith("Data: Preferences") for label in links)
+
+    def test_a_model_being_imported_has_a_page_too(self, lead: Client, project: Project) -> None:
+        run = Run.objects.create(project=project, method="convert", inputs={"source": "/x", "name": "x"})
+        assert lead.get(reverse("run", args=["desk", run.pk])).status_code == 200
+
+    def test_the_log_is_shown_as_text(self, lead: Client, run: Run) -> None:
+        run.folder.mkdir(parents=True)
+        (run.folder / "log.txt").write_text("<script>alert(1)</script>")
+        page = lead.get(reverse("run", args=["desk", run.pk])).content.decode()
+        assert "<script>alert(1)" not in page
+        assert "&lt;script&gt;alert(1)" in page
+
+
+class TestMetrics:
+    def test_only_what_is_new(self, lead: Client, run: Run) -> None:
+        found = lead.get(reverse("run_metrics", args=["desk", run.pk]), {"after": 1}).json()
+        assert [point["step"] for point in found["points"]] == [2, 3]
+        assert found["points"][0]["values"] == {"loss": 0.5}
+        assert (found["status"], found["step"], found["total"], found["percent"]) == ("running", 3, 12, 25)
+        assert found["seconds_left"] == pytest.approx(90, rel=0.1)
+        assert (found["error"], found["log"]) == ("", "")
+
+    def test_nonsense_after_means_from_the_start(self, lead: Client, run: Run) -> None:
+        found = lead.get(reverse("run_metrics", args=["desk", run.pk]), {"after": "x"}).json()
+        assert len(found["points"]) == 3
+
+    def test_a_long_curve_is_thinned_evenly(self, lead: Client, run: Run) -> None:
+        Metric.objects.bulk_create(Metric(run=run, step=step, values={}) for step in range(4, 9001))
+        steps = [point["step"] for point in lead.get(reverse("run_metrics", args=["desk", run.pk])).json()["points"]]
+        assert len(steps) == 2000
+        assert (steps[0], steps[-1]) == (1, 9000)
+        assert max(b - a for a, b in pairwise(steps)) <= 5
+
+    def test_a_run_that_waits_has_no_time(self, lead: Client, base: ModelVersion) -> None:
+        run = Run.objects.create(project=base.project, method="generate", base=base)
+        found = lead.get(reverse("run_metrics", args=["desk", run.pk])).json()
+        assert (found["seconds"], found["seconds_left"], found["points"]) == (None, None, [])
+
+
+class TestVerbs:
+    def test_cancel_and_retry(self, lead: Client, run: Run) -> None:
+        answer = lead.post(reverse("cancel_run", args=["desk", run.pk]))
+        assert answer["Location"] == reverse("run", args=["desk", run.pk])
+        run.refresh_from_db()
+        assert run.cancel_requested
+        Run.objects.filter(pk=run.pk).update(status="cancelled")
+        lead.post(reverse("retry_run", args=["desk", run.pk]))
+        run.refresh_from_db()
+        assert (run.status, run.cancel_requested) == ("queued", False)
+        assert [event.verb for event in Event.objects.order_by("id")] == ["run cancelled", "run retried"]
+
+    def test_a_link_changes_nothing(self, lead: Client, run: Run) -> None:
+        for verb in ("cancel_run", "retry_run"):
+            assert lead.get(reverse(verb, args=["desk", run.pk])).status_code == 405
+
+    def test_what_cannot_be_done_is_said(self, lead: Client, run: Run) -> None:
+        page = lead.post(reverse("retry_run", args=["desk", run.pk]), follow=True)
+        assert "Only a run that failed or was cancelled" in page.content.decode()
+        Run.objects.filter(pk=run.pk).update(status="succeeded")
+        page = lead.post(reverse("cancel_run", args=["desk", run.pk]), follow=True)
+        assert "ended already" in page.content.decode()
