@@ -32,7 +32,7 @@ class StepsInline(ReadOnlyInline):
     readonly_fields = fields
 
     def get_queryset(self, request: Request) -> QuerySet[RoundStep]:
-        return super().get_queryset(request).prefetch_related("step_runs__run__project")
+        return super().get_queryset(request).select_related("round").prefetch_related("step_runs__run__project")
 
     @display(description="Step")
     def title(self, step: RoundStep) -> str:
@@ -47,7 +47,8 @@ class StepsInline(ReadOnlyInline):
         },
     )
     def how(self, step: RoundStep) -> str:
-        return step.get_status_display()
+        stopped = step.status == StepStatus.RUNNING and step.round.status == RoundStatus.CANCELLED
+        return "Stopped" if stopped else step.get_status_display()
 
     @display(description="Took")
     def took(self, step: RoundStep) -> str:
@@ -105,11 +106,12 @@ class RoundAdmin(Desk):
                 messages.success(request, f"{started} has begun.")
                 return redirect(self.here(started))
         advanced = [setting.field for setting in ADVANCED]
+        folded = [] if asked else ["collapse"]  # an error must not hide in there
         fieldsets = (
             (None, {"fields": ["project", *(setting.field for setting in BASIC)]}),
             (
                 "More choices",
-                {"classes": ["collapse"], "fields": [*advanced[:2], "skip_sft", *advanced[2:]]},
+                {"classes": folded, "fields": [*advanced[:2], "skip_sft", *advanced[2:]]},
             ),
         )
         return self.form_page(request, form, fieldsets, "Start a round")

@@ -30,7 +30,8 @@ function begin() {
   touched = false;
   failed = null;
   const conversation = work.querySelector("[data-conversation]");
-  if (conversation) conversation.scrollTop = conversation.scrollHeight;
+  const turn = conversation?.querySelector(".turn:last-child"); // what is answered: seen from its beginning
+  if (turn) conversation.scrollTop += turn.getBoundingClientRect().top - conversation.getBoundingClientRect().top - 16;
   work.dispatchEvent(new CustomEvent("item:shown", { bubbles: true }));
 }
 

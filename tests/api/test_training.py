@@ -173,7 +173,9 @@ def test_importing_a_model_is_a_run(world, lead):
     answer = post(lead, "models/", name="smol", source="some/model")
     assert (answer.status_code, answer.json()["method"]) == (201, "convert")
     assert Run.objects.get(pk=answer.json()["id"]).inputs == {"source": "some/model", "name": "smol"}
-    assert "base" in post(lead, "models/", name="base", source="x").json()["non_field_errors"][0]
+    assert "base" in post(lead, "models/", name="base", source="some/model").json()["non_field_errors"][0]
+    for path in ("/etc", str(world.base.path), "training/recipes", "../other/model"):
+        assert "superusers" in post(lead, "models/", name="sly", source=path).json()["non_field_errors"][0]
     assert set(post(lead, "models/").json()) == {"name", "source"}
 
 

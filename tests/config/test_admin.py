@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.contrib.contenttypes.models import ContentType
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -126,6 +127,12 @@ class TestWhoSeesWhat:
         where = url(name, button, others[name])
         assert desk.get(where).status_code == 404
         assert desk.post(where, SEND).status_code == 404
+
+    def test_no_side_door_to_the_address_of_a_row(self, desk: Client, others: dict[str, Any]) -> None:
+        for name in ("annotation_project", "evaluation_round"):
+            row = others[name]
+            kind = ContentType.objects.get_for_model(row)
+            assert desk.get(f"/admin/r/{kind.pk}/{row.pk}/").status_code == 404
 
     def test_a_superuser_sees_all(self, admin_client: Client, others: dict[str, Any]) -> None:
         for name, row in others.items():
@@ -367,6 +374,7 @@ class TestProjectsAndPeople:
         fred = User.objects.get(username="fred")
         assert (fred.is_staff, fred.is_superuser) == (False, False)
         assert fred.memberships.get().project == project
+        assert "at least 1" in desk.post(where, sent | memberships() | {"username": "g"}).content.decode()
         refused = sent | memberships({"project": others["annotation_project"].pk, "role": "annotator"})
         assert "not one of the available choices" in desk.post(where, refused | {"username": "g"}).content.decode()
 

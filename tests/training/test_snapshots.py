@@ -1,0 +1,469 @@
+"""What enters a snapshot and what never does; that it is frozen; that it is the same each time."""
+
+import hashlib
+import json
+from collections import defaultdict
+from random import Random
+from typing import Any
+
+import pytest
+
+from annotation import labelling
+from annotation.labelling import Said
+from annotation.models import Event
+from tests.annotation.making import a_prompt, all_at_once
+from tests.training.making import a_preference, an_edit, compares, demonstrates, says
+from training import snapshots
+from training.models import Snapshot
+from training.snapshots import NoRows, Rule, freeze
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def robot(member):
+    """A simulated annotator."""
+    return member("robot", simulated=True)
+
+
+def rows_of(project, kind="preferences", **rule) -> list[dict[str, Any]]:
+    return snapshots.collect(project=project, kind=kind, rule=Rule(**rule))
+
+
+def answers(rows, column="completion") -> list[str]:
+    return sorted(row[column][0]["content"] for row in rows)
+
+
+def votes(project, people, *said, **rule) -> list[dict[str, Any]]:
+    """The rows that come of these people judging "A" against "B"."""
+    item = compares(a_prompt(project), "A", "B")
+    for person, words in zip(people, said, strict=True):
+        says(person, item, **words)
+    return rows_of(project, **rule)
+
+
+A_BETTER = {"ranks": (1, 2), "strength": 4}
+B_BETTER = {"ranks": (2, 1), "strength": 4}
+TIE = {"ranks": (1, 1)}
+BOTH_BAD = {"ranks": (1, 1), "unacceptable": (True, True)}
+
+
+# Demonstrations
+
+
+def test_accepted_edited_and_written_answers_are_rows(project, bob):
+    system = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Open on Sunday?"}]
+    prompt = a_prompt(project, language="en")
+    prompt.messages = system
+    prompt.save()
+    label = says(bob, demonstrates(prompt, "Yes, from ten."), verdict="accept")
+    says(bob, demonstrates(a_prompt(project), "yes 10"), verdict="edit", text="Yes.")
+    says(bob, demonstrates(a_prompt(project), None), verdict="edit", text="From scratch.")
+    says(bob, demonstrates(a_prompt(project), "Rude."), verdict="reject")
+
+    rows = rows_of(project, "demonstrations")
+    assert answers(rows) == ["From scratch.", "Yes, from ten.", "Yes."]
+    assert next(row for row in rows if row["labels"] == [label.pk]) == {
+        "prompt": system,
+        "prompt_sha256": prompt.sha256,
+        "language": "en",
+        "completion": [{"role": "assistant", "content": "Yes, from ten."}],
+        "labels": [label.pk],
+    }
+
+
+def test_the_same_text_from_two_people_is_one_row_with_both_labels(project, bob, bea):
+    item = demonstrates(a_prompt(project), "A draft.")
+    labels = [says(bob, item, verdict="accept"), says(bea, item, verdict="accept")]
+    (row,) = rows_of(project, "demonstrations")
+    assert row["labels"] == [label.pk for label in labels]
+
+
+def test_two_good_texts_for_one_prompt_are_two_rows(project, bob, bea):
+    item = demonstrates(a_prompt(project), "A draft.")
+    says(bob, item, verdict="accept")
+    says(bea, item, verdict="edit", text="Better.")
+    assert answers(rows_of(project, "demonstrations")) == ["A draft.", "Better."]
+
+
+# Preferences
+
+
+def test_the_majority_is_preferred(project, bob, bea, alice):
+    (row,) = votes(project, [bob, bea, alice], A_BETTER, B_BETTER, A_BETTER)
+    assert (answers([row], "chosen"), answers([row], "rejected")) == (["A"], ["B"])
+    assert row["agreement"] == round(2 / 3, 6)
+    assert len(row["labels"]) == 3  # the one who was outvoted is behind the row too
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        (TIE,),
+        (A_BETTER, B_BETTER),
+        (A_BETTER, B_BETTER, TIE),
+        (BOTH_BAD, BOTH_BAD),
+        (A_BETTER, TIE, TIE),  # one voice in three is below half
+    ],
+    ids=["tie", "as many either way", "as many and a tie", "both unacceptable", "few voices"],
+)
+def test_without_a_majority_there_is_no_row(project, bob, bea, alice, said):
+    assert votes(project, [bob, bea, alice][: len(said)], *said) == []
+
+
+def test_both_unacceptable_is_no_voice(project, bob, bea):
+    (row,) = votes(project, [bob, bea], BOTH_BAD, B_BETTER)
+    assert (answers([row], "chosen"), row["agreement"]) == (["B"], 1.0)
+    assert len(row["labels"]) == 1
+
+
+def test_one_unacceptable_answer_still_loses(project, bob):
+    (row,) = votes(project, [bob], {**A_BETTER, "unacceptable": (False, True)})
+    assert answers([row], "chosen") == ["A"]
+
+
+@pytest.mark.parametrize(
+    ("strengths", "margin"),
+    [
+        ((4, None, None), 1.0),  # of four levels, one judge
+        ((1, None, None), 0.25),
+        ((4, 2, None), (4 / 4 + 2 / 4) / 2),
+        ((3, 1, -4), 0.0),  # two for A, weakly; one for B, and how: nothing is left of it
+        ((4, 3, -1), round((1 + 3 / 4 - 1 / 4) / 3, 6)),
+        ((2, 2, 0), round((2 / 4 + 2 / 4) / 3, 6)),  # a tie adds nothing and counts as a voice
+    ],
+)
+def test_the_margin_is_the_mean_strength(project, bob, bea, alice, strengths, margin):
+    said = [
+        TIE if strength == 0 else {"ranks": (1, 2) if strength > 0 else (2, 1), "strength": abs(strength)}
+        for strength in strengths
+        if strength is not None
+    ]
+    (row,) = votes(project, [bob, bea, alice][: len(said)], *said)
+    assert answers([row], "chosen") == ["A"]
+    assert row["margin"] == margin
+
+
+@pytest.mark.parametrize(("minimum", "kept"), [(0.5, 1), (0.66, 1), (0.67, 0), (1.0, 0)])
+def test_the_minimum_agreement_is_of_all_voices(project, bob, bea, alice, minimum, kept):
+    assert len(votes(project, [bob, bea, alice], A_BETTER, A_BETTER, TIE, minimum_agreement=minimum)) == kept
+
+
+def test_a_ranking_of_three_is_three_pairs(project, bob):
+    says(bob, compares(a_prompt(project), "best", "worst", "middle"), ranks=(1, 3, 2))
+    pairs = {(answers([row], "chosen")[0], answers([row], "rejected")[0]) for row in rows_of(project)}
+    assert pairs == {("best", "middle"), ("best", "worst"), ("middle", "worst")}
+
+
+def test_pairs_of_different_items_share_their_votes(project, bob, bea, alice):
+    prompt = a_prompt(project)
+    says(bob, compares(prompt, "A", "B"), **A_BETTER)
+    says(bea, compares(prompt, "B", "A", "C"), ranks=(2, 1, 3))
+    says(alice, compares(prompt, "A", "B", "D"), ranks=(2, 1, 3))
+    row = next(row for row in rows_of(project) if {"A", "B"} == {*answers([row], "chosen"), *answers([row], "rejected")})
+    assert (answers([row], "chosen"), row["agreement"]) == (["A"], round(2 / 3, 6))
+
+
+def test_an_edit_is_preferred_over_what_was_edited(project, bob):
+    label = says(bob, demonstrates(a_prompt(project), "yes 10"), verdict="edit", text="Yes, from ten.")
+    (row,) = rows_of(project)
+    assert (answers([row], "chosen"), answers([row], "rejected")) == (["Yes, from ten."], ["yes 10"])
+    assert (row["margin"], row["labels"]) == (1.0, [label.pk])
+    assert rows_of(project, edits_as_preferences=False) == []
+
+
+def test_who_writes_the_same_edit_prefers_it_over_their_own_draft(project, bob, bea):
+    prompt = a_prompt(project)
+    first = says(bob, demonstrates(prompt, "bob's draft"), verdict="edit", text="The one good answer.")
+    second = says(bea, demonstrates(prompt, "bea's draft"), verdict="edit", text="The one good answer.")
+    assert first.response == second.response
+    rows = {answers([row], "rejected")[0]: row["labels"] for row in rows_of(project)}
+    assert rows == {"bob's draft": [first.pk], "bea's draft": [second.pk]}
+
+
+# What never enters
+
+
+def test_gold_heldout_withdrawn_replaced_and_simulated_labels_stay_out(project, bob, bea, alice, robot):
+    held = a_prompt(project, split="heldout")
+    a_preference(bob, purpose="gold")
+    a_preference(bob, prompt=held, purpose="head_to_head")
+    an_edit(bob, prompt=held)
+    says(bob, demonstrates(a_prompt(project), "gold draft", purpose="gold"), verdict="accept")
+    labelling.retract(label=a_preference(bob), actor=alice)
+    labelling.retract(label=an_edit(bea), actor=alice)
+    a_preference(robot)
+    for kind in ("demonstrations", "preferences"):
+        assert rows_of(project, kind) == []
+    item = compares(a_prompt(project), "A", "B")
+    replaced = says(bob, item, **A_BETTER)
+    kept = labelling.revise(label=replaced, said=Said(ranks=(2, 1)))
+    (row,) = rows_of(project)
+    assert (answers([row], "chosen"), row["labels"]) == (["B"], [kept.pk])
+    assert len(rows_of(project, simulated=True)) == 2
+
+
+def test_a_word_that_was_replaced_does_not_come_back_when_the_new_one_is_withdrawn(project, bob, alice):
+    first = says(bob, compares(a_prompt(project), "A", "B"), **A_BETTER)
+    second = labelling.revise(label=first, said=Said(ranks=(2, 1)))
+    labelling.retract(label=second, actor=alice)
+    assert rows_of(project) == []
+
+
+def test_labels_of_another_project_stay_out(project, bob, charlie):
+    from annotation.models import Membership, Project
+
+    other = Project.objects.create(slug="other", name="Other")
+    an_edit(Membership.objects.create(person=charlie, project=other))
+    with pytest.raises(NoRows):
+        freeze(project=project, kind="preferences")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_people_do_only_what_may_enter_does(project, member, seed):
+    """Random work of all sorts, against a count kept here by hand, in which nothing forbidden is ever written."""
+    random = Random(seed)
+    people = [member(f"person{n}", simulated=n == 3) for n in range(4)]
+    lead = member("lead", "lead")
+    simulated = seed % 2 == 1
+    voices: dict[tuple[str, str, str], list[tuple[str | None, float]]] = defaultdict(list)
+    kept: dict[tuple[str, str], list[int]] = defaultdict(list)
+    alive = set()
+    for number in range(14):
+        prompt = a_prompt(project, f"{seed} {number}", split=random.choice(["train", "train", "train", "heldout"]))
+        purpose = random.choice(["train", "train", "train", "gold", "audit", "head_to_head"])
+        texts = [f"{letter} {number}" for letter in "abc"[: random.choice([2, 2, 3])]]
+        is_comparison = random.random() < 0.6
+        item = compares(prompt, *texts, purpose=purpose) if is_comparison else None
+        item = item or demonstrates(prompt, texts[0], purpose=purpose)
+        for person in random.sample(people, random.randint(0, 4)):
+            words = None
+            for fate in random.choice([["stays"], ["stays"], ["replaced", "stays"], ["withdrawn"]]):
+                if is_comparison:
+                    ranks = [random.randint(1, len(texts)) for _ in texts]
+                    ranks[random.randrange(len(texts))] = 1
+                    bad = [random.random() < 0.2 for _ in texts]
+                    said = Said(ranks=ranks, unacceptable=bad, strength=random.choice([None, 1, 2, 3, 4]))
+                else:
+                    verdict = random.choice(["accept", "edit", "reject"])
+                    text = random.choice(["x", "y"]) + f" {number}" if verdict == "edit" else ""
+                    said = Said(verdict=verdict, text=text)
+                if words is None:
+                    words = says(person, item, **vars(said))
+                else:
+                    words = labelling.revise(label=words, said=said)
+            if fate == "withdrawn":
+                labelling.retract(label=words, actor=lead)
+                continue
+            if prompt.split == "heldout" or purpose == "gold" or (person.simulated and not simulated):
+                continue
+            alive.add(words.pk)
+            if is_comparison:
+                for i in range(len(texts)):
+                    for j in range(i + 1, len(texts)):
+                        if bad[i] and bad[j]:
+                            continue
+                        better = None if ranks[i] == ranks[j] else texts[i] if ranks[i] < ranks[j] else texts[j]
+                        strength = words.strength or 4
+                        voices[prompt.sha256, texts[i], texts[j]].append((better, strength / 4))
+            elif verdict == "edit":
+                voices[prompt.sha256, texts[0], text].append((text, 1.0))
+                kept[prompt.sha256, text].append(words.pk)
+            elif verdict == "accept":
+                kept[prompt.sha256, texts[0]].append(words.pk)
+
+    expected = set()
+    for (prompt, first, second), said in voices.items():
+        for_first = [strength for better, strength in said if better == first]
+        for_second = [strength for better, strength in said if better == second]
+        if len(for_first) == len(for_second):
+            continue
+        swap = len(for_second) > len(for_first)
+        won, lost = (for_second, for_first) if swap else (for_first, for_second)
+        if len(won) / len(said) < 0.5:
+            continue
+        chosen, rejected = (second, first) if swap else (first, second)
+        margin = max(0.0, (sum(won) - sum(lost)) / len(said))
+        expected.add((prompt, chosen, rejected, round(margin, 6), round(len(won) / len(said), 6)))
+    rows = rows_of(project, simulated=simulated)
+    assert len(rows) == len(expected)
+    assert {
+        (r["prompt_sha256"], r["chosen"][0]["content"], r["rejected"][0]["content"], r["margin"], r["agreement"])
+        for r in rows
+    } == expected
+    assert {label for row in rows for label in row["labels"]} <= alive
+    demonstrations = rows_of(project, "demonstrations", simulated=simulated)
+    assert {(r["prompt_sha256"], r["completion"][0]["content"]): r["labels"] for r in demonstrations} == kept
+
+
+# Frozen
+
+
+def test_the_hash_is_of_the_rows_in_their_order(project, bob):
+    labels = [an_edit(bob), an_edit(bob)]
+    rows = []
+    for label in labels:
+        prompt = label.item.prompt
+        message = {"role": "assistant", "content": label.response.text}
+        rows.append(
+            {
+                "completion": [message],
+                "labels": [label.pk],
+                "language": "",
+                "prompt": prompt.messages,
+                "prompt_sha256": prompt.sha256,
+            }
+        )
+    rows.sort(key=lambda row: row["prompt_sha256"])
+    text = "".join(json.dumps(row, sort_keys=True, separators=(",", ":")) + "\n" for row in rows)
+    snapshot = freeze(project=project, kind="demonstrations")
+    assert snapshot.sha256 == hashlib.sha256(text.encode()).hexdigest()
+    assert snapshots.read(snapshot) == rows
+
+
+def test_the_same_labels_and_rule_are_the_same_snapshot(project, bob, alice):
+    an_edit(bob)
+    first = freeze(project=project, kind="demonstrations", actor=alice.person)
+    assert freeze(project=project, kind="demonstrations") == first
+    assert Snapshot.objects.count() == 1
+    assert Event.objects.filter(verb="snapshot frozen").count() == 1
+    assert first.created_by == alice.person
+    an_edit(bob)
+    second = freeze(project=project, kind="demonstrations")
+    assert second.sha256 != first.sha256
+    assert second.path != first.path
+
+
+def test_the_order_in_which_labels_were_made_is_in_their_ids_alone(project, bob, bea, alice):
+    """Another project where the same was said in another order has the same rows, but for the labels' ids."""
+    from annotation.models import Membership, Project
+
+    other = Project.objects.create(slug="other", name="Other")
+    work = [("Is it open?", ("A", "B"), (1, 2)), ("How much?", ("C", "D", "E"), (2, 1, 3)), ("Why?", ("F", "G"), (2, 1))]
+    cast = {one.project: one for one in (bob, Membership.objects.create(person=bob.person, project=other))}
+    for place, order in ((project, 1), (other, -1)):
+        for question, texts, ranks in work[::order]:
+            item = compares(a_prompt(place, question), *texts[::order])
+            says(cast[place], item, ranks=ranks[::order], strength=3)
+
+    def without_ids(place):
+        return snapshots.content_hash({**row, "labels": []} for row in rows_of(place))
+
+    assert without_ids(project) == without_ids(other)
+    assert freeze(project=project, kind="preferences").sha256 != freeze(project=other, kind="preferences").sha256
+
+
+def test_later_labels_change_nothing_that_is_frozen(project, bob, alice):
+    labels = [a_preference(bob) for _ in range(3)]
+    snapshot = freeze(project=project, kind="preferences")
+    before, bytes_before = snapshots.read(snapshot), (snapshot.path / "train.parquet").read_bytes()
+    a_preference(bob)
+    labelling.retract(label=labels[0], actor=alice)
+    labelling.revise(label=labels[1], said=Said(ranks=(2, 1)))
+    freeze(project=project, kind="preferences")
+    assert snapshots.read(snapshot) == before
+    assert (snapshot.path / "train.parquet").read_bytes() == bytes_before
+    assert snapshots.is_intact(snapshot)
+    assert set(snapshot.labels.all()) == set(labels)
+
+
+@pytest.mark.parametrize("damage", ["byte", "row", "half", "gone", "replaced"])
+def test_a_file_that_was_touched_is_noticed_and_written_again(project, bob, damage):
+    import pyarrow.parquet
+
+    for _ in range(3):
+        a_preference(bob)
+    snapshot = freeze(project=project, kind="preferences")
+    assert snapshots.is_intact(snapshot)
+    path = snapshot.path / "train.parquet"
+    rows = snapshots.read(snapshot)
+    if damage == "byte":
+        data = bytearray(path.read_bytes())
+        place = data.index(b"good")
+        data[place] ^= 1
+        path.write_bytes(bytes(data))
+    elif damage == "row":
+        rows[0]["chosen"], rows[0]["rejected"] = rows[0]["rejected"], rows[0]["chosen"]
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    elif damage == "half":
+        path.write_bytes(path.read_bytes()[:100])
+    elif damage == "gone":
+        path.unlink()
+    else:
+        pyarrow.parquet.write_table(pyarrow.table({"labels": [b"\xff"]}), path)
+    assert not snapshots.is_intact(snapshot)
+    assert freeze(project=project, kind="preferences") == snapshot
+    assert snapshots.is_intact(snapshot)
+
+
+def test_a_manifest_says_what_was_frozen(project, bob):
+    label = an_edit(bob, prompt=a_prompt(project, language="nl"))
+    snapshot = freeze(project=project, kind="preferences", rule=Rule(minimum_agreement=0.75))
+    assert json.loads((snapshot.path / "manifest.json").read_text()) == {
+        "kind": "preferences",
+        "rule": {"simulated": False, "edits_as_preferences": True, "minimum_agreement": 0.75},
+        "counts": {"rows": 1, "prompts": 1, "labels": 1, "languages": {"nl": 1}},
+        "sha256": snapshot.sha256,
+        "labels": [label.pk],
+        "columns": ["agreement", "chosen", "labels", "language", "margin", "prompt", "prompt_sha256", "rejected"],
+    }
+    assert snapshot.counts == {"rows": 1, "prompts": 1, "labels": 1, "languages": {"nl": 1}}
+    assert sorted(path.name for path in snapshot.path.iterdir()) == ["manifest.json", "train.parquet"]
+    assert [path.name for path in snapshot.path.parent.iterdir()] == [snapshot.path.name]  # nothing half-written
+
+
+def test_it_loads_as_a_dataset(project, bob, tmp_path):
+    import datasets
+
+    texts = ["Plain.", "Zeile\u2028neu", "emoji 🦉, tabs\t, quotes \" and '", "{{ braces }}"]
+    for text in texts:
+        says(bob, demonstrates(a_prompt(project)), verdict="edit", text=text)
+    snapshot = freeze(project=project, kind="demonstrations")
+    assert snapshots.is_intact(snapshot)
+    loaded = datasets.load_dataset(str(snapshot.path), cache_dir=str(tmp_path / "cache"))
+    assert list(loaded) == ["train"]
+    assert loaded["train"].to_list() == snapshots.read(snapshot)
+    assert answers(loaded["train"]) == sorted(texts)
+
+
+@pytest.mark.parametrize(("kind", "words"), [("demonstrations", "demonstration"), ("preferences", "comparison")])
+def test_nothing_to_freeze_is_said(project, bob, kind, words):
+    says(bob, demonstrates(a_prompt(project)), verdict="reject")
+    with pytest.raises(NoRows, match=f"No .*{words}.* on a training prompt"):
+        freeze(project=project, kind=kind)
+    assert not Snapshot.objects.exists()
+
+
+@pytest.mark.parametrize("rule", [{"minimum_agreement": 0.4}, {"minimum_agreement": 1.1}, {"simulate": True}])
+def test_a_rule_that_is_none_is_refused(rule):
+    with pytest.raises(ValueError, match=next(iter(rule))):
+        Rule(**rule)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_freezes_at_the_same_moment_are_one_snapshot(project, bob):
+    for _ in range(20):
+        a_preference(bob)
+    found = all_at_once(*[lambda: freeze(project=project, kind="preferences")] * 6)
+    assert {snapshot.pk for snapshot in found} == {Snapshot.objects.get().pk}
+    assert snapshots.is_intact(found[0])
+    assert [path.name for path in found[0].path.parent.iterdir()] == [found[0].path.name]
+
+
+# Held-out pairs
+
+
+def test_heldout_pairs_are_those_that_are_never_trained_on(project, bob, bea, robot, alice):
+    held = a_prompt(project, split="heldout")
+    item = compares(held, "A", "B", purpose="head_to_head")
+    says(bob, item, **A_BETTER)
+    says(bea, item, **A_BETTER)
+    says(robot, item, **B_BETTER)
+    a_preference(bob, prompt=held, purpose="gold")
+    a_preference(bob)
+    labelling.retract(label=a_preference(bea, prompt=held), actor=alice)
+    (pair,) = snapshots.heldout_pairs(project=project)
+    assert (answers([pair], "chosen"), pair["agreement"]) == (["A"], 1.0)
+    (pair,) = snapshots.heldout_pairs(project=project, simulated=True)
+    assert pair["agreement"] == round(2 / 3, 6)
+    assert held.sha256 not in {row["prompt_sha256"] for row in rows_of(project, simulated=True)}
