@@ -66,5 +66,6 @@ class ImportModelForm(ProjectForm):
     name = forms.CharField(max_length=120, help_text="What the model is called here, for example base.")
     source = forms.CharField(
         max_length=500,
-        help_text="A folder or a GGUF file on the machine of the gpu worker, or a name on the Hugging Face hub.",
+        help_text="A name on the Hugging Face hub, such as HuggingFaceTB/SmolLM2-135M-Instruct. Superusers may also "
+        "name a folder or a GGUF file on the machine of the gpu worker.",
     )

@@ -16,7 +16,6 @@ from training import runs
 from training.models import ModelVersion, Run
 from training.models.registry import ModelKind, Stage
 
-
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 

@@ -179,7 +179,8 @@ def _take_back(pk: int) -> str:
         changes["finished_at"] = timezone.now()
     Run.objects.filter(pk=pk).update(**changes)
     record(f"run {outcome}", run, project=run.project, actor=None, attempt=run.attempt)
-    transaction.on_commit(wake_gpu if outcome == "requeued" else lambda: tell_finished(pk))
+    if outcome != "requeued":
+        transaction.on_commit(lambda: tell_finished(pk))
     return outcome
 
 

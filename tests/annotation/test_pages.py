@@ -241,17 +241,15 @@ def test_each_verdict_is_stored_as_what_it_means(page, project, verdict, text, k
         ("demonstration", {"verdict": "edit", "text": "a\0b"}, "Null characters are not allowed"),
     ],
 )
-@pytest.mark.parametrize("headers", [{}, HTMX], ids=["form", "htmx"])
-def test_what_does_not_fit_is_refused_with_a_message_and_nothing_is_lost(page, project, kind, sent, complaint, headers):
+def test_what_does_not_fit_is_refused_with_a_message_and_nothing_is_lost(page, project, kind, sent, complaint):
     (a_comparison if kind == "comparison" else a_demonstration)(project)
     page.get(work(kind))
     assignment = held()
     sent = said(**{"comment": "My comment.", **sent})
-    answer = page.post(to("submit", assignment), sent, headers=headers)
+    answer = page.post(to("submit", assignment), sent, headers=HTMX)
     html = text_of(answer)
     assert answer.status_code == 422
     assert complaint in html
-    assert ("<html" in html) is not headers
     assert to("submit", assignment) in html
     if len(sent["comment"]) < 4000:
         assert "My comment." in html
@@ -275,6 +273,17 @@ def test_after_a_refusal_the_page_can_be_sent_again_as_it_stands(page, project):
     seconds = re.search(r'name="seconds"\s+value="([^"]*)"', html)[1]
     answer = page.post(to("submit", held()), said(choice="left", client_uuid=uuid_in(html), seconds=seconds))
     assert answer.status_code == 302
+
+
+def test_without_javascript_a_refusal_is_a_whole_page(page, project):
+    a_comparison(project)
+    page.get(work())
+    answer = page.post(to("submit", held()), said(comment="My comment."))
+    assert answer.status_code == 422
+    assert "</html>" in text_of(answer)
+    assert "My comment." in text_of(answer)
+    answer = page.post(to("submit", held()), said(), headers=HTMX)
+    assert "</html>" not in text_of(answer)
 
 
 def test_a_project_without_ties_refuses_one_and_says_why(page, project):

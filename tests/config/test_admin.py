@@ -297,9 +297,13 @@ class TestRunsAndModels:
     def test_a_base_model_is_imported(self, desk: Client, project: Project, others: dict[str, Any]) -> None:
         where = url("training_modelversion", "import_model")
         assert "Elsewhere" not in desk.get(where).content.decode()
-        desk.post(where, {**SEND, "project": project.pk, "name": "small", "source": "/models/small.gguf"})
+        desk.post(where, {**SEND, "project": project.pk, "name": "small", "source": "acme/small"})
         run = Run.objects.get(project=project)
-        assert (run.method, run.inputs) == ("convert", {"source": "/models/small.gguf", "name": "small"})
+        assert (run.method, run.inputs) == ("convert", {"source": "acme/small", "name": "small"})
+        page = desk.post(
+            where, {**SEND, "project": project.pk, "name": "mine", "source": "/models/x.gguf"}, follow=True
+        )
+        assert "paths are for superusers" in page.content.decode()
         refused = {**SEND, "project": others["annotation_project"].pk, "name": "small", "source": "x"}
         assert "not one of the available choices" in desk.post(where, refused).content.decode()
 

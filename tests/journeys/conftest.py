@@ -56,8 +56,8 @@ def sign_in(browser: Browser, product: Product) -> Iterator[Callable[..., Page]]
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(f"{page.url}: {error}"))
         page.goto("/sign-in/")
-        page.get_by_label("Username").fill(name)
-        page.get_by_label("Password").fill(f"{name}-has-a-secret")
+        page.locator("[name=username]").fill(name)
+        page.locator("[name=password]").fill(f"{name}-has-a-secret")
         page.keyboard.press("Enter")
         page.wait_for_url(lambda url: "/sign-in/" not in url)
         return page

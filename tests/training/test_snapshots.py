@@ -160,8 +160,9 @@ def test_pairs_of_different_items_share_their_votes(project, bob, bea, alice):
     says(bob, compares(prompt, "A", "B"), **A_BETTER)
     says(bea, compares(prompt, "B", "A", "C"), ranks=(2, 1, 3))
     says(alice, compares(prompt, "A", "B", "D"), ranks=(2, 1, 3))
-    row = next(row for row in rows_of(project) if {"A", "B"} == {*answers([row], "chosen"), *answers([row], "rejected")})
-    assert (answers([row], "chosen"), row["agreement"]) == (["A"], round(2 / 3, 6))
+    found = {(answers([row], "chosen")[0], answers([row], "rejected")[0]): row["agreement"] for row in rows_of(project)}
+    assert found["A", "B"] == round(2 / 3, 6)
+    assert ("B", "A") not in found
 
 
 def test_an_edit_is_preferred_over_what_was_edited(project, bob):
@@ -219,7 +220,7 @@ def test_labels_of_another_project_stay_out(project, bob, charlie):
         freeze(project=project, kind="preferences")
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_whatever_people_do_only_what_may_enter_does(project, member, seed):
     """Random work of all sorts, against a count kept here by hand, in which nothing forbidden is ever written."""
     random = Random(seed)
@@ -238,7 +239,8 @@ def test_whatever_people_do_only_what_may_enter_does(project, member, seed):
         item = item or demonstrates(prompt, texts[0], purpose=purpose)
         for person in random.sample(people, random.randint(0, 4)):
             words = None
-            for fate in random.choice([["stays"], ["stays"], ["replaced", "stays"], ["withdrawn"]]):
+            times, fate = random.choice([(1, "stays"), (1, "stays"), (2, "stays"), (1, "withdrawn")])
+            for _ in range(times):
                 if is_comparison:
                     ranks = [random.randint(1, len(texts)) for _ in texts]
                     ranks[random.randrange(len(texts))] = 1
@@ -248,10 +250,7 @@ def test_whatever_people_do_only_what_may_enter_does(project, member, seed):
                     verdict = random.choice(["accept", "edit", "reject"])
                     text = random.choice(["x", "y"]) + f" {number}" if verdict == "edit" else ""
                     said = Said(verdict=verdict, text=text)
-                if words is None:
-                    words = says(person, item, **vars(said))
-                else:
-                    words = labelling.revise(label=words, said=said)
+                words = labelling.revise(label=words, said=said) if words else says(person, item, **vars(said))
             if fate == "withdrawn":
                 labelling.retract(label=words, actor=lead)
                 continue
@@ -339,7 +338,7 @@ def test_the_order_in_which_labels_were_made_is_in_their_ids_alone(project, bob,
     from annotation.models import Membership, Project
 
     other = Project.objects.create(slug="other", name="Other")
-    work = [("Is it open?", ("A", "B"), (1, 2)), ("How much?", ("C", "D", "E"), (2, 1, 3)), ("Why?", ("F", "G"), (2, 1))]
+    work = [("Is it?", ("A", "B"), (1, 2)), ("How much?", ("C", "D", "E"), (2, 1, 3)), ("Why?", ("F", "G"), (2, 1))]
     cast = {one.project: one for one in (bob, Membership.objects.create(person=bob.person, project=other))}
     for place, order in ((project, 1), (other, -1)):
         for question, texts, ranks in work[::order]:

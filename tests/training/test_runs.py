@@ -1,0 +1,510 @@
+"""Starting, claiming, cancelling, retrying and recovering runs: the row's side, with no process but where one is
+needed to be killed."""
+
+import os
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+
+import psutil
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+from django_q.brokers import get_broker
+from django_q.models import OrmQ
+from django_q.signing import SignedPackage
+
+from annotation.models import Event, Project
+from tests.annotation.making import all_at_once
+from tests.training.making import a_model, a_preference, an_edit, claimed, fails, succeeds
+from training import finishing, runs, snapshots, tasks
+from training.models import Run
+
+pytestmark = pytest.mark.django_db
+
+HERE = f"{os.uname().nodename}:1"
+
+
+@pytest.fixture
+def base(project):
+    return a_model(project)
+
+
+@pytest.fixture
+def demonstrations(project, bob):
+    an_edit(bob)
+    return snapshots.freeze(project=project, kind="demonstrations")
+
+
+@pytest.fixture
+def preferences(project, bob):
+    a_preference(bob)
+    return snapshots.freeze(project=project, kind="preferences")
+
+
+@pytest.fixture
+def queued(project, base):
+    """Makes a queued run."""
+
+    def make(**more) -> Run:
+        return Run.objects.create(project=project, method="generate", base=base, **more)
+
+    return make
+
+
+def silent(run: Run, seconds: float = 0) -> Run:
+    """As if this run's worker had said nothing for longer than is allowed."""
+    limit = timezone.now() - timedelta(seconds=46 + seconds)
+    Run.objects.filter(pk=run.pk).update(heartbeat_at=limit)
+    return run
+
+
+def messages(key: str) -> list[tuple]:
+    """What waits in a queue: each message's function and arguments."""
+    packed = [SignedPackage.loads(one.payload) for one in OrmQ.objects.filter(key=key)]
+    return [(task["func"], *task["args"]) for task in packed]
+
+
+# Starting
+
+
+def test_a_run_is_written_down_whole_and_a_worker_woken(
+    project, alice, base, demonstrations, django_capture_on_commit_callbacks
+):
+    with django_capture_on_commit_callbacks(execute=True):
+        run = runs.start(
+            project=project,
+            method="sft",
+            base=base,
+            snapshot=demonstrations,
+            settings={"epochs": 1},
+            seed=5,
+            actor=alice.person,
+        )
+    run.refresh_from_db()
+    assert (run.status, run.attempt, run.seed, run.created_by) == ("queued", 0, 5, alice.person)
+    assert (run.settings["epochs"], run.settings["lora_rank"]) == (1.0, 16)
+    assert messages("gpu") == [("training.tasks.work",)]
+    assert messages("default") == []
+    assert Event.objects.get(verb="run started").target == f"run:{run.pk}"
+
+
+def test_nobody_is_woken_for_a_run_that_was_rolled_back(base, django_capture_on_commit_callbacks):
+    with django_capture_on_commit_callbacks(execute=True) as callbacks:
+        with transaction.atomic():
+            runs.start(project=base.project, method="generate", base=base)
+            transaction.set_rollback(True)
+        runs.start(project=base.project, method="generate", base=base, wake=False)
+    assert callbacks == []
+    assert messages("gpu") == []
+
+
+@pytest.mark.parametrize(
+    ("method", "parts", "sentence"),
+    [
+        ("ppo", "base", "There is no method 'ppo'; there are sft, reward, dpo, generate, score."),
+        ("sft", "base", "Learn from good answers needs a snapshot of demonstrations."),
+        ("sft", "base preferences", "Learn from good answers needs a snapshot of demonstrations."),
+        ("reward", "base demonstrations", "Learn what people prefer needs a snapshot of preferences."),
+        ("dpo", "base", "Prefer what people chose needs a snapshot of preferences."),
+        ("dpo", "preferences", "Prefer what people chose needs a model to start from."),
+        ("generate", "", "Write new answers needs a model to start from."),
+        ("score", "base", "Score answers cannot start from a policy."),
+        ("sft", "judge demonstrations", "Learn from good answers cannot start from a reward model."),
+        ("sft", "theirs demonstrations", "That belongs to another project."),
+        ("sft", "base their_demonstrations", "That belongs to another project."),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_words(project, base, demonstrations, preferences, method, parts, sentence):
+    other = Project.objects.create(slug="other", name="Other")
+    there = {
+        "base": {"base": base},
+        "judge": {"base": a_model(project, "judge", kind="reward", format="adapter", parent=base)},
+        "theirs": {"base": a_model(other)},
+        "demonstrations": {"snapshot": demonstrations},
+        "preferences": {"snapshot": preferences},
+        "their_demonstrations": {
+            "snapshot": type(demonstrations).objects.create(
+                project=other, kind="demonstrations", rule={}, sha256="0" * 64, folder="other"
+            )
+        },
+    }
+    given = {key: value for part in parts.split() for key, value in there[part].items()}
+    with pytest.raises(ValidationError) as refused:
+        runs.start(project=project, method=method, **given)
+    assert refused.value.messages == [sentence]
+    assert not Run.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"epoch": 3}, "epoch: Extra inputs"),
+        ({"epochs": 0}, "epochs: Input should be greater than 0"),
+        ({"learning_rate": "fast"}, "learning_rate: Input should be a valid number"),
+        ({"tuning": "half"}, "tuning: Input should be 'lora' or 'full'"),
+        ({"batch_size": 1.5}, "batch_size: Input should be a valid integer"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_in_words(project, base, demonstrations, given, words):
+    with pytest.raises(ValidationError) as refused:
+        runs.start(project=project, method="sft", base=base, snapshot=demonstrations, settings=given)
+    (message,) = refused.value.messages
+    assert message.startswith(words)
+    assert not Run.objects.exists()
+
+
+# Claiming
+
+
+def test_the_oldest_is_claimed_first_and_only_once(queued):
+    first, second = queued(), queued()
+    found = runs.claim(worker="a:1")
+    assert (found, found.status, found.attempt, found.worker) == (first, "running", 1, "a:1")
+    assert found.heartbeat_at == found.started_at
+    assert runs.claim(worker="b:2", run_id=first.pk) is None
+    assert runs.claim(worker="b:2") == second
+    assert runs.claim(worker="c:3") is None
+
+
+def test_a_named_run_is_claimed_before_its_turn(queued):
+    queued()
+    second = queued()
+    assert runs.claim(worker="a:1", run_id=second.pk) == second
+
+
+@pytest.mark.parametrize("status", ["running", "succeeded", "failed", "cancelled"])
+def test_only_queued_runs_are_claimed(queued, status):
+    run = queued(status=status)
+    assert runs.claim(worker="a:1") is None
+    assert runs.claim(worker="a:1", run_id=run.pk) is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_eight_workers_at_once_never_claim_the_same_run(queued):
+    waiting = {queued().pk for _ in range(5)}
+    found = all_at_once(*[lambda n=n: runs.claim(worker=f"w:{n}") for n in range(8)])
+    taken = [run.pk for run in found if run is not None]
+    assert sorted(taken) == sorted(waiting)
+    assert set(Run.objects.values_list("attempt", flat=True)) == {1}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_eight_workers_at_once_claim_one_named_run_once(queued):
+    run = queued()
+    found = all_at_once(*[lambda n=n: runs.claim(worker=f"w:{n}", run_id=run.pk) for n in range(8)])
+    (mine,) = [one for one in found if one is not None]
+    run.refresh_from_db()
+    assert (run.worker, run.attempt) == (mine.worker, 1)
+
+
+def test_the_database_counts_attempts_too(queued):
+    run = queued(attempt=3)
+    with pytest.raises(IntegrityError, match="run_attempts_bounded"), transaction.atomic():
+        runs.claim(worker="a:1", run_id=run.pk)
+
+
+# Cancelling and retrying
+
+
+def test_a_waiting_run_is_cancelled_at_once(queued, alice, django_capture_on_commit_callbacks):
+    run = queued()
+    with django_capture_on_commit_callbacks(execute=True):
+        assert runs.cancel(run=run, actor=alice.person)
+    run.refresh_from_db()
+    assert (run.status, run.reason, run.is_open) == ("cancelled", "cancelled", False)
+    assert run.finished_at is not None
+    assert messages("default") == [("evaluation.tasks.run_finished", run.pk)]
+    assert runs.claim(worker="a:1") is None
+    assert not runs.cancel(run=run)
+    assert Event.objects.filter(verb="run cancelled", actor=alice.person).count() == 1
+
+
+def test_a_running_run_is_asked_to_stop(queued, django_capture_on_commit_callbacks):
+    run = claimed(queued())
+    with django_capture_on_commit_callbacks(execute=True):
+        assert runs.cancel(run=run)
+    run.refresh_from_db()
+    assert (run.status, run.cancel_requested, run.finished_at) == ("running", True, None)
+    assert messages("default") == []
+
+
+@pytest.mark.parametrize("status", ["succeeded", "failed", "cancelled"])
+def test_what_has_ended_is_not_cancelled(queued, status):
+    run = queued(status=status)
+    assert not runs.cancel(run=run)
+    run.refresh_from_db()
+    assert (run.status, run.cancel_requested) == (status, False)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_is_claimed_and_cancelled_at_once_is_never_left_running_unasked(queued):
+    for number in range(12):
+        run = queued()
+        claim, cancelled = all_at_once(
+            lambda n=number: runs.claim(worker=f"w:{n}"), lambda run=run: runs.cancel(run=run)
+        )
+        run.refresh_from_db()
+        assert cancelled
+        assert run.cancel_requested
+        assert run.status == ("running" if claim else "cancelled")
+        Run.objects.filter(pk=run.pk).update(status="cancelled")
+
+
+def test_a_run_that_ended_badly_is_retried_with_all_its_attempts(queued, django_capture_on_commit_callbacks):
+    for run in (fails(queued(settings={"top_p": 1})), queued(status="cancelled", cancel_requested=True, attempt=3)):
+        with django_capture_on_commit_callbacks(execute=True):
+            assert runs.retry(run=run)
+        run.refresh_from_db()
+        assert (run.status, run.attempt, run.cancel_requested) == ("queued", 0, False)
+        assert (run.error, run.reason, run.finished_at) == ("", "", None)
+        assert not runs.retry(run=run)
+        assert claimed(run).attempt == 1
+    assert messages("gpu") == [("training.tasks.work",)] * 2
+
+
+@pytest.mark.parametrize("status", ["queued", "running", "succeeded"])
+def test_what_goes_on_or_went_well_is_not_retried(queued, status):
+    assert not runs.retry(run=queued(status=status))
+
+
+# Ending
+
+
+def test_who_lost_the_claim_can_store_nothing(queued):
+    lost = claimed(queued())
+    Run.objects.filter(pk=lost.pk).update(status="queued", worker="")
+    again = claimed(lost, worker="elsewhere:2")
+    finishing.finish(run=lost, result={"status": "failed", "reason": "crashed", "error": "late"})
+    finishing.finish(run=lost, result={"status": "ok", "metrics": {"late": 1}})
+    again.refresh_from_db()
+    assert (again.status, again.attempt, again.worker, again.metrics) == ("running", 2, "elsewhere:2", {})
+
+
+def test_the_same_worker_with_an_older_attempt_can_store_nothing(queued):
+    lost = claimed(queued())
+    Run.objects.filter(pk=lost.pk).update(status="queued")
+    claimed(lost)
+    finishing.fail(run=lost, reason="crashed", error="late")
+    lost.refresh_from_db()
+    assert (lost.status, lost.error) == ("running", "")
+
+
+def test_a_stop_that_nobody_asked_for_is_tried_again(queued):
+    run = queued(max_attempts=2)
+    assert fails(run, reason="cancelled").status == "queued"
+    assert (run.worker, run.pid) == ("", None)
+    last = fails(run, reason="cancelled", error="It was stopped.")
+    assert (last.status, last.attempt, last.error) == ("failed", 2, "It was stopped.")
+
+
+def test_a_stop_that_was_asked_for_is_a_cancel(queued):
+    run = claimed(queued())
+    runs.cancel(run=run)
+    finishing.finish(run=run, result={"status": "failed", "reason": "cancelled", "error": "Stopped."})
+    run.refresh_from_db()
+    assert (run.status, run.reason) == ("cancelled", "cancelled")
+    assert run.error == "It was cancelled. Retry goes on from its last checkpoint."
+
+
+def test_a_run_that_is_done_when_the_cancel_comes_has_succeeded(queued):
+    run = claimed(queued())
+    runs.cancel(run=run)
+    finishing.finish(run=run, result={"status": "ok"})
+    run.refresh_from_db()
+    assert run.status == "succeeded"
+
+
+def test_either_everything_a_run_yielded_is_stored_or_nothing(project, base, demonstrations):
+    run = runs.start(project=project, method="sft", base=base, snapshot=demonstrations, inputs={"name": base.name})
+    with pytest.raises(IntegrityError, match="model_name_once"), transaction.atomic():
+        succeeds(run)
+    run.refresh_from_db()
+    assert (run.status, run.metrics) == ("queued", {})
+
+
+# Recovering
+
+
+def test_a_silent_run_is_queued_again_and_a_worker_woken(queued, django_capture_on_commit_callbacks):
+    run = silent(claimed(queued()))
+    with django_capture_on_commit_callbacks(execute=True):
+        assert runs.recover() == {"requeued": 1, "failed": 0, "cancelled": 0}
+    run.refresh_from_db()
+    assert (run.status, run.attempt, run.worker, run.pid) == ("queued", 1, "", None)
+    assert messages("gpu") == [("training.tasks.work",)]
+    assert runs.recover() == {"requeued": 0, "failed": 0, "cancelled": 0}
+
+
+def test_who_speaks_is_left_alone(queued, settings):
+    run = claimed(queued())
+    ago = timezone.now() - timedelta(seconds=settings.RUN_LOST_SECONDS - 5)
+    Run.objects.filter(pk=run.pk).update(heartbeat_at=ago)
+    assert runs.recover() == {"requeued": 0, "failed": 0, "cancelled": 0}
+    run.refresh_from_db()
+    assert (run.status, run.heartbeat_at) == ("running", ago)
+
+
+def test_a_run_whose_worker_is_lost_again_and_again_is_given_up(queued, django_capture_on_commit_callbacks):
+    run = queued(max_attempts=3)
+    for attempt in (1, 2):
+        silent(claimed(run))
+        assert runs.recover()["requeued"] == 1
+        run.refresh_from_db()
+        assert (run.status, run.attempt) == ("queued", attempt)
+    silent(claimed(run))
+    with django_capture_on_commit_callbacks(execute=True):
+        assert runs.recover() == {"requeued": 0, "failed": 1, "cancelled": 0}
+    run.refresh_from_db()
+    assert (run.status, run.reason, run.attempt) == ("failed", "lost_worker", 3)
+    assert run.error == "The worker was lost 3 times. See its log and the machine's memory, then retry."
+    assert run.finished_at is not None
+    assert messages("default") == [("evaluation.tasks.run_finished", run.pk)]
+    assert runs.retry(run=run)
+    assert claimed(run).attempt == 1
+
+
+def test_a_silent_run_that_was_cancelled_is_not_tried_again(queued, django_capture_on_commit_callbacks):
+    run = silent(claimed(queued()))
+    runs.cancel(run=run)
+    with django_capture_on_commit_callbacks(execute=True):
+        assert runs.recover() == {"requeued": 0, "failed": 0, "cancelled": 1}
+    run.refresh_from_db()
+    assert (run.status, run.reason) == ("cancelled", "cancelled")
+    assert run.finished_at is not None
+    assert messages("default") == [("evaluation.tasks.run_finished", run.pk)]
+
+
+def test_each_lost_run_gets_what_it_needs(queued):
+    silent_run, speaking, waiting = silent(claimed(queued())), claimed(queued()), queued()
+    assert runs.recover() == {"requeued": 1, "failed": 0, "cancelled": 0}
+    statuses = {run.pk: run.status for run in Run.objects.all()}
+    assert statuses == {silent_run.pk: "queued", speaking.pk: "running", waiting.pk: "queued"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_who_recover_at_once_take_a_run_back_once(queued):
+    run = silent(claimed(queued()))
+    counts = all_at_once(*[runs.recover] * 6)
+    assert sum(count["requeued"] for count in counts) == 1
+    run.refresh_from_db()
+    assert (run.status, run.attempt) == ("queued", 1)
+    assert Event.objects.filter(verb="run requeued").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_heartbeat_that_comes_while_a_run_is_taken_back_comes_too_late_or_saves_it(queued):
+    """Never both: a worker that believes that the run is its own, and a run that waits for another one."""
+    for number in range(12):
+        run = silent(claimed(queued(), worker=f"w:{number}"))
+
+        def beat(run=run, number=number) -> int:
+            return Run.objects.filter(pk=run.pk, status="running", worker=f"w:{number}").update(
+                heartbeat_at=timezone.now()
+            )
+
+        counts, beaten = all_at_once(runs.recover, beat)
+        run.refresh_from_db()
+        assert (counts["requeued"], beaten, run.status) in [(1, 0, "queued"), (0, 1, "running")]
+        Run.objects.filter(pk=run.pk).update(status="cancelled")
+
+
+def test_a_worker_is_woken_for_a_run_whose_message_was_lost(queued):
+    assert runs.recover()["requeued"] == 0
+    assert messages("gpu") == []
+    queued()
+    runs.recover()
+    assert messages("gpu") == [("training.tasks.work",)]
+    runs.recover()
+    assert len(messages("gpu")) == 1  # one waits already
+    OrmQ.objects.filter(key="gpu").update(lock=timezone.now() + timedelta(days=7))  # a worker took it, and died
+    runs.recover()
+    assert len(messages("gpu")) == 2
+
+
+# Processes
+
+
+@pytest.fixture
+def process():
+    """A process with a group of its own, which does nothing."""
+    started = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
+    yield started
+    started.kill()
+    started.wait()
+    started.stdin.close()
+
+
+def holds(run: Run, process, *, worker: str = HERE, began: float = 0) -> Run:
+    """The row names this process, which began so many seconds later than the row says."""
+    began = psutil.Process(process.pid).create_time() - began
+    Run.objects.filter(pk=run.pk).update(worker=worker, pid=process.pid, pid_started=began)
+    run.refresh_from_db()
+    return run
+
+
+def test_the_process_of_a_silent_run_is_killed(queued, process):
+    silent(holds(claimed(queued()), process))
+    assert runs.recover()["requeued"] == 1
+    assert process.wait(timeout=30) == -signal.SIGKILL
+
+
+def test_a_process_and_its_children_end_together(queued):
+    words = "import subprocess, sys; print(subprocess.Popen(['sleep', '600']).pid, flush=True); input()"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    )
+    with parent:
+        child = psutil.Process(int(parent.stdout.readline()))
+        runs.end_process(holds(claimed(queued()), parent))
+        assert parent.wait(timeout=30) == -signal.SIGKILL
+    _, alive = psutil.wait_procs([child], timeout=30)
+    assert not [one for one in alive if one.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"began": 60}, {"began": -60}, {"worker": "another-machine:1"}],
+    ids=["number reused by a later one", "earlier", "another machine"],
+)
+def test_a_process_that_only_has_the_same_number_is_not_touched(queued, process, other):
+    run = silent(holds(claimed(queued()), process, **other))
+    assert runs.recover()["requeued"] == 1
+    run.refresh_from_db()
+    assert run.status == "queued"
+    process.stdin.write(b"end by yourself\n")
+    process.stdin.flush()
+    assert process.wait(timeout=30) == 0
+
+
+def test_the_process_of_a_run_that_speaks_is_not_touched(queued, process):
+    holds(claimed(queued()), process)
+    runs.recover()
+    process.stdin.write(b"end by yourself\n")
+    process.stdin.flush()
+    assert process.wait(timeout=30) == 0
+
+
+def test_a_process_that_is_gone_is_no_trouble(queued, process):
+    run = holds(claimed(queued()), process)
+    process.kill()
+    process.wait()
+    runs.end_process(run)
+    run.pid = None
+    runs.end_process(run)
+
+
+# Messages
+
+
+def test_a_message_that_comes_twice_finds_nothing_to_do(db):
+    assert tasks.work() == 0
+
+
+def test_messages_for_training_go_to_the_gpu_cluster_and_no_other(db):
+    runs.wake_gpu()
+    assert get_broker("gpu").queue_size() == 1
+    assert get_broker("default").queue_size() == 0
+    assert connection.vendor == "postgresql"
