@@ -2,7 +2,7 @@
 
 A simulated annotator (tests/benchmarks/simulated.py states its taste) cleans drafts and ranks answers through the
 HTTP API, as a person would; a lead starts a round there; SFT, reward model, DPO, evaluation, sampling and queueing
-go through the real queue and workers. Every label is marked as simulated. In the end base and tuned model answer
+go through the real queue and workers. LOOP_VAR=folder keeps everything there; `TOUCHSTONE_VAR=folder make demo` then shows it. Every label is marked as simulated. In the end base and tuned model answer
 the held-out prompts, and the annotator's taste, without its noise, says which answers are better.
 
 The last line is JSON. Both intervals are Wilson's; `win_rate_n` counts prompts, each with the mean over its pairs of
@@ -62,7 +62,8 @@ def stage(name: str) -> Iterator[None]:
 
 def main() -> None:
     started = time.monotonic()
-    with running() as product:
+    kept = os.environ.get("LOOP_VAR")
+    with running(var=Path(kept) if kept else None) as product:
         with stage("set up"):
             product.manage("demo", "--only-set-up", "--without-samples")
             password = new_password()

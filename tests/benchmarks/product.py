@@ -70,7 +70,7 @@ class Product:
             try:
                 requests.get(f"{self.url}/sign-in/", timeout=5)
                 return
-            except requests.ConnectionError:
+            except requests.RequestException:
                 if time.monotonic() > deadline:
                     raise TimeoutError((self.var / "log" / "web.log").read_text()[-2000:]) from None
                 time.sleep(0.1)

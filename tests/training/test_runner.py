@@ -29,8 +29,8 @@ DEADLINE = 240.0
 QUESTIONS = [f"Is it open on day {number}?" for number in range(8)]
 SETTINGS = {"batch_size": 4, "epochs": 4}
 STEPS = 8
-LONG = {"batch_size": 1, "epochs": 8, "checkpoint_seconds": 0}
-LONG_STEPS = 64
+LONG = {"batch_size": 1, "epochs": 6, "checkpoint_seconds": 0}
+LONG_STEPS = 48
 LOST = {"batch_size": 1, "epochs": 100, "checkpoint_seconds": 3600}
 
 
@@ -98,17 +98,20 @@ def done(
     django_db_setup: None, django_db_blocker: Any, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Done]:
     store = tmp_path_factory.mktemp("artifacts")
-    with django_db_blocker.unblock(), override_settings(ARTIFACTS=store, RUN_HEARTBEAT_SECONDS=0):
+    with django_db_blocker.unblock():
         try:
             done = Done(store)
-            _do_everything(done, tiny_model)
+            with pytest.MonkeyPatch.context() as patch, override_settings(ARTIFACTS=store, RUN_HEARTBEAT_SECONDS=0):
+                patch.setattr(runner, "POLL_SECONDS", 0.05)
+                patch.setenv("OMP_NUM_THREADS", "1")
+                _do_everything(done, tiny_model)
             yield done
         finally:
             call_command("flush", verbosity=0, interactive=False)
 
 
 def _do_everything(done: Done, tiny_model: Path) -> None:
-    project = Project.objects.create(slug="desk", name="Desk")
+    project = Project.objects.create(slug="garden", name="Garden")
     bob = Membership.objects.create(person=User.objects.create_user("bob"), project=project)
     prompts = [a_prompt(project, question) for question in QUESTIONS]
     for prompt in prompts:
@@ -213,7 +216,7 @@ def test_an_imported_model_is_registered_and_is_the_first_to_be_in_production(th
     version = run.model_version
     assert (run.status, run.error) == ("succeeded", "")
     assert (version.name, version.kind, version.format, version.stage) == ("tiny", "policy", "full", "production")
-    assert (version.parent, version.location) == (None, f"desk/runs/{run.pk}/model")
+    assert (version.parent, version.location) == (None, f"garden/runs/{run.pk}/model")
     assert version.sha256 == registry.folder_hash(version.path)
     assert (version.path / "model.safetensors").is_file()
 
@@ -247,7 +250,7 @@ def test_its_rows_environment_and_log_are_kept(theirs):
     run = theirs["sft"]
     assert (run.rows["read"], run.rows["kept"], run.rows["dropped"]) == (len(QUESTIONS), len(QUESTIONS), 0)
     assert run.environment["dtype"] in ("float32", "bfloat16")
-    assert run.environment["versions"]["trl"] if "versions" in run.environment else run.environment["trl"]
+    assert "trl" in json.dumps(run.environment)
     assert json.loads(run.log_tail().splitlines()[-1])["status"] == "ok"
     assert run.started_at <= run.heartbeat_at <= run.finished_at
     assert (run.worker, run.pid_started is not None) == (runner.worker_name(), True)
@@ -279,7 +282,8 @@ def test_a_reward_model_is_registered_as_one_and_not_as_a_policy(theirs):
     version = theirs["reward"].model_version
     assert theirs["reward"].status == "succeeded"
     assert (version.kind, version.format, version.parent.name) == ("reward", "adapter", "tiny")
-    assert "score" in " ".join(path.name for path in version.path.iterdir()) or version.sha256
+    assert version.sha256 == registry.folder_hash(version.path)
+    assert not ModelVersion.objects.policies().filter(pk=version.pk).exists()
 
 
 def test_sampled_answers_are_responses_with_their_model(theirs):
@@ -297,6 +301,7 @@ def test_sampled_answers_are_responses_with_their_model(theirs):
         assert (one.response.text, one.tokens, one.finished) == (line["text"].strip(), line["tokens"], line["finished"])
         assert one.response.origin == "model"
         assert registry.authors_of(one.response) == [generation.model_version]
+    assert Generation.objects.count() == 1
     assert Response.objects.filter(origin="model").count() == len({one.response_id for one in samples})
 
 
@@ -502,10 +507,6 @@ def test_a_file_that_was_cut_back_to_a_checkpoint_is_read_again(reader, more):
     with reader.path.open("a") as file:
         file.write("".join(line(step, 0.123456789) for step in range(3, 4 + more)))
     reader.read()
-    again = {step: 0.123456789 for step in range(3, 4 + more)}
+    again = dict.fromkeys(range(3, 4 + more), 0.123456789)
     assert stored(reader) == {1: 1.0, 2: 1.0, 3: 1.0, 4: 1.0} | again
     assert Run.objects.get(pk=reader.run.pk).step == 3 + more
-
-
-def test_the_answers_of_no_run_but_this_are_in_its_generation(theirs):
-    assert Generation.objects.count() == 1
