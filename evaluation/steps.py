@@ -15,7 +15,7 @@ from annotation.models import Prompt, Response
 from annotation.models.items import Kind, Purpose
 from annotation.models.prompts import Split
 from annotation.text import sha256
-from evaluation.models import Evaluation, Reward, Round, RoundStep, Score, StepRun, StepStatus
+from evaluation.models import Evaluation, Reward, Round, RoundStep, Score, Step, StepRun, StepStatus
 from evaluation.policy import RoundSettings
 from evaluation.selection import Pair, select
 from evaluation.statistics import pair_accuracy
@@ -186,6 +186,9 @@ def selecting(current: Round, step: RoundStep, settings: RoundSettings, force: b
     """Score the new answers and queue the pairs that the reward model is least sure of."""
     answers = new_answers(current)
     everything = {response.pk: response for sides in answers.values() for side in sides for response in side}
+    if not everything and Step.SAMPLING in settings.skip:
+        step.detail["why"] = "no new answers were sampled"
+        return StepStatus.SKIPPED
     if not everything:
         raise StepFailed("Neither model gave an answer with any text: look at the sampling runs.")
     inputs = {
@@ -201,10 +204,7 @@ def selecting(current: Round, step: RoundStep, settings: RoundSettings, force: b
     reward_model = run.base
     assert reward_model is not None
     Reward.objects.bulk_create(
-        [
-            Reward(model_version=reward_model, response_id=pk, value=value)
-            for pk, value in rewards.items()
-        ],
+        [Reward(model_version=reward_model, response_id=pk, value=value) for pk, value in rewards.items()],
         ignore_conflicts=True,
     )
     pairs = [

@@ -6,7 +6,6 @@ docs/images were taken after `LOOP_VAR=folder make loop` and `TOUCHSTONE_VAR=fol
 
 import json
 import sys
-from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 

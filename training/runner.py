@@ -114,7 +114,6 @@ def _launch(run: Run, folder: Path, output: IO[bytes]) -> subprocess.Popen[bytes
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "PYTHONUNBUFFERED": "1",
         "PYTHONPATH": str(REPOSITORY),
-        "OMP_WAIT_POLICY": "PASSIVE",  # idle threads sleep: on a shared machine, spinning ones slow everybody down
     }
     process = subprocess.Popen(
         [sys.executable, "-m", f"training.recipes.{run.method}", str(folder)],

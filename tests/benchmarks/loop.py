@@ -2,8 +2,10 @@
 
 A simulated annotator (tests/benchmarks/simulated.py states its taste) cleans drafts and ranks answers through the
 HTTP API, as a person would; a lead starts a round there; SFT, reward model, DPO, evaluation, sampling and queueing
-go through the real queue and workers. LOOP_VAR=folder keeps everything there; `TOUCHSTONE_VAR=folder make demo` then shows it. Every label is marked as simulated. In the end base and tuned model answer
+go through the real queue and workers. Every label is marked as simulated. In the end base and tuned model answer
 the held-out prompts, and the annotator's taste, without its noise, says which answers are better.
+
+LOOP_VAR=folder keeps everything in that folder, and `TOUCHSTONE_VAR=folder make demo` then shows it.
 
 The last line is JSON. Both intervals are Wilson's; `win_rate_n` counts prompts, each with the mean over its pairs of
 answers, since answers to one prompt are not independent.

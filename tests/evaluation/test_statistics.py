@@ -92,7 +92,7 @@ def test_pair_accuracy_knows_no_other_order_than_each_pair_s():
 
 @pytest.mark.parametrize(("chosen", "rejected"), [([1.0], []), ([1.0], [0.0, 2.0]), ([], [])])
 def test_scores_that_are_missing_are_no_accuracy(chosen, rejected):
-    with pytest.raises(ValueError, match="missing|no proportion"):
+    with pytest.raises(ValueError, match=r"missing|no proportion"):
         pair_accuracy(chosen, rejected)
 
 

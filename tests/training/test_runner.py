@@ -31,7 +31,6 @@ SETTINGS = {"batch_size": 4, "epochs": 4}
 STEPS = 8
 LONG = {"batch_size": 1, "epochs": 6, "checkpoint_seconds": 0}
 LONG_STEPS = 48
-LOST = {"batch_size": 1, "epochs": 100, "checkpoint_seconds": 3600}
 
 
 @dataclass
@@ -180,10 +179,9 @@ def _do_everything(done: Done, tiny_model: Path) -> None:
         execute(run)
 
     def lost(base: ModelVersion) -> None:
-        run = start("lost", "sft", base=base, settings=LOST)
+        run = start("lost", "sft", base=base, settings=LONG)
         worker = Worker(run)
-        until(lambda: steps_of(run), "a step is in the database")
-        done.seen["lost pid"] = done["lost"].pid
+        done.seen["lost pid"] = until(lambda: done["lost"].pid, "a process was started")
         done.seen["lost pid lived"] = psutil.pid_exists(done.seen["lost pid"])
         Run.objects.filter(pk=run.pk).update(worker="elsewhere:1", attempt=2, pid=None)  # as recovered and claimed
         worker.ends()
