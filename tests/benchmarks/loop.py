@@ -32,7 +32,7 @@ from tests.benchmarks.simulated import Annotator, win_rate
 SEED = int(os.environ.get("LOOP_SEED", "1"))
 PROJECT = "projects/shop-desk/"
 ANSWER = {"max_new_tokens": 56, "temperature": 0.9}
-TRAIN_PROMPTS, PAIRS = 56, 3
+TRAIN_PROMPTS, PAIRS = 40, 3
 ROUND = {
     "simulated": True,
     "fresh_prompts": 16,
