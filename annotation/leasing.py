@@ -63,9 +63,12 @@ def next_assignment(*, membership: Membership, kind: str) -> Assignment | None:
             assignment.lease_until = until
             return assignment
 
-    item_id = _claim(membership, kind, SPENT, wait=False)
+    with transaction.atomic():
+        item_id = _claim(membership, kind, SPENT, wait=False)
+        if item_id is None:  # let go of items that others took while we looked: PostgreSQL has locked them for us
+            transaction.set_rollback(True)
     if item_id is None:
-        return_overdue(project_id=project.pk)
+        return_overdue(project_id=project.pk)  # from here on one person at a time, as its lock lasts until we commit
         item_id = _claim(membership, kind, SPENT, wait=True)
     if item_id is None and project.skip_policy == SkipPolicy.TO_ME:
         item_id = _claim(membership, kind, SPENT[:-1], wait=True)

@@ -571,7 +571,7 @@ def selected(new: Round, score: Callable[[int], float]) -> list[Item]:
 
 def test_uncertain_pairs_are_queued_first(ready, bob):
     new = begin(ready, new_items=100)
-    items = selected(new, lambda answer: (answer % 7) * 0.37)
+    items = selected(new, lambda answer: (answer % 7) * 0.5)
     rewards = dict(Reward.objects.values_list("response_id", "value"))
     gaps = [abs(rewards[a] - rewards[b]) for a, b in (item.responses.values_list("pk", flat=True) for item in items)]
     assert len(gaps) > 4
@@ -581,8 +581,8 @@ def test_uncertain_pairs_are_queued_first(ready, bob):
     assert detail(new, "selecting")["queued"] == len(items)
     open_before = Item.objects.open().of_kind(Kind.COMPARISON).exclude(pk__in=[item.pk for item in items])
     assert max(open_before.values_list("priority", flat=True), default=0) < min(item.priority for item in items)
-    bea_meets = leasing.next_assignment(membership=bob, kind="comparison")
-    assert bea_meets.item == items[0]
+    met = leasing.next_assignment(membership=bob, kind="comparison")
+    assert met.item == items[0]
 
 
 def test_each_pair_is_of_one_prompt_and_of_both_models(ready):
