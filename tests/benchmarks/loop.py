@@ -31,8 +31,8 @@ from tests.benchmarks.simulated import Annotator, win_rate
 
 SEED = int(os.environ.get("LOOP_SEED", "1"))
 PROJECT = "projects/shop-desk/"
-ANSWER = {"max_new_tokens": 56, "temperature": 0.9}
-TRAIN_PROMPTS, PAIRS = 40, 3
+ANSWER = {"max_new_tokens": 48, "temperature": 0.9}
+TRAIN_PROMPTS, PAIRS = 32, 3
 ROUND = {
     "simulated": True,
     "fresh_prompts": 16,
