@@ -178,7 +178,9 @@ def _work(
         prompt: Prompt = assignment.item.prompt
         context["turns"] = prompt.messages
         context["answers"] = assignment.shown()
-        context["client_uuid"] = form.data.get("client_uuid") if form else uuid.uuid4()
+        kept = form.cleaned_data if form else {}  # what was refused for itself is not shown again
+        context["client_uuid"] = kept.get("client_uuid") or uuid.uuid4()
+        context["seconds"] = kept.get("seconds")
         context["levels"] = list(enumerate(member.project.strength_levels, start=1))
     else:
         waiting = progress.waiting_for(member)

@@ -264,7 +264,6 @@ def test_what_does_not_fit_is_refused_with_a_message_and_nothing_is_lost(page, p
     assert Label.objects.count() == 1
 
 
-@pytest.mark.xfail(strict=True, reason="views._work shows the refused client_uuid and seconds again")
 def test_after_a_refusal_the_page_can_be_sent_again_as_it_stands(page, project):
     """Whatever was wrong with the hidden fields, a person cannot mend them by hand."""
     a_comparison(project)
