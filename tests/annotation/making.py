@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -92,8 +93,9 @@ def all_at_once(*jobs: Callable[[], Any], patience: float = 30) -> list[Any]:
     threads = [threading.Thread(target=run, args=each, daemon=True) for each in enumerate(jobs)]
     for thread in threads:
         thread.start()
+    deadline = time.monotonic() + patience
     for thread in threads:
-        thread.join(patience)
+        thread.join(max(0, deadline - time.monotonic()))
     assert not any(thread.is_alive() for thread in threads), "threads wait for each other"
     if errors:
         raise ExceptionGroup("in threads", errors)
