@@ -46,7 +46,8 @@ RETURNING annotation_item.id
 
 @transaction.atomic
 def next_assignment(*, membership: Membership, kind: str) -> Assignment | None:
-    """The person's next piece of work of this kind, leased to them; None if there is none for them.
+    """The person's next piece of work of this kind, leased to them; None if there is none for them, as in
+    an archived project.
 
     Their own unfinished lease comes first and is renewed. Before giving up, overdue leases are taken back, and
     items that others are claiming at this moment are waited for: they may have room for one more.
@@ -54,6 +55,8 @@ def next_assignment(*, membership: Membership, kind: str) -> Assignment | None:
     # One request of a person at a time, so that two open pages share one lease.
     Membership.objects.select_for_update(no_key=True).get(pk=membership.pk)
     project, person = membership.project, membership.person
+    if project.archived:
+        return None
     now = timezone.now()
     until = now + timedelta(minutes=project.lease_minutes)
 

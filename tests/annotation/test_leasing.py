@@ -45,6 +45,13 @@ def test_a_lease_lasts_as_long_as_the_project_says(project, bob):
     assert item.taken == 1
 
 
+def test_an_archived_project_hands_out_nothing(project, bob):
+    a_comparison(project)
+    project.archived = True
+    project.save()
+    assert leasing.next_assignment(membership=Membership.objects.get(pk=bob.pk), kind="comparison") is None
+
+
 def test_nothing_to_do_is_none(project, bob):
     assert next_item(bob) is None
     a_demonstration(project)
