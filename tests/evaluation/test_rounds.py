@@ -10,7 +10,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from django_q.models import OrmQ
+from django_q.models import OrmQ, Schedule
 from django_q.signing import SignedPackage
 
 from annotation import labelling, leasing
@@ -691,3 +691,10 @@ def test_everything_is_looked_after_by_the_clock(ready, bob):
     leased.refresh_from_db()
     assert leased.state == "expired"
     assert tasks.recover()["requeued"] == 0
+
+
+def test_the_clock_is_set_by_migrating(db):
+    (schedule,) = Schedule.objects.all()
+    assert (schedule.func, schedule.schedule_type) == ("evaluation.tasks.recover", Schedule.MINUTES)
+    assert schedule.minutes == 1
+    assert (schedule.cluster, schedule.repeats) == ("default", -1)  # for ever
