@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.db.models.signals import post_migrate
 
 EVERY_MINUTE = {"recover": "evaluation.tasks.recover"}
@@ -13,7 +13,7 @@ class ConfigConfig(AppConfig):
     verbose_name = "Touchstone"
 
     def ready(self) -> None:
-        post_migrate.connect(_schedule, sender=self)
+        post_migrate.connect(_schedule, sender=apps.get_app_config("django_q"))  # an app without models sends none
 
 
 def _schedule(**kwargs: Any) -> None:

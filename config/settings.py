@@ -284,4 +284,6 @@ LOGGING = {
 ARTIFACTS = Path(os.environ.get("TOUCHSTONE_ARTIFACTS") or VAR / "artifacts").resolve()
 RUN_HEARTBEAT_SECONDS = 5  # a gpu worker says it is alive this often
 RUN_LOST_SECONDS = int(os.environ.get("TOUCHSTONE_RUN_LOST_SECONDS", "45"))  # silence after which a run is taken back
+if RUN_LOST_SECONDS < 3 * RUN_HEARTBEAT_SECONDS:
+    raise ImproperlyConfigured(f"TOUCHSTONE_RUN_LOST_SECONDS must be {3 * RUN_HEARTBEAT_SECONDS} or more.")
 RUN_FINISHED_TASK = "evaluation.tasks.run_finished"  # woken when a run ends, so that a round goes on

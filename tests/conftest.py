@@ -13,6 +13,15 @@ def pytest_configure(config: pytest.Config) -> None:
     database.start()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that start training processes or database servers, so that the others can be run alone."""
+    here = Path(__file__).parent
+    slow = (here / "training" / "recipes", here / "training" / "test_runner.py", here / "config" / "test_postgres.py")
+    for item in items:
+        if any(item.path.is_relative_to(place) for place in slow):
+            item.add_marker("process")
+
+
 @pytest.fixture(autouse=True)
 def _own_artifacts(settings: Any, tmp_path: Path) -> None:
     settings.ARTIFACTS = tmp_path / "artifacts"
