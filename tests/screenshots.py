@@ -1,4 +1,4 @@
-"""Take the README's pictures from a running product: `.venv/bin/python -m tests.screenshots [address]`.
+"""Take the README's pictures from a running product: `.venv/bin/python -m tests.screenshots [address [picture …]]`.
 
 Start the product with `make demo` first; the pictures of a round and a run need one to be there (those in
 docs/images were taken after `LOOP_VAR=folder make loop` and `TOUCHSTONE_VAR=folder make demo`).
@@ -36,26 +36,27 @@ def shoot(page: Page, path: str, name: str, keys: tuple[str, ...] = ()) -> None:
     print(IMAGES / f"{name}.png")
 
 
-def main(address: str) -> None:
+def main(address: str, wanted: list[str]) -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     desk = "/projects/shop-desk/"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium.find(), args=["--no-sandbox"])
-        annotator = signed_in(browser, address, "annotator")
-        shoot(annotator, f"{desk}label/comparison/", "comparison", ("ArrowRight",))
-        shoot(annotator, f"{desk}label/demonstration/", "demonstration")
-        lead = signed_in(browser, address, "lead")
-        shoot(lead, desk, "project")
-        api = f"/api/v1{desk}"
-        rounds = lead.evaluate(f"fetch('{api}rounds/').then(r => r.json())")["results"]
-        runs = lead.evaluate(f"fetch('{api}runs/').then(r => r.json())")["results"]
-        if rounds:
-            shoot(lead, f"{desk}rounds/{rounds[0]['number']}/", "round")
-        tuned = next((run for run in runs if run["method"] == "dpo"), None)
-        if tuned:
-            shoot(lead, f"{desk}runs/{tuned['id']}/", "run")
+        lead, annotator = (signed_in(browser, address, name) for name in ("lead", "annotator"))
+        rounds, runs = (
+            lead.evaluate(f"fetch('/api/v1{desk}{name}/').then(r => r.json())")["results"]
+            for name in ("rounds", "runs")
+        )
+        tuned = [run for run in runs if run["method"] == "dpo"]
+        pictures = {
+            "comparison": (annotator, f"{desk}label/comparison/", ("ArrowRight",)),
+            "demonstration": (annotator, f"{desk}label/demonstration/", ()),
+            **({"round": (lead, f"{desk}rounds/{rounds[0]['number']}/", ())} if rounds else {}),
+            **({"run": (lead, f"{desk}runs/{tuned[0]['id']}/", ())} if tuned else {}),
+        }
+        for name in wanted or pictures:
+            shoot(pictures[name][0], pictures[name][1], name, pictures[name][2])
         browser.close()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000")
+    main(sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000", sys.argv[2:])
