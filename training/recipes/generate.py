@@ -100,7 +100,9 @@ def prompts(path: str) -> list[dict[str, Any]]:
     if not Path(path).is_file():
         raise BadData("The prompts file is not there: choose the prompts again and start a new run.")
     found = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").rstrip("\n").split("\n"), start=1):
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").split("\n"), start=1):
+        if not line:
+            continue
         try:
             row = json.loads(line)
             found.append(

@@ -89,7 +89,9 @@ def answers(path: str) -> list[dict[str, Any]]:
     if not Path(path).is_file():
         raise BadData("The answers file is not there: choose the answers again and start a new run.")
     found = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").rstrip("\n").split("\n"), start=1):
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").split("\n"), start=1):
+        if not line:
+            continue
         try:
             row = json.loads(line)
             messages = [{k: m[k] for k in ("role", "content")} for m in row["messages"]]
