@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 
 from annotation.labelling import Said
-from annotation.models import Assignment, Project
+from annotation.models import Assignment
 from annotation.models.items import Kind
 
 
@@ -66,8 +66,16 @@ class ImportForm(forms.Form):
     )
 
 
-class GuidelinesForm(forms.ModelForm):
-    class Meta:
-        model = Project
-        fields = ("guidelines",)
-        widgets = {"guidelines": forms.Textarea(attrs={"rows": 28})}
+class GuidelinesForm(forms.Form):
+    guidelines = forms.CharField(
+        required=False, max_length=200_000, strip=False, widget=forms.Textarea(attrs={"rows": 28})
+    )
+    note = forms.CharField(
+        required=False,
+        max_length=300,
+        label="What changed",
+        help_text="One sentence for those who have read the last version.",
+    )
+    asks_again = forms.BooleanField(
+        required=False, initial=True, label="Ask everybody to read it again before they go on"
+    )

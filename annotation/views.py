@@ -14,9 +14,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from annotation import access, labelling, leasing, progress
 from annotation.forms import GuidelinesForm, ImportForm, LabelForm, label_form
+from annotation.guidelines import publish
 from annotation.importing import import_lines
 from annotation.models import Assignment, Membership, Project, Prompt
-from annotation.models.events import record
 from annotation.models.items import Kind
 from annotation.models.people import Role
 from annotation.requests import Request
@@ -128,10 +128,10 @@ def guidelines(request: Request, slug: str) -> HttpResponse:
 @login_required
 def edit_guidelines(request: Request, slug: str) -> HttpResponse:
     member = access.membership(request.user, slug, Role.LEAD)
-    form = GuidelinesForm(request.POST or None, instance=member.project)
+    form = GuidelinesForm(request.POST or None, initial={"guidelines": member.project.guidelines})
     if request.method == "POST" and form.is_valid():
-        form.save()
-        record("guidelines changed", member.project, project=member.project, actor=request.user)
+        text = form.cleaned_data.pop("guidelines").replace("\r\n", "\n")
+        publish(project=member.project, text=text, actor=request.user, **form.cleaned_data)
         messages.success(request, "The guidelines were saved.")
         return redirect("guidelines", slug)
     return render(request, "annotation/edit_guidelines.html", {**place(member), "form": form})

@@ -9,6 +9,7 @@ from pathlib import Path
 from django.db import transaction
 from rest_framework.authtoken.models import Token
 
+from annotation.guidelines import publish
 from annotation.importing import import_lines
 from annotation.models import Membership, Project, User
 from annotation.models.people import Role
@@ -41,12 +42,13 @@ def set_up(say: Callable[[str], object], *, samples: bool = True) -> list[SignIn
             defaults={
                 "name": "Fern & Kettle: customer service",
                 "description": "Replies of a small shop for teas, teapots and house plants.",
-                "guidelines": "\n\n".join((CONTENT / name).read_text() for name in ("guidelines.md", "policy.md")),
                 "heldout_share": 0.25,
             },
         )
         people = [_person(project, sign_in) for sign_in in sign_ins]
         if created:
+            text = "\n\n".join((CONTENT / name).read_text() for name in ("guidelines.md", "policy.md"))
+            publish(project=project, text=text, actor=people[0])
             for name in ("drafts.jsonl", "prompts.jsonl"):
                 with (CONTENT / name).open("rb") as lines:
                     say(f"{name}: {import_lines(project=project, lines=lines, actor=people[0])}")

@@ -30,9 +30,11 @@ def _own_artifacts(settings: Any, tmp_path: Path) -> None:
 
 @pytest.fixture
 def project(db: None) -> Any:
-    from annotation.models import Project
+    from annotation.models import Guidelines, Project
 
-    return Project.objects.create(slug="desk", name="Desk", guidelines="# Be *kind*", heldout_share=0.2)
+    made = Project.objects.create(slug="desk", name="Desk", heldout_share=0.2)
+    Guidelines.objects.create(project=made, number=1, text="# Be *kind*", asks_again=False)
+    return made
 
 
 @pytest.fixture

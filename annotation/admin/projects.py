@@ -64,7 +64,7 @@ class ProjectAdmin(Desk):
     inlines = (PeopleOfProject,)
     actions_detail = ("open_page",)
     fieldsets = (
-        (None, {"fields": ("name", "slug", "description", "guidelines")}),
+        (None, {"fields": ("name", "slug", "description")}),
         (
             "How labels are collected",
             {

@@ -3,20 +3,30 @@
 from annotation.models.events import Event
 from annotation.models.items import Assignment, Item, ItemResponse
 from annotation.models.labels import Judgement, Label
-from annotation.models.people import Membership, User
-from annotation.models.projects import Project
+from annotation.models.people import Invitation, Membership, Team, User
+from annotation.models.projects import Guidelines, Project
 from annotation.models.prompts import Prompt, Response
+from annotation.models.quality import Consensus, Gold, Review
+from annotation.models.talk import Comment, Notice
 
 __all__ = [
     "Assignment",
+    "Comment",
+    "Consensus",
     "Event",
+    "Gold",
+    "Guidelines",
+    "Invitation",
     "Item",
     "ItemResponse",
     "Judgement",
     "Label",
     "Membership",
+    "Notice",
     "Project",
     "Prompt",
     "Response",
+    "Review",
+    "Team",
     "User",
 ]

@@ -116,13 +116,15 @@ class Assignment(models.Model):
     """One person's claim on one item; there is never a second row for the same two.
 
     `order` is the order in which this person sees the answers (response ids, left first), drawn at random
-    when the item is first leased to them, and the same ever after.
+    when the item is first leased to them, and the same ever after. A `review` is a reviewer's claim on a case
+    that others have labelled: it takes none of the item's places.
     """
 
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="assignments")
     person = models.ForeignKey(User, on_delete=models.PROTECT, related_name="assignments")
     state = models.CharField(max_length=16, choices=State, default=State.LEASED)
-    leased_at = models.DateTimeField()
+    review = models.BooleanField(default=False)
+    leased_at = models.DateTimeField(help_text="When it was last given to a page.")
     lease_until = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
     order = ArrayField(models.BigIntegerField())

@@ -3,11 +3,11 @@
 import uuid
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from annotation.models.items import Assignment, Item
-from annotation.models.people import User
-from annotation.models.projects import Project
+from annotation.models.people import Membership, User
+from annotation.models.projects import Guidelines, Project
 from annotation.models.prompts import Response
 
 
@@ -22,9 +22,16 @@ class LabelQuerySet(models.QuerySet["Label"]):
         """Neither withdrawn nor replaced by a later word of the same person."""
         return self.filter(retracted_at__isnull=True, superseded_by__isnull=True)
 
+    def counted(self) -> "LabelQuerySet":
+        """Live labels of people who were not excluded, gold left out: those that say something about answers."""
+        excluded = Membership.objects.filter(
+            project=OuterRef("project"), person=OuterRef("person"), excluded_at__isnull=False
+        )
+        return self.live().exclude(item__purpose="gold").filter(~Exists(excluded))
+
     def trainable(self, *, simulated: bool = False) -> "LabelQuerySet":
-        """Live labels that may enter a training snapshot: no gold, no held-out prompt, no simulated person."""
-        labels = self.live().exclude(item__purpose="gold").filter(item__prompt__split="train")
+        """Labels that may enter a training snapshot: counted ones on no held-out prompt, by no simulated person."""
+        labels = self.counted().filter(item__prompt__split="train")
         return labels if simulated else labels.filter(simulated=False)
 
 
@@ -32,8 +39,10 @@ class Label(models.Model):
     """One judgement by one person of one item.
 
     Demonstration: `verdict`, and `response`, the text that may be trained on (the original if accepted, the
-    new one if edited, none if rejected). Comparison: a `Judgement` per answer, and `strength`, an index into
-    the project's levels (1 is the weakest; empty for ties).
+    new one if edited, none if rejected). Comparison: a `Judgement` per answer, `strength`, an index into the
+    project's levels (1 is the weakest; empty for ties), and perhaps `response`, the best answer made better.
+    `criteria` names for each criterion the answer that is better in it (0 for none). A `decision` is the word of
+    a reviewer, which settles the item. `gold_correct` is empty but for gold items.
     """
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="labels")
@@ -49,6 +58,11 @@ class Label(models.Model):
     comment = models.TextField(blank=True)
     seconds = models.FloatField(null=True, blank=True, help_text="Time spent on the page.")
     simulated = models.BooleanField(default=False)
+    guidelines = models.ForeignKey(
+        Guidelines, on_delete=models.PROTECT, null=True, blank=True, related_name="+", help_text="The version seen."
+    )
+    decision = models.BooleanField(default=False)
+    gold_correct = models.BooleanField(null=True, blank=True)
     supersedes = models.OneToOneField(
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="superseded_by"
     )
@@ -70,7 +84,10 @@ class Label(models.Model):
                 name="kept_text_is_there",
             ),
         ]
-        indexes = [models.Index(fields=["project", "-id"], name="label_newest")]
+        indexes = [
+            models.Index(fields=["project", "-id"], name="label_newest"),
+            models.Index(fields=["person", "project", "-id"], name="label_of_person"),
+        ]
 
     def __str__(self) -> str:
         return f"Label {self.pk} by {self.person}"

@@ -1,17 +1,33 @@
 """A project: its guidelines and the rules its items follow."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.urls import reverse
 
+if TYPE_CHECKING:
+    from annotation.models.people import User
+
 # Llama 2 (arXiv 2307.09288, section 3.2.1) asked annotators for these four degrees.
 LLAMA2_STRENGTHS = ["negligibly better", "slightly better", "better", "significantly better"]
 
 
+# Askell et al. 2021 (arXiv 2112.00861): what an assistant should be.
+HELPFUL_HONEST_HARMLESS = ["helpful", "honest", "harmless"]
+QUALITY_FLAGS = ["wrong facts", "incomplete", "off topic", "tone", "needs an expert"]
+
+
 def llama2_strengths() -> list[str]:
     return list(LLAMA2_STRENGTHS)
+
+
+def helpful_honest_harmless() -> list[str]:
+    return list(HELPFUL_HONEST_HARMLESS)
+
+
+def quality_flags() -> list[str]:
+    return list(QUALITY_FLAGS)
 
 
 class SkipPolicy(models.TextChoices):
@@ -40,7 +56,6 @@ class Project(models.Model):
     slug = models.SlugField(unique=True)
     name = models.CharField(max_length=120)
     description = models.CharField(max_length=300, blank=True)
-    guidelines = models.TextField(blank=True, help_text="Markdown; shown beside the work.")
     labels_per_item = models.PositiveSmallIntegerField(
         default=1,
         validators=[MinValueValidator(1), MaxValueValidator(50)],
@@ -55,9 +70,36 @@ class Project(models.Model):
     strength_levels = models.JSONField(
         default=llama2_strengths, help_text="How much better an answer can be, weakest first."
     )
-    criteria = models.JSONField(default=list, blank=True, help_text='For example ["helpful", "honest"].')
+    criteria = models.JSONField(
+        default=helpful_honest_harmless, blank=True, help_text="In what an answer can be better, besides over all."
+    )
+    flags = models.JSONField(default=quality_flags, blank=True, help_text="What may be wrong with an answer.")
     skip_policy = models.CharField(max_length=16, choices=SkipPolicy, default=SkipPolicy.TO_OTHERS)
-    gold_share = models.FloatField(default=0, validators=[MinValueValidator(0), MaxValueValidator(0.5)])
+    gold_share = models.FloatField(
+        default=0,
+        validators=[MinValueValidator(0), MaxValueValidator(0.5)],
+        help_text="Share of the items people are given whose right answer is known.",
+    )
+    gold_feedback = models.BooleanField(default=False, help_text="Tell people afterwards whether they were right.")
+    gold_threshold = models.FloatField(
+        default=0,
+        validators=[MinValueValidator(0), MaxValueValidator(1)],
+        help_text="Who is right on less than this share of the gold items is paused; 0 pauses nobody.",
+    )
+    gold_minimum = models.PositiveSmallIntegerField(
+        default=10, validators=[MinValueValidator(1)], help_text="Gold items answered before anybody is paused."
+    )
+    quiz_length = models.PositiveSmallIntegerField(
+        default=0, help_text="Gold items a new annotator answers first; 0 for no quiz."
+    )
+    quiz_threshold = models.FloatField(
+        default=0.8,
+        validators=[MinValueValidator(0), MaxValueValidator(1)],
+        help_text="Share of the quiz to get right.",
+    )
+    review_disagreement = models.BooleanField(
+        default=True, help_text="Items on which people disagree go to the reviewers."
+    )
     heldout_share = models.FloatField(
         default=0.2,
         validators=[MinValueValidator(0), MaxValueValidator(0.9)],
@@ -84,3 +126,35 @@ class Project(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("project", args=[self.slug])
+
+    @property
+    def current_guidelines(self) -> "Guidelines | None":
+        return self.guidelines_versions.order_by("-number").first()
+
+    @property
+    def guidelines(self) -> str:
+        """The text of the newest version; empty if nobody has written any."""
+        current = self.current_guidelines
+        return current.text if current else ""
+
+
+class Guidelines(models.Model):
+    """One version of a project's guidelines, in Markdown; shown beside the work, and never changed."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="guidelines_versions")
+    number = models.PositiveIntegerField(help_text="1 is the first.")
+    text = models.TextField(blank=True)
+    note = models.CharField(max_length=300, blank=True, help_text="What changed, for those who read the last one.")
+    asks_again = models.BooleanField(default=True, help_text="People are asked to read it before they go on.")
+    author: "models.ForeignKey[User | None, User | None]" = models.ForeignKey(
+        "annotation.User", on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-number"]
+        verbose_name_plural = "guidelines"
+        constraints = [models.UniqueConstraint(fields=["project", "number"], name="guidelines_numbered_per_project")]
+
+    def __str__(self) -> str:
+        return f"guidelines {self.number}"

@@ -37,6 +37,14 @@ class Prompt(models.Model):
     language = models.CharField(max_length=16, blank=True)
     tags = ArrayField(models.CharField(max_length=64), default=list, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
+    edited_from = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="edits",
+        help_text="The conversation whose earlier turns were mended into this one; it is in the same split.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = PromptQuerySet.as_manager()

@@ -8,6 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from annotation import labelling, leasing
+from annotation.guidelines import publish
 from annotation.models import Assignment, Event, Item, Label, Prompt, Response
 from annotation.text import sha256
 from tests.annotation.making import (
@@ -121,8 +122,7 @@ def test_nothing_in_the_page_tells_who_or_what_wrote_an_answer(page, project, ki
 
 def test_what_a_model_wrote_does_not_run_in_the_page(page, project):
     attack = "</textarea><script>alert(1)</script><img src=x onerror=alert(1)>"
-    project.guidelines = attack
-    project.save()
+    publish(project=project, text=attack, asks_again=False)
     prompt = a_prompt(project, attack)
     response = Response.objects.create(prompt=prompt, text=attack, sha256=sha256(attack), origin="model")
     ask(project=project, prompt=prompt, kind="demonstration", responses=[response])
@@ -386,8 +386,8 @@ def test_the_list_and_the_project_say_what_waits(page, project):
 
 @pytest.mark.parametrize("place", ["", "guidelines/", "label/comparison/"])
 def test_the_guidelines_are_rendered(page, project, place):
-    project.guidelines = "# Be *kind*\n\n<script>alert(1)</script>\n\n[shop](javascript:alert(1))"
-    project.save()
+    text = "# Be *kind*\n\n<script>alert(1)</script>\n\n[shop](javascript:alert(1))"
+    publish(project=project, text=text, asks_again=False)
     html = text_of(page.get(f"/projects/desk/{place}"))
     assert "<h1>Be <em>kind</em></h1>" in html
     assert "<script>alert" not in html

@@ -11,8 +11,10 @@ from tests import browser as chromium
 from tests.benchmarks.product import Product, running
 
 PEOPLE = """
+from annotation.guidelines import publish
 from annotation.models import Membership, Project, User
-project = Project.objects.create(slug="desk", name="Desk", guidelines="# House style", heldout_share=0.3)
+project = Project.objects.create(slug="desk", name="Desk", heldout_share=0.3)
+publish(project=project, text="# House style", asks_again=False)
 for name, role in (("alice", "lead"), ("bob", "annotator")):
     person = User.objects.create_user(name, password=f"{name}-has-a-secret", is_staff=role == "lead")
     Membership.objects.create(person=person, project=project, role=role)
