@@ -2,16 +2,16 @@
 
 from django.urls import path
 
-from annotation import views
+from annotation.views import projects, work
 
 urlpatterns = [
-    path("", views.projects, name="projects"),
-    path("projects/<slug:slug>/", views.project, name="project"),
-    path("projects/<slug:slug>/guidelines/", views.guidelines, name="guidelines"),
-    path("projects/<slug:slug>/guidelines/edit/", views.edit_guidelines, name="edit_guidelines"),
-    path("projects/<slug:slug>/import/", views.import_data, name="import"),
-    path("projects/<slug:slug>/label/<slug:kind>/", views.work, name="work"),
-    path("assignments/<int:pk>/submit/", views.submit, name="submit"),
-    path("assignments/<int:pk>/skip/", views.skip, name="skip"),
-    path("assignments/<int:pk>/draft/", views.draft, name="draft"),
+    path("", projects.projects, name="projects"),
+    path("projects/<slug:slug>/", projects.project, name="project"),
+    path("projects/<slug:slug>/guidelines/", projects.guidelines, name="guidelines"),
+    path("projects/<slug:slug>/guidelines/edit/", projects.edit_guidelines, name="edit_guidelines"),
+    path("projects/<slug:slug>/import/", projects.import_data, name="import"),
+    path("projects/<slug:slug>/label/<slug:kind>/", work.work, name="work"),
+    path("assignments/<int:pk>/submit/", work.submit, name="submit"),
+    path("assignments/<int:pk>/skip/", work.skip, name="skip"),
+    path("assignments/<int:pk>/draft/", work.draft, name="draft"),
 ]

@@ -1,4 +1,4 @@
-"""The API of room 1: gate, serializer, verb, answer."""
+"""Projects, prompts, labelling, and taking labels out."""
 
 import json
 from collections.abc import Iterable

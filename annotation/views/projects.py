@@ -1,0 +1,91 @@
+"""The projects, and one at a glance: its guidelines, what is brought in."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.db.models import Count
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods
+
+from annotation import access, progress
+from annotation.forms import GuidelinesForm, ImportForm
+from annotation.guidelines import publish
+from annotation.importing import import_lines
+from annotation.models import Project
+from annotation.models.items import Kind
+from annotation.models.people import Role
+from annotation.requests import Request
+from annotation.views import place
+
+
+@require_GET
+@login_required
+def projects(request: Request) -> HttpResponse:
+    """The projects a person belongs to, each with what waits for them."""
+    rows = []
+    for project in Project.objects.visible_to(request.user).active():
+        member = access.membership(request.user, project.slug)
+        rows.append(
+            {
+                "project": project,
+                "role": member.role,
+                "waiting": progress.waiting_for(member) if member.pk else {},
+                "progress": progress.of_project(project),
+            }
+        )
+    return render(request, "annotation/projects.html", {"rows": rows})
+
+
+@require_GET
+@login_required
+def project(request: Request, slug: str) -> HttpResponse:
+    """One project at a glance: what to label, how far it is, its guidelines."""
+    member = access.membership(request.user, slug)
+    project = member.project
+    splits = dict(project.prompts.values_list("split").annotate(n=Count("id")))
+    return render(
+        request,
+        "annotation/project.html",
+        {
+            **place(member),
+            "waiting": progress.waiting_for(member) if member.pk else dict.fromkeys(Kind.values, 0),
+            "progress": progress.of_project(project),
+            "own_labels": progress.labels_by(request.user, project),
+            "prompts": {"train": splits.get("train", 0), "heldout": splits.get("heldout", 0)},
+        },
+    )
+
+
+@require_GET
+@login_required
+def guidelines(request: Request, slug: str) -> HttpResponse:
+    member = access.membership(request.user, slug)
+    return render(request, "annotation/guidelines.html", place(member))
+
+
+@require_http_methods(["GET", "POST"])
+@login_required
+def edit_guidelines(request: Request, slug: str) -> HttpResponse:
+    member = access.membership(request.user, slug, Role.LEAD)
+    form = GuidelinesForm(request.POST or None, initial={"guidelines": member.project.guidelines})
+    if request.method == "POST" and form.is_valid():
+        text = form.cleaned_data.pop("guidelines").replace("\r\n", "\n")
+        publish(project=member.project, text=text, actor=request.user, **form.cleaned_data)
+        messages.success(request, "The guidelines were saved.")
+        return redirect("guidelines", slug)
+    return render(request, "annotation/edit_guidelines.html", {**place(member), "form": form})
+
+
+@require_http_methods(["GET", "POST"])
+@login_required
+def import_data(request: Request, slug: str) -> HttpResponse:
+    """Upload a JSON Lines file; the page then shows what was added, known and rejected."""
+    member = access.membership(request.user, slug, Role.LEAD)
+    form = ImportForm(request.POST or None, request.FILES or None)
+    summary = None
+    if request.method == "POST" and form.is_valid():
+        summary = import_lines(project=member.project, lines=form.cleaned_data["file"], actor=request.user)
+        form = ImportForm()
+    status = 422 if form.errors else 200
+    context = {**place(member), "form": form, "summary": summary}
+    return render(request, "annotation/import.html", context, status=status)
