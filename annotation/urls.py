@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation.views import projects, work
+from annotation.views import keys, projects, work
 
 urlpatterns = [
     path("", projects.projects, name="projects"),
@@ -10,6 +10,7 @@ urlpatterns = [
     path("projects/<slug:slug>/guidelines/", projects.guidelines, name="guidelines"),
     path("projects/<slug:slug>/guidelines/edit/", projects.edit_guidelines, name="edit_guidelines"),
     path("projects/<slug:slug>/import/", projects.import_data, name="import"),
+    path("keys/", keys.keys, name="keys"),
     path("projects/<slug:slug>/label/<slug:kind>/", work.work, name="work"),
     path("assignments/<int:pk>/submit/", work.submit, name="submit"),
     path("assignments/<int:pk>/skip/", work.skip, name="skip"),

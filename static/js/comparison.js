@@ -61,14 +61,10 @@ function tie(event) {
 }
 
 const keys = {
-  ArrowLeft: (event) => side(event, "left"),
-  ArrowRight: (event) => side(event, "right"),
-  h: (event) => side(event, "left"),
-  l: (event) => side(event, "right"),
-  ArrowDown: tie,
-  "=": tie,
-  t: tie,
-  x: () => (form() ? choose("unacceptable") : false),
+  left: (event) => side(event, "left"),
+  right: (event) => side(event, "right"),
+  tie,
+  unacceptable: () => (form() ? choose("unacceptable") : false),
 };
 for (let number = 1; number <= 9; number += 1) {
   keys[number] = () => {

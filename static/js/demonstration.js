@@ -80,10 +80,10 @@ function startEditing() {
 }
 
 onKeys({
-  a: () => judge("accept"),
-  r: () => judge("reject"),
-  e: startEditing,
-  d: () => {
+  accept: () => judge("accept"),
+  reject: () => judge("reject"),
+  edit: startEditing,
+  changes: () => {
     if (!part("changes")) return false;
     localStorage.setItem(SETTING, localStorage.getItem(SETTING) === "hidden" ? "shown" : "hidden");
     refresh();

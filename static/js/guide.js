@@ -25,7 +25,7 @@ function toggle() {
   }
 }
 
-onKeys({ g: toggle });
+onKeys({ guidelines: toggle });
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-guide-toggle], [data-guide-close]");

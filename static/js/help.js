@@ -9,7 +9,7 @@ function offer() {
 }
 
 onKeys({
-  "?": () => {
+  help: () => {
     dialog.showModal();
     return true;
   },

@@ -1,11 +1,13 @@
 /**
- * Shortcuts: one listener for the page, maps of keys from each behaviour.
- * They rest while somebody types, with ctrl, alt or meta held, and under an open dialog; a person can turn them off.
+ * Shortcuts: one listener for the page, maps of actions from each behaviour. Which key does what stands in #keys, as
+ * the person has chosen. They rest while somebody types, with ctrl, alt or meta held, and under an open dialog; a person
+ * can turn them off.
  */
 const SETTING = "touchstone.keys";
 const TYPING =
   "textarea, select, [contenteditable], input:not([type=radio], [type=checkbox], [type=file], [type=submit], [type=button])";
 const maps = [];
+const actions = JSON.parse(document.getElementById("keys")?.textContent ?? "{}");
 
 export const isTyping = (element) => element instanceof Element && element.matches(TYPING);
 
@@ -15,7 +17,10 @@ export function setKeys(on) {
   localStorage.setItem(SETTING, on ? "on" : "off");
 }
 
-/** `map` goes from a key's name to what it does; a function that returns false leaves the key to the browser. */
+/**
+ * `map` goes from an action's name (annotation/keys.py), or the name of a key that nobody can change, to what it does; a
+ * function that returns false leaves the key to the browser.
+ */
 export function onKeys(map) {
   maps.push(map);
 }
@@ -24,8 +29,9 @@ document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.altKey || event.metaKey) return;
   if (isTyping(event.target) || document.querySelector("dialog[open]") || !keysAreOn()) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const name = Object.hasOwn(actions, key) ? actions[key] : key;
   for (const map of maps) {
-    if (Object.hasOwn(map, key) && map[key](event) !== false) {
+    if (Object.hasOwn(map, name) && map[name](event) !== false) {
       event.preventDefault();
       return;
     }

@@ -151,15 +151,15 @@ function popup(selector) {
 }
 
 onKeys({
-  Enter(event) {
+  submit(event) {
     if (event.target.closest("a[href], button, summary")) return false;
     // Neither a key held down nor a second, hasty press may judge the next item unread.
     if (event.repeat || (!touched && performance.now() - shownAt < HASTY)) return true;
     submit();
     return true;
   },
-  s: () => popup("[data-skip]"),
-  c: () => popup("[data-comment]"),
+  skip: () => popup("[data-skip]"),
+  comment: () => popup("[data-comment]"),
 });
 
 document.addEventListener(

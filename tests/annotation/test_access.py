@@ -19,6 +19,7 @@ PASSWORD = "a-secret-of-nobody"
 # they are all strangers: it is bob's.
 PAGES = {
     "projects": ("get", [200, 200, 200, 200]),
+    "keys": ("get", [200, 200, 200, 200]),
     "project": ("get", [404, 200, 200, 200]),
     "guidelines": ("get", [404, 200, 200, 200]),
     "work": ("get", [404, 200, 200, 200]),
@@ -42,7 +43,7 @@ def held(project, bob):
 @pytest.fixture
 def address(held):
     def find(page: str) -> str:
-        if page == "projects":
+        if page in ("projects", "keys"):
             return reverse(page)
         if page == "work":
             return reverse(page, args=["desk", "demonstration"])
