@@ -76,10 +76,11 @@ class Product:
                 time.sleep(0.1)
 
     def kill(self, name: str) -> None:
-        """kill -9 a process and everything below it."""
+        """kill -9 a process and everything below it, some of which may end by itself meanwhile."""
         family = _family(self.processes.pop(name).pid)
         for process in family:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         psutil.wait_procs(family, timeout=10)
 
     def kill_orphans(self) -> None:
