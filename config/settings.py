@@ -125,7 +125,7 @@ USE_I18N = True
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = VAR / "static"
+STATIC_ROOT = VAR / "static" if PRODUCTION else None  # where collectstatic puts them
 STATICFILES_DIRS = [BASE / "static"]
 WHITENOISE_USE_FINDERS = not PRODUCTION  # development serves static/ as it is; production what was collected
 STORAGES = {

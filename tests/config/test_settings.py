@@ -124,6 +124,18 @@ def test_development_can_show_what_went_wrong(load):
     assert load(TOUCHSTONE_DEBUG="1").DEBUG
 
 
+def test_development_serves_static_files_as_they_are_and_warns_of_nothing(client, recwarn):
+    served = client.get("/static/css/base.css")
+    assert b"".join(served.streaming_content)
+    assert [str(one.message) for one in recwarn if one.category is UserWarning] == []
+
+
+def test_production_still_warns_when_nothing_was_collected(load, settings, client):
+    settings.STATIC_ROOT = load(**SAFE).STATIC_ROOT
+    with pytest.warns(UserWarning, match="No directory at"):
+        client.get("/sign-in/")
+
+
 # The secret key
 
 
