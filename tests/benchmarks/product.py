@@ -16,6 +16,9 @@ import psutil
 import requests
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+# PostgreSQL's keeper is a child of whoever asked for it first. This process does, so that none that is killed takes
+# the database along; it lets go when we close its input, or die.
+HOLD_DATABASE = "import sys; from config import database; database.start(); print(flush=True); sys.stdin.read()"
 
 
 class Product:
@@ -34,6 +37,16 @@ class Product:
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         (var / "log").mkdir(parents=True, exist_ok=True)
+        self.database = subprocess.Popen(
+            [sys.executable, "-c", HOLD_DATABASE],
+            cwd=REPOSITORY,
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert self.database.stdout is not None
+        self.database.stdout.readline()  # it holds PostgreSQL now, or it ended and the next to ask will say why
 
     def manage(self, *arguments: str, stdin: str | None = None) -> str:
         """Run a management command to its end; returns what it printed."""
@@ -95,6 +108,7 @@ class Product:
         for name in list(self.processes):
             self.kill(name)
         self.kill_orphans()
+        self.database.communicate()
 
 
 @contextmanager
