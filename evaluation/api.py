@@ -111,9 +111,9 @@ class Leaderboard(Endpoint):
         operation_id="leaderboard",
     )
     def get(self, request: Request, slug: str) -> Response:
-        """Model versions by the share of judged pairs they won against other versions.
+        """Model versions by the share of judged items they won against other versions.
 
-        Pairs were chosen to be asked, not drawn at random: the rates describe these pairs.
+        Items were chosen to be asked, not drawn at random: the rates describe these items.
         """
         project = lead(self.person, slug).project
         found = leaderboard.standings(project, **self.asked(SimulatedFilterSerializer))

@@ -2,34 +2,29 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import permutations
 
 from annotation.models import Label, Project
 from annotation.models.items import Kind, Purpose
-from evaluation.statistics import Interval, wilson
+from evaluation import winrate
+from evaluation.winrate import Verdict, WinRate
 from training.models import ModelVersion, Sample
 
 
-@dataclass
+@dataclass(frozen=True)
 class Standing:
-    """A version's record in judged pairs against other versions."""
+    """A version's record against all other versions it met; counted as a win rate between two is."""
 
     version: ModelVersion
-    wins: int = 0
-    losses: int = 0
-    ties: int = 0
-
-    @property
-    def rate(self) -> Interval:
-        """Share of pairs won, a tie counting half, with its 95 % interval."""
-        return wilson(self.wins + self.ties / 2, self.wins + self.losses + self.ties)
+    record: WinRate
 
 
 def standings(project: Project, *, simulated: bool = False) -> list[Standing]:
-    """Every version that met another in a judged pair, best first.
+    """Every version that met another in a judged item, best first.
 
-    A pair counts once for each live label. It is left out when one version gave both answers. Pairs were chosen
-    to be asked, not drawn at random, so the rates describe these pairs and not the models in general.
+    Items count, as in `winrate`: the votes on one are averaged first. An answer that both versions gave speaks for
+    neither. Items were chosen to be asked, not drawn at random, so the rates describe these items and not the
+    models in general.
     """
     authors: defaultdict[int, set[int]] = defaultdict(set)
     samples = Sample.objects.filter(generation__project=project, response__judgements__isnull=False).distinct()
@@ -39,20 +34,17 @@ def standings(project: Project, *, simulated: bool = False) -> list[Standing]:
     labels = labels.exclude(item__purpose=Purpose.GOLD)
     if not simulated:
         labels = labels.filter(simulated=False)
-    versions = ModelVersion.objects.filter(project=project).in_bulk()
-    found = {pk: Standing(version) for pk, version in versions.items()}
+    said: defaultdict[int, list[Verdict]] = defaultdict(list)
     for label in labels.prefetch_related("judgements").iterator(chunk_size=500):
-        for one, other in combinations(label.judgements.all(), 2):
-            first, second = authors[one.response_id], authors[other.response_id]
-            if first & second:
-                continue
-            for a, b in product(first, second):
-                if one.rank == other.rank:
-                    found[a].ties += 1
-                    found[b].ties += 1
-                else:
-                    won, lost = (a, b) if one.rank < other.rank else (b, a)
-                    found[won].wins += 1
-                    found[lost].losses += 1
-    met = [standing for standing in found.values() if standing.wins + standing.losses + standing.ties]
-    return sorted(met, key=lambda standing: (-standing.rate.value, standing.version.pk))
+        gave: defaultdict[int, set[int]] = defaultdict(set)  # by version, of the answers judged here
+        for one in label.judgements.all():
+            for version in authors[one.response_id]:
+                gave[version].add(one.response_id)
+        for version, other in permutations(gave, 2):
+            verdict = winrate.verdict_of(label, gave[version] - gave[other], gave[other] - gave[version])
+            if verdict is not None:
+                said[version].append(verdict)
+    versions = ModelVersion.objects.in_bulk(said)
+    records = ((version, winrate.rate(verdicts)) for version, verdicts in said.items())
+    found = [Standing(versions[version], record) for version, record in records if record is not None]
+    return sorted(found, key=lambda standing: (-standing.record.interval.value, standing.version.pk))

@@ -80,7 +80,7 @@ class AdvanceSerializer(serializers.Serializer):
 
 
 class RateSerializer(serializers.Serializer):
-    """Share of pairs won, a tie counting half, with Wilson's 95 % interval."""
+    """Share of items won, a tie counting half and several votes on one averaged first, with Wilson's 95 % interval."""
 
     value = serializers.FloatField()
     lower = serializers.FloatField()
@@ -90,10 +90,10 @@ class RateSerializer(serializers.Serializer):
 
 class StandingSerializer(serializers.Serializer):
     model = ModelNameSerializer(source="version")
-    wins = serializers.IntegerField()
-    losses = serializers.IntegerField()
-    ties = serializers.IntegerField()
-    rate = RateSerializer()
+    wins = serializers.IntegerField(source="record.wins", help_text="Votes for it, against other versions.")
+    losses = serializers.IntegerField(source="record.losses")
+    ties = serializers.IntegerField(source="record.ties")
+    rate = RateSerializer(source="record.interval")
 
 
 class LeaderboardSerializer(serializers.Serializer):

@@ -14,8 +14,8 @@ from training.models import ModelVersion, Sample
 
 @dataclass(frozen=True)
 class WinRate:
-    """`interval` is over items: people who judged the same item are averaged first, for they are not independent.
-    The counts below it are of labels."""
+    """`interval` is over items: what was said of the same item is averaged first, for it is not independent.
+    The counts below it are of votes."""
 
     interval: Interval
     wins: int

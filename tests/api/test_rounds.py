@@ -6,6 +6,7 @@ from django_q.models import OrmQ
 from annotation import labelling
 from annotation.labelling import Said
 from annotation.models import Item
+from evaluation import winrate
 from evaluation.models import Round
 from tests.annotation.making import lease
 from training.models import ModelVersion, Sample
@@ -82,6 +83,20 @@ def test_the_leaderboard_counts_judged_pairs(world, lead):
     assert (second["model"]["name"], second["wins"], second["losses"], second["ties"]) == ("base", 0, 1, 0)
     assert first["rate"]["n"] == 1
     assert round(first["rate"]["lower"], 3) == 0.207  # Wilson's interval for 1 of 1
+
+
+def test_the_leaderboard_and_the_win_rate_count_alike(world, lead, bea):
+    """Of two people who disagree about one item, each is half a word: one observation, and not two."""
+    Item.objects.filter(pk=world.label.item_id).update(wanted=2)
+    assignment = lease(bea)
+    labelling.submit(
+        assignment=assignment, said=Said(ranks=[2 if one == world.new_answer else 1 for one in assignment.shown()])
+    )
+    first, second = lead.get(DESK + "leaderboard/").json()["standings"]
+    assert (first["wins"], first["losses"], first["rate"]["value"], first["rate"]["n"]) == (1, 1, 0.5, 1)
+    between = winrate.between(world.tuned, world.base).human
+    assert {**first["rate"]} == {**vars(between.interval)}
+    assert second["rate"] == first["rate"]
 
 
 def test_an_answer_that_both_gave_counts_for_neither(world, lead):
