@@ -43,7 +43,10 @@ class SnapshotAdmin(Desk):
     search_fields = ("sha256",)
     actions_list = ("freeze",)
     actions_detail = ("check_file",)
-    fields = ("project", "kind", "counts", "rule", "sha256", "folder", "used_by", "created_by", "created_at")
+    fields = (
+        *("project", "kind", "counts", "rule", "other_rules", "sha256", "folder"),
+        *("used_by", "created_by", "created_at"),
+    )
     readonly_fields = ("used_by",)
 
     @display(description="Rows")
@@ -76,7 +79,7 @@ class SnapshotAdmin(Desk):
             snapshot = snapshots.freeze(project=chosen["project"], kind=chosen["kind"], rule=rule, actor=request.user)
         except snapshots.NoRows as error:
             return self.done(request, self.here(), str(error), messages.WARNING)
-        return self.done(request, self.here(snapshot), f"Frozen: {snapshot.counts['rows']} rows.")
+        return self.done(request, self.here(snapshot), f"Frozen: {snapshots.in_words(snapshot, rule)}")
 
     @action(description="Check the file", permissions=["lead"], icon="verified")
     def check_file(self, request: Request, object_id: str) -> HttpResponse:

@@ -56,12 +56,15 @@ class RuleField(serializers.DictField):
 
 
 class SnapshotSerializer(serializers.ModelSerializer):
-    rule = serializers.DictField()
+    rule = serializers.DictField(help_text="By which it was frozen.")
+    other_rules = serializers.ListField(
+        child=serializers.DictField(), help_text="Other rules that gave the very same rows later."
+    )
     counts = serializers.DictField(help_text="Rows, prompts and labels; rows by language.")
 
     class Meta:
         model = Snapshot
-        fields = ("id", "kind", "rule", "sha256", "counts", "created_at")
+        fields = ("id", "kind", "rule", "other_rules", "sha256", "counts", "created_at")
 
 
 class FreezeSerializer(serializers.Serializer):

@@ -53,9 +53,10 @@ class Rule(BaseModel):
 
 @transaction.atomic
 def freeze(*, project: Project, kind: str, rule: Rule | None = None, actor: User | None = None) -> Snapshot:
-    """Freeze the project's labels; the same labels and rule give the snapshot that is there already.
+    """Freeze the project's labels; the same rows are the snapshot that is there already.
 
-    Should that one's file have been damaged, it is written again. Raises NoRows when no label fits the rule.
+    That one keeps the rule that made it, and another rule which gave the same rows is put on record beside it.
+    Should its file have been damaged, it is written again. Raises NoRows when no label fits the rule.
     """
     rule = rule or Rule()
     Project.objects.select_for_update(no_key=True).get(pk=project.pk)  # two at once would write one folder
@@ -72,6 +73,10 @@ def freeze(*, project: Project, kind: str, rule: Rule | None = None, actor: User
     if found is not None:
         if not is_intact(found):
             _write(found.path, rows, {"kind": kind, "rule": found.rule, "counts": counts})
+        if rule.model_dump() not in (found.rule, *found.other_rules):
+            found.other_rules.append(rule.model_dump())
+            found.save(update_fields=["other_rules"])
+            record("snapshot found by another rule", found, project=project, actor=actor, rule=rule.model_dump())
         return found
     folder = f"{project.slug}/snapshots/{kind}-{digest[:16]}"
     _write(Path(settings.ARTIFACTS) / folder, rows, {"kind": kind, "rule": rule.model_dump(), "counts": counts})
@@ -88,6 +93,14 @@ def freeze(*, project: Project, kind: str, rule: Rule | None = None, actor: User
     SnapshotLabel.objects.bulk_create(SnapshotLabel(snapshot=snapshot, label_id=pk) for pk in labels)
     record("snapshot frozen", snapshot, project=project, actor=actor, sha256=digest, rows=len(rows))
     return snapshot
+
+
+def in_words(snapshot: Snapshot, rule: Rule | None = None) -> str:
+    """What freezing by this rule came to."""
+    rows = f"{snapshot.counts['rows']} rows"
+    if (rule or Rule()).model_dump() == snapshot.rule:
+        return f"{rows}."
+    return f"{rows}: the very rows that another rule gave before, so its snapshot serves. Both rules are on record."
 
 
 def collect(*, project: Project, kind: str, rule: Rule) -> list[Row]:

@@ -333,6 +333,21 @@ def test_the_same_labels_and_rule_are_the_same_snapshot(project, bob, alice):
     assert second.path != first.path
 
 
+def test_another_rule_that_gives_the_same_rows_is_put_on_record_beside_the_first(project, bob, alice):
+    a_preference(bob)
+    first = freeze(project=project, kind="preferences")
+    strict = Rule(minimum_agreement=0.9)
+    for _ in range(2):
+        found = freeze(project=project, kind="preferences", rule=strict, actor=alice.person)
+        assert (found, found.rule) == (first, Rule().model_dump())
+        assert found.other_rules == [strict.model_dump()]
+    event = Event.objects.get(verb="snapshot found by another rule")
+    assert (event.actor, event.data["rule"]["minimum_agreement"]) == (alice.person, 0.9)
+    assert snapshots.in_words(found) == "1 rows."
+    assert "another rule gave before" in snapshots.in_words(found, strict)
+    assert freeze(project=project, kind="preferences").other_rules == [strict.model_dump()]
+
+
 def test_the_order_in_which_labels_were_made_is_in_their_ids_alone(project, bob, bea, alice):
     """Another project where the same was said in another order has the same rows, but for the labels' ids."""
     from annotation.models import Membership, Project

@@ -19,6 +19,9 @@ class Snapshot(models.Model):
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="snapshots")
     kind = models.CharField(max_length=16, choices=SnapshotKind)
     rule = models.JSONField(help_text="The filters and the aggregation that made it.")
+    other_rules = models.JSONField(
+        default=list, blank=True, editable=False, help_text="Other rules that gave the very same rows later."
+    )
     sha256 = models.CharField(max_length=64, editable=False)
     folder = models.CharField(max_length=300, editable=False, help_text="Below the artifact store.")
     counts = models.JSONField(default=dict)
