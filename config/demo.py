@@ -33,8 +33,11 @@ class SignIn:
     password: str
 
 
-def set_up(say: Callable[[str], object], *, samples: bool = True) -> list[SignIn]:
-    """Make whatever is missing; what people did since stays. Returns the sign-ins."""
+def set_up(say: Callable[[str], object], *, model: bool = True, samples: bool = True) -> list[SignIn]:
+    """Make whatever is missing; what people did since stays. Returns the sign-ins.
+
+    Without `model` there are only the project, its people and its texts; without `samples` the model does not answer yet.
+    """
     sign_ins = _sign_ins(VAR / "demo.json")
     with transaction.atomic():
         project, created = Project.objects.get_or_create(
@@ -52,8 +55,7 @@ def set_up(say: Callable[[str], object], *, samples: bool = True) -> list[SignIn
             for name in ("drafts.jsonl", "prompts.jsonl"):
                 with (CONTENT / name).open("rb") as lines:
                     say(f"{name}: {import_lines(project=project, lines=lines, actor=people[0])}")
-    version = ModelVersion.objects.filter(project=project).production().first()
-    if version is None:
+    if model and not ModelVersion.objects.filter(project=project).production().exists():
         say(f"Unpacking {MODEL}: once, about half a minute.")
         version = _import(project)
         if samples:

@@ -1,7 +1,8 @@
 """Run every benchmark beside this file and keep their last lines in var/bench.json: `make bench`.
 
 A benchmark is a script that ends by printing one JSON object; modules without a `__main__` part only help.
-Arguments (`--quick`) go to each. One that fails is reported and recorded; it stops none of the others.
+Arguments (`--quick`) go to each, and those that have no quick size are left out then. One that fails is reported and
+recorded; it stops none of the others.
 """
 
 import json
@@ -18,7 +19,11 @@ def main(arguments: list[str]) -> int:
     results: dict[str, dict[str, object]] = {}
     failed = []
     for script in sorted(HERE.glob("[!_]*.py")):
-        if '__name__ == "__main__"' not in script.read_text():
+        text = script.read_text()
+        if '__name__ == "__main__"' not in text:
+            continue
+        if "--quick" in arguments and "--quick" not in text:
+            print(f"{script.stem}: left out, it has no quick size")
             continue
         print(f"{script.stem} …", flush=True)
         done = subprocess.run([sys.executable, script, *arguments], stdout=subprocess.PIPE, text=True)

@@ -15,6 +15,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--port", type=int, default=int(os.environ.get("PORT", "8000")))
         parser.add_argument("--only-set-up", action="store_true", help="make the project and stop")
+        parser.add_argument("--without-model", action="store_true", help="only the project, its people and its texts")
         parser.add_argument("--without-samples", action="store_true", help="ask the model for no answers yet")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -22,7 +23,8 @@ class Command(BaseCommand):
         if not options["only_set_up"] and not serving.is_free(port):
             raise CommandError(f"Port {port} is taken. Choose another one: PORT={port + 1} make demo")
         call_command("migrate", verbosity=0)
-        sign_ins = demo.set_up(self.stdout.write, samples=not options["without_samples"])
+        asked = {"model": not options["without_model"], "samples": not options["without_samples"]}
+        sign_ins = demo.set_up(self.stdout.write, **asked)
         if options["only_set_up"]:
             return
         self.stdout.write("Starting the web server, the queue and the model worker …")
