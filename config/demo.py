@@ -36,7 +36,7 @@ class SignIn:
 def set_up(say: Callable[[str], object], *, model: bool = True, samples: bool = True) -> list[SignIn]:
     """Make whatever is missing; what people did since stays. Returns the sign-ins.
 
-    Without `model` there are only the project, its people and its texts; without `samples` the model answers nothing yet.
+    `model` false: only the project, its people and its texts. `samples` false: the model answers nothing yet.
     """
     sign_ins = _sign_ins(VAR / "demo.json")
     with transaction.atomic():
