@@ -67,6 +67,13 @@ def own_assignment(user: User, pk: int) -> Assignment:
     return found
 
 
+def last_judged(user: User, project: Project, kind: str) -> Assignment | None:
+    """The assignment on which the person said their last word of this kind, if they said any."""
+    last = Label.objects.live().filter(person_id=user.pk, project=project, item__kind=kind, decision=False)
+    found = last.select_related("assignment__item__project", "assignment__item__prompt").order_by("-id").first()
+    return found.assignment if found else None
+
+
 def labels(user: User, slug: str) -> QuerySet[Label]:
     """The labels a member may see: all of them for reviewers and leads, their own for annotators."""
     member = membership(user, slug)

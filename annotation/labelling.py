@@ -9,10 +9,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from annotation import leasing
 from annotation.asking import add_response
 from annotation.models import Assignment, Item, Judgement, Label, Membership, Response
 from annotation.models.events import record
-from annotation.models.items import Kind, State
+from annotation.models.items import Kind, Purpose, State
 from annotation.models.labels import Verdict
 from annotation.models.prompts import Origin
 from annotation.text import why_unstorable
@@ -53,17 +54,8 @@ def submit(*, assignment: Assignment, said: Said) -> Label:
 
     Raises ValidationError if it does not fit the item, LeaseLost if the item has no place left for it.
     """
-    # The membership first, as in `leasing.next_assignment`, which may be leasing this very item to the person again.
-    list(
-        Membership.objects.select_for_update(no_key=True).filter(
-            person_id=assignment.person_id, project_id=assignment.item.project_id
-        )
-    )
-    assignment = (
-        Assignment.objects.select_for_update(of=["self"])
-        .select_related("item__project", "item__prompt", "person")
-        .get(pk=assignment.pk)
-    )
+    _lock_membership(assignment)
+    assignment = _locked(assignment.pk)
     known = Label.objects.filter(client_uuid=said.client_uuid).first()
     if known is not None:
         if known.assignment_id != assignment.pk:
@@ -88,17 +80,58 @@ def revise(*, label: Label, said: Said) -> Label:
 
     Raises ValidationError if the label is no longer the live one or the new one does not fit the item.
     """
-    assignment = (
-        Assignment.objects.select_for_update(of=["self"])
-        .select_related("item__project", "item__prompt", "person")
-        .get(pk=label.assignment_id)
-    )
+    assignment = _locked(label.assignment_id)
     known = Label.objects.filter(client_uuid=said.client_uuid).first()
     if known is not None and known.supersedes_id == label.pk:
         return known
     if not Label.objects.live().filter(pk=label.pk).exists():
         raise ValidationError("This label was revised or withdrawn already.")
     return _store(assignment, said, supersedes=label)
+
+
+@transaction.atomic
+def undo(*, assignment: Assignment) -> Assignment:
+    """Take back one's own last word on an item and hold the item again, with what was said as its draft.
+
+    The label stays on record as withdrawn. Raises ValidationError if there is nothing to take back, or if the
+    person has been told the right answer since.
+    """
+    _lock_membership(assignment)
+    assignment = _locked(assignment.pk)
+    label = Label.objects.live().filter(assignment=assignment).prefetch_related("judgements").first()
+    if assignment.state != State.SUBMITTED or label is None:
+        raise ValidationError("There is no label of yours to take back here.")
+    if assignment.item.purpose == Purpose.GOLD and assignment.item.project.gold_feedback:
+        raise ValidationError("You have been told the answer to this one, so what you said stands.")
+    now = timezone.now()
+    Label.objects.filter(pk=label.pk).update(retracted_at=now)
+    assignment.state = State.LEASED
+    assignment.leased_at = now
+    assignment.lease_until = leasing.lease_end(assignment.item.project, now)
+    assignment.ended_at = None
+    assignment.draft = fields_of(label)
+    assignment.save(update_fields=["state", "leased_at", "lease_until", "ended_at", "draft"])
+    record("label undone", label, project=assignment.item.project, actor=assignment.person)
+    return assignment
+
+
+def fields_of(label: Label) -> dict[str, object]:
+    """What a label says, as the fields of the page it was said on: to be filled in again."""
+    fields: dict[str, object] = {"comment": label.comment}
+    if label.verdict:
+        fields |= {"verdict": label.verdict}
+        if label.verdict == Verdict.EDIT and label.response:
+            fields |= {"text": label.response.text}
+        return fields
+    judged = list(label.judgements.all())
+    ranks = [one.rank for one in judged]
+    if all(one.unacceptable for one in judged):
+        choice = "unacceptable"
+    elif ranks[0] == ranks[-1]:
+        choice = "tie"
+    else:
+        choice = "left" if ranks[0] < ranks[-1] else "right"
+    return fields | {"choice": choice} | ({"strength": str(label.strength)} if label.strength else {})
 
 
 @transaction.atomic
@@ -112,6 +145,23 @@ def retract(*, label: Label, actor: Membership) -> None:
     assignment.save(update_fields=["state"])
     Item.objects.filter(pk=label.item_id).update(taken=F("taken") - 1)
     record("label retracted", label, project=actor.project, actor=actor.person)
+
+
+def _lock_membership(assignment: Assignment) -> None:
+    """First of all, as in `leasing.next_assignment`, which may be leasing this very item to the person again."""
+    list(
+        Membership.objects.select_for_update(no_key=True).filter(
+            person_id=assignment.person_id, project_id=assignment.item.project_id
+        )
+    )
+
+
+def _locked(pk: int) -> Assignment:
+    return (
+        Assignment.objects.select_for_update(of=["self"])
+        .select_related("item__project", "item__prompt", "person")
+        .get(pk=pk)
+    )
 
 
 def _take_back(assignment: Assignment) -> None:

@@ -10,13 +10,14 @@ nobody else locks unless it is leased, and which the person's other requests can
 """
 
 import random
-from datetime import timedelta
+from collections.abc import Collection
+from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from annotation.models import Assignment, Item, Membership
+from annotation.models import Assignment, Item, Membership, Project
 from annotation.models.events import record
 from annotation.models.items import State
 from annotation.models.projects import SkipPolicy
@@ -25,6 +26,8 @@ from annotation.text import storable
 # Assignments that keep an item from being given to the same person again. `skipped` is left out when skipped
 # items come back to whoever skipped them.
 SPENT = (State.LEASED, State.SUBMITTED, State.RETRACTED, State.SKIPPED)
+LONGEST_DRAFT = 400_000  # characters
+MOST_HELD = 4  # items of a kind that one person may hold: what is on the page, the one fetched ahead, and a margin
 
 CLAIM = """
 WITH candidate AS (
@@ -45,11 +48,12 @@ RETURNING annotation_item.id
 
 
 @transaction.atomic
-def next_assignment(*, membership: Membership, kind: str) -> Assignment | None:
+def next_assignment(*, membership: Membership, kind: str, beyond: Collection[int] = ()) -> Assignment | None:
     """The person's next piece of work of this kind, leased to them; None if there is none for them, as in
     an archived project.
 
-    Their own unfinished lease comes first and is renewed. Before giving up, overdue leases are taken back, and
+    Their own unfinished lease comes first and is renewed, unless it is one of `beyond`: assignments (ids) that are on
+    their page already, while the item after them is fetched. Before giving up, overdue leases are taken back, and
     items that others are claiming at this moment are waited for: they may have room for one more.
     """
     # One request of a person at a time, so that two open pages share one lease.
@@ -58,13 +62,18 @@ def next_assignment(*, membership: Membership, kind: str) -> Assignment | None:
     if project.archived:
         return None
     now = timezone.now()
-    until = now + timedelta(minutes=project.lease_minutes)
+    until = lease_end(project, now)
 
     held = Assignment.objects.held().filter(person=person, item__project=project, item__kind=kind, item__dropped=False)
-    for assignment in held.select_related("item__prompt", "item__project").order_by("id"):
-        if Assignment.objects.held().filter(pk=assignment.pk).update(lease_until=until):
-            assignment.lease_until = until
+    mine = list(held.select_related("item__prompt", "item__project").order_by("id"))
+    for assignment in mine:
+        if assignment.pk in beyond:
+            continue
+        if Assignment.objects.held().filter(pk=assignment.pk).update(leased_at=now, lease_until=until):
+            assignment.leased_at, assignment.lease_until = now, until
             return assignment
+    if len(mine) >= MOST_HELD:
+        return None
 
     with transaction.atomic():
         item_id = _claim(membership, kind, SPENT, wait=False)
@@ -104,17 +113,39 @@ def _claim(membership: Membership, kind: str, spent: tuple[State, ...], *, wait:
     return row[0] if row else None
 
 
+def lease_end(project: Project, now: datetime) -> datetime:
+    return now + timedelta(minutes=project.lease_minutes)
+
+
 def heartbeat(*, assignment: Assignment) -> bool:
     """Renew the lease while the page is open; False if it has ended."""
-    until = timezone.now() + timedelta(minutes=assignment.item.project.lease_minutes)
+    until = lease_end(assignment.item.project, timezone.now())
     return bool(Assignment.objects.held().filter(pk=assignment.pk).update(lease_until=until))
+
+
+def why_no_draft(draft: object) -> str | None:
+    """Why this is no draft, in a sentence; None if it is: a form's fields by name, each a text or a list of texts."""
+    if not isinstance(draft, dict) or len(draft) > 100:
+        return "A draft is an object of texts, or of lists of texts."
+    texts = [text for value in draft.values() for text in (value if isinstance(value, list) else [value])]
+    if not all(isinstance(text, str) for text in texts):
+        return "A draft is an object of texts, or of lists of texts."
+    if sum(map(len, texts)) > LONGEST_DRAFT:
+        return f"A draft has {LONGEST_DRAFT:,} characters at most."
+    return None
 
 
 def save_draft(*, assignment: Assignment, draft: dict[str, object]) -> bool:
     """Keep what was typed so far, and the lease with it; False if the lease has ended."""
-    until = timezone.now() + timedelta(minutes=assignment.item.project.lease_minutes)
-    draft = {key: storable(value) if isinstance(value, str) else value for key, value in draft.items()}
+    until = lease_end(assignment.item.project, timezone.now())
+    draft = {storable(key): _storable(value) for key, value in draft.items()}
     return bool(Assignment.objects.held().filter(pk=assignment.pk).update(draft=draft, lease_until=until))
+
+
+def _storable(value: object) -> object:
+    if isinstance(value, list):
+        return [_storable(one) for one in value]
+    return storable(value) if isinstance(value, str) else value
 
 
 @transaction.atomic
@@ -133,9 +164,17 @@ def skip(*, assignment: Assignment, reason: str = "") -> bool:
 
 
 @transaction.atomic
-def release(*, assignment: Assignment) -> bool:
-    """Give an item back at once, as when its page is closed; it may come to the same person again."""
-    if not Assignment.objects.held().filter(pk=assignment.pk).update(state=State.EXPIRED):
+def release(*, assignment: Assignment, leased_at: datetime | None = None) -> bool:
+    """Give an item back at once, as when its page is closed; it may come to the same person again.
+
+    With `leased_at`, only if it was not given to another page since: a page that is reloaded may say goodbye after
+    its successor has come. What was typed keeps the item: it is not released, and waits for its person until the
+    lease is over. False if nothing was released.
+    """
+    mine = Assignment.objects.held().filter(pk=assignment.pk, draft={})
+    if leased_at is not None:
+        mine = mine.filter(leased_at=leased_at)
+    if not mine.update(state=State.EXPIRED, ended_at=timezone.now()):
         return False
     Item.objects.filter(pk=assignment.item_id).update(taken=F("taken") - 1)
     return True

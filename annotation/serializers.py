@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from annotation import progress
+from annotation import leasing, progress
 from annotation.importing import Summary
 from annotation.labelling import Said
 from annotation.models import Assignment, Judgement, Label, Membership, Prompt
@@ -133,6 +133,19 @@ class KindSerializer(serializers.Serializer):
     kind = serializers.ChoiceField(choices=Kind.choices)
 
 
+class BeyondSerializer(serializers.Serializer):
+    beyond = serializers.ListField(
+        child=serializers.IntegerField(min_value=1),
+        required=False,
+        max_length=20,
+        help_text="Assignments you hold already: you get the one after them. A person may hold four of a kind.",
+    )
+
+
+class AskSerializer(KindSerializer, BeyondSerializer):
+    pass
+
+
 class ShownAnswerSerializer(serializers.Serializer):
     position = serializers.IntegerField(help_text="0 is the first, or left, answer.")
     text = serializers.CharField()
@@ -154,7 +167,7 @@ class AssignmentSerializer(serializers.ModelSerializer):
     class Meta:
         model = Assignment
         fields = (
-            *("id", "kind", "lease_until", "prompt", "answers"),
+            *("id", "kind", "leased_at", "lease_until", "prompt", "answers"),
             *("ties_allowed", "strength_levels", "criteria", "draft"),
         )
 
@@ -198,17 +211,17 @@ class SaidSerializer(serializers.Serializer):
 
     @staticmethod
     def said(data: dict[str, Any]) -> Said:
-        fields = {key: value for key, value in data.items() if key != "next"}
+        fields = {key: value for key, value in data.items() if key not in ("next", "beyond")}
         if "text" in fields:
             fields["text"] = fields["text"].replace("\r\n", "\n") if fields.get("verdict") == Verdict.EDIT else ""
         return Said(**fields)
 
 
-class SubmitSerializer(SaidSerializer):
+class SubmitSerializer(SaidSerializer, BeyondSerializer):
     next = serializers.BooleanField(default=False, help_text="Answer with the next assignment of this kind too.")
 
 
-class SkipSerializer(serializers.Serializer):
+class SkipSerializer(BeyondSerializer):
     reason = serializers.CharField(required=False, allow_blank=True, max_length=300, default="")
     next = serializers.BooleanField(default=False, help_text="Answer with the next assignment of this kind too.")
 
@@ -218,13 +231,27 @@ class SkippedSerializer(serializers.Serializer):
 
 
 class DraftSerializer(serializers.Serializer):
-    text = serializers.CharField(
+    draft = serializers.DictField(
+        child=serializers.JSONField(),
         required=False,
-        allow_blank=True,
-        trim_whitespace=False,
-        max_length=200_000,
-        help_text="Left out, the lease is renewed and the draft stays as it is.",
+        help_text="What was chosen and typed, by name of the field: a text, or a list of texts. Left out, the lease is "
+        "renewed and the draft stays as it is.",
     )
+
+    def validate_draft(self, draft: dict[str, Any]) -> dict[str, Any]:
+        if (problem := leasing.why_no_draft(draft)) is not None:
+            raise serializers.ValidationError(problem)
+        return draft
+
+
+class ReleaseSerializer(serializers.Serializer):
+    leased_at = serializers.DateTimeField(
+        required=False, help_text="Only if it was not given out again since: the assignment's own `leased_at`."
+    )
+
+
+class ReleasedSerializer(serializers.Serializer):
+    released = serializers.BooleanField(help_text="False for what has a draft, or is held no more.")
 
 
 # Labels

@@ -12,7 +12,10 @@ urlpatterns = [
     path("projects/<slug:slug>/import/", projects.import_data, name="import"),
     path("keys/", keys.keys, name="keys"),
     path("projects/<slug:slug>/label/<slug:kind>/", work.work, name="work"),
+    path("projects/<slug:slug>/label/<slug:kind>/ahead/", work.ahead, name="ahead"),
+    path("projects/<slug:slug>/label/<slug:kind>/undo/", work.undo, name="undo"),
     path("assignments/<int:pk>/submit/", work.submit, name="submit"),
     path("assignments/<int:pk>/skip/", work.skip, name="skip"),
     path("assignments/<int:pk>/draft/", work.draft, name="draft"),
+    path("assignments/<int:pk>/release/", work.release, name="release"),
 ]

@@ -17,10 +17,11 @@ from rest_framework.response import Response
 from annotation import access, agreement, exporting, labelling, leasing
 from annotation.endpoints import NDJSON, Conflict, Endpoint, NdjsonParser, NdjsonRenderer, documented, json_line
 from annotation.importing import import_lines
-from annotation.models import Assignment, Label, Membership, Prompt
+from annotation.models import Assignment, Label, Membership, Prompt, User
 from annotation.models.people import Role
 from annotation.serializers import (
     AgreementByKindSerializer,
+    AskSerializer,
     AssignmentSerializer,
     DraftSerializer,
     ExportedRowSerializer,
@@ -34,6 +35,8 @@ from annotation.serializers import (
     ProjectSerializer,
     PromptFilterSerializer,
     PromptSerializer,
+    ReleasedSerializer,
+    ReleaseSerializer,
     SaidSerializer,
     SimulatedFilterSerializer,
     SkippedSerializer,
@@ -102,14 +105,26 @@ def _lines(data: Any) -> Iterable[str | bytes]:
 
 
 class Next(Endpoint):
-    @documented("Labelling", NextSerializer, sends=KindSerializer, refuses=(400, 401, 403, 404), operation_id="next")
+    @documented("Labelling", NextSerializer, sends=AskSerializer, refuses=(400, 401, 403, 404), operation_id="next")
     def post(self, request: Request, slug: str) -> Response:
         """Lease this person's next item of a kind; an unfinished one of theirs comes first, and is renewed."""
         member = access.membership(self.person, slug)
-        kind = self.sent(KindSerializer)["kind"]
+        sent = self.sent(AskSerializer)
         if member.pk is None:
             raise PermissionDenied("Join the project to label in it.")
-        return Response({"assignment": _next(member, kind)})
+        return Response({"assignment": _next(member, **sent)})
+
+
+class Undo(Endpoint):
+    @documented("Labelling", NextSerializer, sends=KindSerializer, refuses=(400, 401, 403, 404), operation_id="undo")
+    def post(self, request: Request, slug: str) -> Response:
+        """Take back this person's last label of a kind: its item is leased to them again, with what they said as the
+        draft. The label stays on record as withdrawn."""
+        project = access.project(self.person, slug)
+        last = access.last_judged(self.person, project, self.sent(KindSerializer)["kind"])
+        if last is None:
+            raise ValidationError({"non_field_errors": ["There is no label of yours to take back."]})
+        return Response({"assignment": AssignmentSerializer(labelling.undo(assignment=last)).data})
 
 
 class Submit(Endpoint):
@@ -131,12 +146,8 @@ class Submit(Endpoint):
         said = SaidSerializer.said(sent)
         resent = labelling.is_resent(assignment=assignment, said=said)
         label = labelling.submit(assignment=assignment, said=said)
-        answer = {"label": LabelSerializer(label).data, "next": self._next(assignment) if sent["next"] else None}
-        return Response(answer, status=200 if resent else 201)
-
-    def _next(self, assignment: Assignment) -> Any:
-        item = assignment.item
-        return _next(access.membership(self.person, item.project.slug), item.kind)
+        more = _after(self.person, assignment, sent)
+        return Response({"label": LabelSerializer(label).data, "next": more}, status=200 if resent else 201)
 
 
 class Skip(Endpoint):
@@ -147,8 +158,7 @@ class Skip(Endpoint):
         sent = self.sent(SkipSerializer)
         if not leasing.skip(assignment=assignment, reason=sent["reason"]):
             raise Conflict(LEASE_ENDED)
-        member = access.membership(self.person, assignment.item.project.slug)
-        return Response({"next": _next(member, assignment.item.kind) if sent["next"] else None})
+        return Response({"next": _after(self.person, assignment, sent)})
 
 
 class Draft(Endpoint):
@@ -157,8 +167,8 @@ class Draft(Endpoint):
         """Keep what was typed so far, and renew the lease; with no text, renew the lease alone."""
         assignment = access.own_assignment(self.person, assignment_id)
         sent = self.sent(DraftSerializer)
-        if "text" in sent:
-            kept = leasing.save_draft(assignment=assignment, draft={"text": sent["text"]})
+        if "draft" in sent:
+            kept = leasing.save_draft(assignment=assignment, draft=sent["draft"])
         else:
             kept = leasing.heartbeat(assignment=assignment)
         if not kept:
@@ -166,8 +176,26 @@ class Draft(Endpoint):
         return Response(status=204)
 
 
-def _next(member: Membership, kind: str) -> Any:
-    assignment = leasing.next_assignment(membership=member, kind=kind)
+class Release(Endpoint):
+    @documented(
+        "Labelling", ReleasedSerializer, sends=ReleaseSerializer, refuses=(400, 401, 404), operation_id="release"
+    )
+    def post(self, request: Request, assignment_id: int) -> Response:
+        """Give an item back that you have not begun: somebody else may have it at once."""
+        assignment = access.own_assignment(self.person, assignment_id)
+        return Response({"released": leasing.release(assignment=assignment, **self.sent(ReleaseSerializer))})
+
+
+def _after(person: User, assignment: Assignment, sent: dict[str, Any]) -> Any:
+    """The next assignment of the same kind, if the request asks for it."""
+    if not sent["next"]:
+        return None
+    item = assignment.item
+    return _next(access.membership(person, item.project.slug), item.kind, sent.get("beyond", ()))
+
+
+def _next(member: Membership, kind: str, beyond: Iterable[int] = ()) -> Any:
+    assignment = leasing.next_assignment(membership=member, kind=kind, beyond=set(beyond))
     return AssignmentSerializer(assignment).data if assignment else None
 
 
@@ -241,9 +269,11 @@ urlpatterns = [
     path("projects/<slug:slug>/", OneProject.as_view()),
     path("projects/<slug:slug>/prompts/", Prompts.as_view()),
     path("projects/<slug:slug>/next/", Next.as_view()),
+    path("projects/<slug:slug>/undo/", Undo.as_view()),
     path("assignments/<int:assignment_id>/submit/", Submit.as_view()),
     path("assignments/<int:assignment_id>/skip/", Skip.as_view()),
     path("assignments/<int:assignment_id>/draft/", Draft.as_view()),
+    path("assignments/<int:assignment_id>/release/", Release.as_view()),
     path("projects/<slug:slug>/labels/", Labels.as_view()),
     path("labels/<int:label_id>/retract/", Retract.as_view()),
     path("projects/<slug:slug>/export/", Export.as_view()),

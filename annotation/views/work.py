@@ -1,12 +1,20 @@
-"""The labelling pages."""
+"""The labelling pages.
 
+With JavaScript the page is never left: static/js/work.js asks for items as fragments (the header `X-Touchstone: item`)
+and names those it has already (`on_page`), so that the answer to a label brings the item after the next. Without,
+every control is a plain form.
+"""
+
+import json
 import uuid
+from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import ValidationError
-from django.http import Http404, HttpResponse
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.utils.dateparse import parse_datetime
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
@@ -23,14 +31,21 @@ from annotation.views import place
 @login_required
 def work(request: Request, slug: str, kind: str) -> HttpResponse:
     """The labelling page: the person's next item of this kind, or word that there is none."""
-    member = access.membership(request.user, slug)
-    if kind not in Kind.values:
-        raise Http404("No such kind of work")
+    member = _member(request, slug, kind)
     if not member.pk:  # a superuser who looks in
         messages.info(request, "Join the project in the admin to label in it.")
         return redirect(member.project)
-    assignment = leasing.next_assignment(membership=member, kind=kind)
-    return _work(request, member, kind, assignment)
+    return _work(request, member, kind, leasing.next_assignment(membership=member, kind=kind))
+
+
+@require_POST
+@login_required
+def ahead(request: Request, slug: str, kind: str) -> HttpResponse:
+    """The item after those on the page, as a fragment; without JavaScript, the page."""
+    member = _member(request, slug, kind)
+    if not member.pk:
+        raise PermissionDenied("Join the project to label in it.")
+    return _next(request, member, kind)
 
 
 @require_POST
@@ -64,21 +79,70 @@ def skip(request: Request, pk: int) -> HttpResponse:
 
 @require_POST
 @login_required
+def undo(request: Request, slug: str, kind: str) -> HttpResponse:
+    """Take back one's last label of this kind, and show its item again with what was said."""
+    member = _member(request, slug, kind)
+    last = access.last_judged(request.user, member.project, kind)
+    try:
+        if last is None:
+            raise ValidationError("There is no label of yours to take back.")
+        assignment = labelling.undo(assignment=last)
+    except ValidationError as error:
+        if _wants_fragment(request):
+            return JsonResponse({"problems": error.messages}, status=409)
+        messages.warning(request, " ".join(error.messages))
+        return redirect("work", slug, kind)
+    return _work(request, member, kind, assignment) if _wants_fragment(request) else redirect("work", slug, kind)
+
+
+@require_POST
+@login_required
 def draft(request: Request, pk: int) -> HttpResponse:
-    """Keep what was typed so far and renew the lease: 204, or 409 if the lease has ended."""
+    """Keep what was chosen and typed so far and renew the lease: 204, or 409 if the lease has ended."""
     assignment = access.own_assignment(request.user, pk)
-    text = request.POST.get("text")
-    if text is None:
+    sent = request.POST.get("draft")
+    if sent is None:
         kept = leasing.heartbeat(assignment=assignment)
     else:
-        kept = leasing.save_draft(assignment=assignment, draft={"text": text[:200_000]})
+        fields = _json(sent)
+        if (problem := leasing.why_no_draft(fields)) is not None:
+            return JsonResponse({"problems": [problem]}, status=400)
+        kept = leasing.save_draft(assignment=assignment, draft=fields)
     return HttpResponse(status=204 if kept else 409)
 
 
+@require_POST
+@login_required
+def release(request: Request, pk: int) -> HttpResponse:
+    """The page is being left: what was fetched ahead, or never touched, goes back to the queue at once."""
+    assignment = access.own_assignment(request.user, pk)
+    leasing.release(assignment=assignment, leased_at=parse_datetime(request.POST.get("leased_at", "")))
+    return HttpResponse(status=204)
+
+
+def _member(request: Request, slug: str, kind: str) -> Membership:
+    member = access.membership(request.user, slug)
+    if kind not in Kind.values:
+        raise Http404("No such kind of work")
+    return member
+
+
+def _json(sent: str) -> Any:
+    try:
+        return json.loads(sent)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _wants_fragment(request: Request) -> bool:
+    return request.headers.get("X-Touchstone") == "item"
+
+
 def _next(request: Request, member: Membership, kind: str) -> HttpResponse:
-    if not request.htmx:  # without JavaScript: the ordinary redirect after a POST
+    if not _wants_fragment(request):  # the ordinary redirect after a POST
         return redirect("work", member.project.slug, kind)
-    return _work(request, member, kind, leasing.next_assignment(membership=member, kind=kind))
+    on_page = {int(pk) for pk in request.POST.getlist("on_page") if pk.isdecimal()}
+    return _work(request, member, kind, leasing.next_assignment(membership=member, kind=kind, beyond=on_page))
 
 
 def _work(
@@ -97,11 +161,12 @@ def _work(
         context["turns"] = prompt.messages
         context["answers"] = assignment.shown()
         kept = form.cleaned_data if form else {}  # what was refused for itself is not shown again
+        context["draft"] = json.dumps(assignment.draft)
         context["client_uuid"] = kept.get("client_uuid") or uuid.uuid4()
         context["seconds"] = kept.get("seconds")
         context["levels"] = list(enumerate(member.project.strength_levels, start=1))
     else:
         waiting = progress.waiting_for(member)
         context["other_kind"] = next((k for k in Kind.values if k != kind and waiting[k]), None)
-    template = "annotation/_item.html" if request.htmx else "annotation/work.html"
+    template = "annotation/_item.html" if _wants_fragment(request) else "annotation/work.html"
     return render(request, template, context, status=status)

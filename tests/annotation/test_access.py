@@ -25,12 +25,16 @@ PAGES = {
     "work": ("get", [404, 200, 200, 200]),
     "edit_guidelines": ("get", [404, 403, 403, 200]),
     "import": ("get", [404, 403, 403, 200]),
+    "ahead": ("post", [404, 302, 302, 302]),
+    "undo": ("post", [404, 302, 302, 302]),
     "submit": ("post", [404, 404, 404, 404]),
     "skip": ("post", [404, 404, 404, 404]),
     "draft": ("post", [404, 404, 404, 404]),
+    "release": ("post", [404, 404, 404, 404]),
 }
 ONLY_TO_READ = ["projects", "project", "guidelines", "work"]
-ONLY_TO_WRITE = ["submit", "skip", "draft"]
+ON_AN_ASSIGNMENT = ["submit", "skip", "draft", "release"]
+ONLY_TO_WRITE = ["ahead", "undo", *ON_AN_ASSIGNMENT]
 
 
 @pytest.fixture
@@ -45,9 +49,9 @@ def address(held):
     def find(page: str) -> str:
         if page in ("projects", "keys"):
             return reverse(page)
-        if page == "work":
+        if page in ("work", "ahead", "undo"):
             return reverse(page, args=["desk", "demonstration"])
-        return reverse(page, args=[held.pk if page in ONLY_TO_WRITE else "desk"])
+        return reverse(page, args=[held.pk if page in ON_AN_ASSIGNMENT else "desk"])
 
     return find
 
@@ -91,7 +95,7 @@ def test_each_role_gets_what_is_theirs(as_, address, charlie, member, alice, pag
     assert [getattr(as_(person), method)(address(page)).status_code for person in people] == expected
 
 
-@pytest.mark.parametrize("page", ONLY_TO_WRITE)
+@pytest.mark.parametrize("page", ON_AN_ASSIGNMENT)
 def test_a_member_reaches_their_own_assignment_until_they_leave_the_project(as_, address, bob, page):
     client = as_(bob)
     assert client.post(address(page)).status_code in (204, 302, 422)
@@ -101,7 +105,7 @@ def test_a_member_reaches_their_own_assignment_until_they_leave_the_project(as_,
     assert anything() == before
 
 
-@pytest.mark.parametrize("page", ONLY_TO_WRITE)
+@pytest.mark.parametrize("page", ON_AN_ASSIGNMENT)
 def test_nobody_acts_on_an_assignment_of_somebody_else(as_, address, member, alice, charlie, page):
     said = {"client_uuid": "0190a6a2-0000-7000-8000-000000000001", "verdict": "accept", "text": "mine", "reason": "no"}
     root = User.objects.create_superuser("root")
@@ -178,7 +182,7 @@ def test_somebody_who_was_shut_out_is_out_at_once(as_, address, bob):
 
 @pytest.mark.parametrize("number", ["0", "999999999", "9" * 30, "-1", "1e3", "٣"])
 def test_an_assignment_that_is_not_there_is_not_found(as_, bob, number):
-    for verb in ("submit", "skip", "draft"):
+    for verb in ON_AN_ASSIGNMENT:
         assert as_(bob).post(f"/assignments/{number}/{verb}/").status_code == 404
 
 

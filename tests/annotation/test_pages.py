@@ -1,7 +1,9 @@
 """What the annotators' pages show and do, without a browser."""
 
+import json
 import re
 import uuid
+from html import unescape
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -21,7 +23,7 @@ from tests.annotation.making import (
     let_time_pass,
 )
 
-HTMX = {"HX-Request": "true"}
+FRAGMENT = {"X-Touchstone": "item"}
 
 
 @pytest.fixture
@@ -110,7 +112,7 @@ def test_nothing_in_the_page_tells_who_or_what_wrote_an_answer(page, project, ki
         selection={"selector": "uncertainty", "champion": "secret-model-7", "scores": [0.123456, 0.654321]},
     )
     first = page.get(work(kind))
-    for answer in (first, page.post(to("submit", held()), said(), headers=HTMX)):
+    for answer in (first, page.post(to("submit", held()), said(), headers=FRAGMENT)):
         html = text_of(answer)
         assert "Where is my parcel?" in html
         assert "Answer one." in html
@@ -152,7 +154,7 @@ def test_a_page_opened_twice_shows_the_same_item_in_the_same_order(page, project
 
 @pytest.mark.parametrize("kind", ["comparison", "demonstration"])
 def test_when_nothing_is_left_the_page_says_so(page, project, kind):
-    for headers in ({}, HTMX):
+    for headers in ({}, FRAGMENT):
         answer = page.get(work(kind), headers=headers)
         assert answer.status_code == 200
         assert b"data-item-title" in answer.content
@@ -166,7 +168,7 @@ def test_the_next_item_comes_in_the_same_answer(page, project):
     first = a_comparison(project, answers=("first one", "first two"))
     a_comparison(project, answers=("second one", "second two"))
     page.get(work())
-    answer = page.post(to("submit", held()), said(choice="right", strength="2"), headers=HTMX)
+    answer = page.post(to("submit", held()), said(choice="right", strength="2"), headers=FRAGMENT)
     html = text_of(answer)
     assert answer.status_code == 200
     assert "<html" not in html
@@ -246,7 +248,7 @@ def test_what_does_not_fit_is_refused_with_a_message_and_nothing_is_lost(page, p
     page.get(work(kind))
     assignment = held()
     sent = said(**{"comment": "My comment.", **sent})
-    answer = page.post(to("submit", assignment), sent, headers=HTMX)
+    answer = page.post(to("submit", assignment), sent, headers=FRAGMENT)
     html = text_of(answer)
     assert answer.status_code == 422
     assert complaint in html
@@ -281,7 +283,7 @@ def test_without_javascript_a_refusal_is_a_whole_page(page, project):
     assert answer.status_code == 422
     assert "</html>" in text_of(answer)
     assert "My comment." in text_of(answer)
-    answer = page.post(to("submit", held()), said(), headers=HTMX)
+    answer = page.post(to("submit", held()), said(), headers=FRAGMENT)
     assert "</html>" not in text_of(answer)
 
 
@@ -301,7 +303,7 @@ def test_a_form_sent_twice_is_one_label(page, project):
     page.get(work())
     assignment, form = held(), said(choice="left")
     for _ in range(2):
-        assert page.post(to("submit", assignment), form, headers=HTMX).status_code == 200
+        assert page.post(to("submit", assignment), form, headers=FRAGMENT).status_code == 200
     assert Label.objects.count() == 1
 
 
@@ -312,7 +314,7 @@ def test_a_label_that_comes_too_late_is_explained_and_another_item_shown(page, p
     let_time_pass([late])
     labelling.submit(assignment=lease(bea), said=first_is_better())
     a_comparison(project, answers=("another one", "another two"))
-    answer = page.post(to("submit", late), said(choice="left"), headers=HTMX)
+    answer = page.post(to("submit", late), said(choice="left"), headers=FRAGMENT)
     assert answer.status_code == 200
     assert "went to somebody else" in text_of(answer)
     assert "another one" in text_of(answer)
@@ -323,7 +325,7 @@ def test_progress_counts_the_label_at_once(page, project):
     for _ in range(4):
         a_comparison(project)
     assert "0 of 4" in text_of(page.get(work()))
-    assert "1 of 4" in text_of(page.post(to("submit", held()), said(choice="left"), headers=HTMX))
+    assert "1 of 4" in text_of(page.post(to("submit", held()), said(choice="left"), headers=FRAGMENT))
 
 
 # Skipping and drafts
@@ -333,7 +335,7 @@ def test_a_skip_brings_the_next_item(page, project):
     skipped = a_comparison(project, answers=("first one", "first two"))
     a_comparison(project, answers=("second one", "second two"))
     page.get(work())
-    answer = page.post(to("skip", held()), {"reason": "too hard"}, headers=HTMX)
+    answer = page.post(to("skip", held()), {"reason": "too hard"}, headers=FRAGMENT)
     assert "second one" in text_of(answer)
     assert Assignment.objects.get(item=skipped).skip_reason == "too hard"
     assert page.post(to("skip", held())).url == work()
@@ -342,10 +344,24 @@ def test_a_skip_brings_the_next_item(page, project):
 def test_a_draft_is_kept_and_comes_back(page, project):
     a_demonstration(project)
     page.get(work("demonstration"))
-    assert page.post(to("draft", held()), {"text": "half a thought"}).status_code == 204
-    assert "half a thought" in text_of(page.get(work("demonstration")))
+    fields = {"text": "half a thought", "verdict": "edit", "comment": "so far", "flags": ["tone", "incomplete"]}
+    assert page.post(to("draft", held()), {"draft": json.dumps(fields)}).status_code == 204
+    html = text_of(page.get(work("demonstration")))
+    assert "half a thought</textarea>" in html  # also without JavaScript
+    (kept,) = re.findall(r'data-draft="(.*?)"', html)
+    assert json.loads(unescape(kept)) == fields
     assert page.post(to("draft", held())).status_code == 204, "a heartbeat"
-    assert held().draft == {"text": "half a thought"}
+    assert held().draft == fields
+
+
+@pytest.mark.parametrize(
+    "draft", ["", "no JSON", "[]", '"text"', '{"text": 1}', '{"text": [1]}', '{"text": {"a": "b"}}', "[" * 5000]
+)
+def test_a_draft_that_is_none_is_refused(page, project, draft):
+    a_demonstration(project)
+    page.get(work("demonstration"))
+    assert page.post(to("draft", held()), {"draft": draft}).status_code == 400
+    assert held().draft == {}
 
 
 def test_a_draft_of_an_ended_lease_is_refused(page, project):
@@ -353,7 +369,7 @@ def test_a_draft_of_an_ended_lease_is_refused(page, project):
     page.get(work("demonstration"))
     assignment = held()
     leasing.release(assignment=assignment)
-    assert page.post(to("draft", assignment), {"text": "late"}).status_code == 409
+    assert page.post(to("draft", assignment), {"draft": '{"text": "late"}'}).status_code == 409
     assert page.post(to("draft", assignment)).status_code == 409
 
 
@@ -361,7 +377,7 @@ def test_odd_characters_break_no_page(page, project):
     for _ in range(2):
         a_demonstration(project)
     page.get(work("demonstration"))
-    assert page.post(to("draft", held()), {"text": "a\0b"}).status_code == 204
+    assert page.post(to("draft", held()), {"draft": json.dumps({"text": "a\0b"})}).status_code == 204
     assert "a�b" in text_of(page.get(work("demonstration")))
     assert page.post(to("skip", held()), {"reason": "a\0b"}).status_code == 302
     assert page.post(to("submit", lease_of(page)), said(verdict="reject", comment="a\0b")).status_code == 422

@@ -10,7 +10,9 @@ from django.urls import URLResolver
 from config.api import urlpatterns
 
 FOR_ALL = {"token/", "projects/"}  # the first asks for a password; the second is a list of one's own
-FOR_ANNOTATORS = {"projects/<slug:slug>/", "projects/<slug:slug>/next/", "projects/<slug:slug>/labels/"}
+FOR_ANNOTATORS = {"projects/<slug:slug>/", "projects/<slug:slug>/next/", "projects/<slug:slug>/labels/"} | {
+    "projects/<slug:slug>/undo/"
+}
 
 
 def routes(patterns: list[Any] = urlpatterns, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -82,6 +82,7 @@ def test_nothing_tells_who_wrote_an_answer_or_that_it_is_gold(api, project, bob)
     skeleton = {
         "id",
         "kind",
+        "leased_at",
         "lease_until",
         "prompt",
         "answers",
@@ -270,7 +271,7 @@ def test_a_draft_is_kept_and_renews_the_lease(api, project, bob):
     assignment = take(api(bob), "demonstration")
     url = f"/api/v1/assignments/{assignment['id']}/draft/"
     Assignment.objects.update(lease_until="2020-01-01T00:00Z")
-    assert api(bob).post(url, {"text": "so far "}, format="json").status_code == 204
+    assert api(bob).post(url, {"draft": {"text": "so far "}}, format="json").status_code == 204
     assert api(bob).post(url, {}, format="json").status_code == 204
     again = take(api(bob), "demonstration")
     assert again["draft"] == {"text": "so far "}
@@ -282,4 +283,52 @@ def test_there_is_no_draft_without_a_lease(api, project, bob):
     url = f"/api/v1/assignments/{take(api(bob), 'demonstration')['id']}/draft/"
     Assignment.objects.update(state="expired")
     Item.objects.update(taken=0)
-    assert api(bob).post(url, {"text": "so far"}, format="json").status_code == 409
+    assert api(bob).post(url, {"draft": {"text": "so far"}}, format="json").status_code == 409
+
+
+def test_a_draft_that_is_none_is_refused(api, project, bob):
+    a_demonstration(project)
+    url = f"/api/v1/assignments/{take(api(bob), 'demonstration')['id']}/draft/"
+    for draft in ("text", {"text": 1}, {"text": {"a": "b"}}, {"text": "x" * 400_001}):
+        assert api(bob).post(url, {"draft": draft}, format="json").status_code == 400
+    assert take(api(bob), "demonstration")["draft"] == {}
+
+
+# Fetching ahead, releasing, undoing
+
+
+def test_the_next_item_can_be_taken_before_the_first_is_judged(api, project, bob):
+    for _ in range(3):
+        a_comparison(project)
+    client = api(bob)
+    first = take(client)
+    url = "/api/v1/projects/desk/next/"
+    second = client.post(url, {"kind": "comparison", "beyond": [first["id"]]}, format="json").json()["assignment"]
+    assert second["id"] != first["id"]
+    third = submit(client, first, ranks=[1, 2], beyond=[second["id"]]).json()["next"]
+    assert third["id"] not in (first["id"], second["id"])
+
+
+def test_an_item_not_begun_is_given_back(api, project, bob, bea):
+    a_comparison(project)
+    mine = take(api(bob))
+    url = f"/api/v1/assignments/{mine['id']}/release/"
+    assert api(bea).post(url, {}, format="json").status_code == 404
+    stale = {"leased_at": "2020-01-01T00:00:00Z"}
+    assert api(bob).post(url, stale, format="json").json() == {"released": False}
+    assert api(bob).post(url, {"leased_at": mine["leased_at"]}, format="json").json() == {"released": True}
+    assert take(api(bea)) is not None
+
+
+def test_the_last_label_is_undone(api, project, bob):
+    a_comparison(project)
+    client = api(bob)
+    mine = take(client)
+    submit(client, mine, ranks=[2, 1], strength=2)
+    url = "/api/v1/projects/desk/undo/"
+    undone = client.post(url, {"kind": "comparison"}, format="json").json()["assignment"]
+    assert undone["id"] == mine["id"]
+    assert undone["draft"] == {"choice": "right", "strength": "2", "comment": ""}
+    again = client.post(url, {"kind": "comparison"}, format="json")
+    assert again.status_code == 400
+    assert "no label" in str(again.json())
