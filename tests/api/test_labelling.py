@@ -305,7 +305,7 @@ def test_the_next_item_can_be_taken_before_the_first_is_judged(api, project, bob
     url = "/api/v1/projects/desk/next/"
     second = client.post(url, {"kind": "comparison", "beyond": [first["id"]]}, format="json").json()["assignment"]
     assert second["id"] != first["id"]
-    third = submit(client, first, ranks=[1, 2], beyond=[second["id"]]).json()["next"]
+    third = submit(client, first, ranks=[1, 2], next=True, beyond=[second["id"]]).json()["next"]
     assert third["id"] not in (first["id"], second["id"])
 
 
