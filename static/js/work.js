@@ -83,7 +83,7 @@ function read(html) {
 function show(nodes) {
   const progress = work.querySelector("[data-progress]");
   const stale = nodes.flatMap((node) => [...node.querySelectorAll("[data-progress]")])[0];
-  if (progress && stale) stale.replaceWith(progress); // an item fetched ahead knows less than the page
+  if (progress && stale) stale.replaceWith(progress.cloneNode(true)); // an item fetched ahead knows less than the page
   work.replaceChildren(...nodes);
   begin();
   const refused = work.querySelector("[data-form-errors]");
