@@ -7,7 +7,9 @@ from django.db import transaction
 
 from annotation.models import Item, ItemResponse, Project, Prompt, Response
 from annotation.models.items import Kind, Purpose
-from annotation.text import sha256
+from annotation.text import as_seen, sha256
+
+MOST_ANSWERS = 8  # in one comparison
 
 
 def fingerprint(kind: str, prompt_sha256: str, responses: Iterable[str]) -> str:
@@ -29,13 +31,13 @@ def ask(
 ) -> tuple[Item, bool]:
     """Queue one item, unless the same thing was asked already: returns it and whether it is new.
 
-    Raises ValueError for a comparison without two to eight different answers or a demonstration with more
-    than one.
+    Raises ValueError for a comparison without two to eight answers, for answers that look the same, and for a
+    demonstration with more than one.
     """
     texts = {response.sha256 for response in responses}
-    if len(texts) < len(responses):
+    if len({as_seen(response.text) for response in responses}) < len(responses):
         raise ValueError("the same answer twice")
-    if kind == Kind.COMPARISON and not 2 <= len(responses) <= 8:
+    if kind == Kind.COMPARISON and not 2 <= len(responses) <= MOST_ANSWERS:
         raise ValueError("a comparison needs two to eight answers")
     if kind == Kind.DEMONSTRATION and len(responses) > 1:
         raise ValueError("a demonstration has one answer at most")

@@ -1,5 +1,6 @@
 """Bringing data in: JSON Lines with `messages`, `prompt` + `completion`, `prompt` + `responses`, or `prompt` alone.
 
+A row of an export (`prompt` + `answers`) is asked again; what people said of it does not come along.
 The same line twice adds nothing. A bad line is reported with its number and reason and stops nothing.
 """
 
@@ -7,16 +8,17 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
+from math import ceil
 from typing import Any
 
 from django.db import transaction
 
-from annotation.asking import fingerprint
+from annotation.asking import MOST_ANSWERS, fingerprint
 from annotation.models import Item, ItemResponse, Project, Prompt, Response, User
 from annotation.models.events import record
 from annotation.models.items import Kind
 from annotation.models.prompts import Origin, Split
-from annotation.text import is_heldout, sha256, why_unstorable
+from annotation.text import as_seen, is_heldout, sha256, why_unstorable
 
 BATCH = 500
 LONGEST_LINE = 2_000_000  # characters
@@ -43,11 +45,14 @@ class Row:
         self.sha256 = sha256(self.messages)
 
     def groups(self) -> list[list[str]]:
-        """The answers of each item to make: a demonstration has one; of more than two answers, neighbours are
-        compared."""
-        if self.kind == Kind.DEMONSTRATION:
+        """The answers of each item to make: one item for all of them, unless they are more than can be ranked at once.
+        Then groups of neighbours, as few and as equal as can be, each of which begins with the last answer of the one
+        before, so that what is said of one group can be laid beside what is said of the next."""
+        steps = len(self.answers) - 1
+        if steps < MOST_ANSWERS:
             return [self.answers]
-        return [list(pair) for pair in pairwise(self.answers)]
+        number = ceil(steps / (MOST_ANSWERS - 1))
+        return [self.answers[a : b + 1] for a, b in pairwise(steps * part // number for part in range(number + 1))]
 
 
 @dataclass
@@ -129,7 +134,11 @@ def parse(line: str, number: int = 1) -> Row:
         if data.get("completion") is not None:
             kind, answers = Kind.DEMONSTRATION, [_answer(data["completion"], "completion")]
         elif data.get("responses") is not None:
-            kind, answers = Kind.COMPARISON, _answers(data["responses"])
+            kind, answers = Kind.COMPARISON, _different(_answers(data["responses"], "responses"))
+        elif data.get("answers"):  # a row of an export
+            answers = _answers(data["answers"], "answers")
+            kind = Kind.DEMONSTRATION if len(answers) == 1 else Kind.COMPARISON
+            answers = _different(answers) if kind == Kind.COMPARISON else answers
     else:
         raise BadLine('needs "messages" or "prompt"')
     if not messages or messages[-1]["role"] != "user" or not messages[-1]["content"].strip():
@@ -159,14 +168,19 @@ def _messages(value: Any, name: str) -> list[dict[str, str]]:
     return messages
 
 
-def _answers(value: Any) -> list[str]:
+def _answers(value: Any, name: str) -> list[str]:
     if not isinstance(value, list):
-        raise BadLine('"responses" must be a list')
-    texts = [_answer(one.get("text") if isinstance(one, dict) else one, "responses") for one in value]
-    different = list(dict.fromkeys(texts))
+        raise BadLine(f'"{name}" must be a list')
+    return [_answer(one.get("text") if isinstance(one, dict) else one, name) for one in value]
+
+
+def _different(texts: list[str]) -> list[str]:
+    different: dict[str, str] = {}  # by what is seen of them: of answers that look the same the first is kept
+    for text in texts:
+        different.setdefault(as_seen(text), text)
     if len(different) < 2:
         raise BadLine("a comparison needs at least two different responses")
-    return different
+    return list(different.values())
 
 
 def _answer(value: Any, name: str) -> str:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -21,6 +22,7 @@ ATTRIBUTES = {"ol": {"start"}}
 
 DEEPEST = 100  # levels of nesting in JSON that comes from outside
 NUL = "\0"
+INVISIBLE = {"Cc", "Cf", "Cn"}  # controls, format characters such as the zero-width space, what is no character yet
 UNSTORABLE = re.compile(f"[{NUL}\ud800-\udfff]")
 
 
@@ -76,6 +78,19 @@ def sha256(value: Any) -> str:
     """Hash of a string, or of the canonical JSON of any other value, as 64 hex digits."""
     data = value if isinstance(value, str) else canonical(value)
     return hashlib.sha256(data.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def as_seen(text: str) -> str:
+    """What is left of a text for the eye: invisible characters dropped, runs of white space one space, one spelling
+    for each accented letter. Texts that are equal in this are one and the same answer to a reader.
+
+    >>> as_seen("Good\u200b  day,\\r\\n Zoe\u0308 ") == as_seen("Good day, Zo\u00eb")
+    True
+    """
+    spaced = " ".join(unicodedata.normalize("NFC", text).split())
+    if spaced.isprintable():
+        return spaced
+    return " ".join("".join(mark for mark in spaced if unicodedata.category(mark) not in INVISIBLE).split())
 
 
 def is_heldout(prompt_sha256: str, share: float) -> bool:

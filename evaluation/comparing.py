@@ -7,6 +7,7 @@ from annotation.asking import ask
 from annotation.models import Response
 from annotation.models.items import Kind, Purpose
 from annotation.models.prompts import Split
+from annotation.text import as_seen
 from training.models import Run
 from training.models.runs import Status
 
@@ -21,7 +22,8 @@ def compare_samples(run: Run) -> int:
         by_prompt.setdefault(response.prompt_id, []).append(response)
     queued = 0
     for responses in by_prompt.values():
-        pairs = list(combinations(responses, 2))
+        different = {as_seen(response.text): response for response in reversed(responses)}
+        pairs = list(combinations(sorted(different.values(), key=lambda response: response.pk), 2))
         Random(run.seed).shuffle(pairs)
         for first, second in pairs[:wanted]:
             heldout = first.prompt.split == Split.HELDOUT

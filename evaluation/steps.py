@@ -14,7 +14,7 @@ from annotation.asking import ask
 from annotation.models import Prompt, Response
 from annotation.models.items import Kind, Purpose
 from annotation.models.prompts import Split
-from annotation.text import sha256
+from annotation.text import as_seen, sha256
 from evaluation.models import Evaluation, Reward, Round, RoundStep, Score, Step, StepRun, StepStatus
 from evaluation.policy import RoundSettings
 from evaluation.selection import Pair, select
@@ -211,7 +211,7 @@ def selecting(current: Round, step: RoundStep, settings: RoundSettings, force: b
         Pair(prompt, a.pk, b.pk, (rewards[a.pk], rewards[b.pk]))
         for prompt, (old, new) in answers.items()
         for a, b in product(old, new)
-        if a.pk != b.pk and a.pk in rewards and b.pk in rewards
+        if as_seen(a.text) != as_seen(b.text) and a.pk in rewards and b.pk in rewards
     ]
     chosen = select(
         pairs,

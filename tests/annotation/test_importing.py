@@ -11,12 +11,13 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.db.models import F
 
-from annotation import importing
+from annotation import exporting, importing, labelling
 from annotation.asking import ask
 from annotation.importing import Summary, import_lines
+from annotation.labelling import Said
 from annotation.models import Event, Item, Prompt, Response
 from annotation.text import is_heldout, sha256
-from tests.annotation.making import all_at_once
+from tests.annotation.making import all_at_once, lease
 
 USER = {"role": "user", "content": "Where is my parcel?"}
 SYSTEM = {"role": "system", "content": "Be kind."}
@@ -85,17 +86,45 @@ def test_prompt_and_responses_become_a_comparison(project, responses):
     assert [(answer.order, answer.response.text) for answer in item.answers.all()] == [(0, "a"), (1, "b")]
 
 
-def test_of_more_than_two_responses_neighbours_are_compared(project):
-    texts = [f"answer {number}" for number in range(12)]
+@pytest.mark.parametrize(
+    ("number", "sizes"),
+    [(2, [2]), (3, [3]), (8, [8]), (9, [5, 5]), (12, [6, 7]), (15, [8, 8]), (16, [6, 6, 6]), (40, [7, 8, 7, 8, 7, 8])],
+)
+def test_up_to_eight_responses_are_ranked_at_once_and_more_in_groups_that_overlap(project, number, sizes):
+    texts = [f"answer {number}" for number in range(number)]
     summary = import_lines(project=project, lines=[line(prompt="?", responses=texts)])
-    assert (summary.added, summary.comparisons, summary.responses) == (1, 11, 12)
-    pairs = [tuple(item.answers.values_list("response__text", flat=True)) for item in Item.objects.order_by("id")]
-    assert pairs == list(pairwise(texts))
+    assert (summary.added, summary.comparisons, summary.responses) == (1, len(sizes), number)
+    groups = [list(item.answers.values_list("response__text", flat=True)) for item in Item.objects.order_by("id")]
+    assert [len(group) for group in groups] == sizes
+    assert all(one[-1] == following[0] for one, following in pairwise(groups))
+    assert [text for place, group in enumerate(groups) for text in group[bool(place) :]] == texts
 
 
-def test_a_response_that_comes_twice_is_one(project):
-    import_lines(project=project, lines=[line(prompt="?", responses=["a", "b ", "a", "b"])])
+@pytest.mark.parametrize(
+    "responses",
+    [["a", "b ", "a", "b"], ["a", "b", "b\u200b"], ["a", "\u200ea", "b"], ["a", "b", "\ufeffb \n"]],
+)
+def test_responses_that_look_the_same_are_one(project, responses):
+    import_lines(project=project, lines=[line(prompt="?", responses=responses)])
     assert list(Item.objects.get().answers.values_list("response__text", flat=True)) == ["a", "b"]
+
+
+def test_an_export_can_be_imported_again(project, bob, charlie):
+    from annotation.models import Project
+
+    sent = [line(prompt="?", responses=list("abcd")), line(prompt=[SYSTEM, USER], completion="A draft.", tags=["x"])]
+    import_lines(project=project, lines=sent)
+    labelling.submit(assignment=lease(bob), said=Said(ranks=(1, 2, 2, 4), text="better than all"))
+    labelling.submit(assignment=lease(bob, "demonstration"), said=Said(verdict="reject"))
+    rows_out = [json.dumps(row) for row in exporting.labelled_rows(project=project)]
+    assert import_lines(project=project, lines=rows_out).known == 2
+    other = Project.objects.create(slug="other", name="Other", heldout_share=project.heldout_share)
+    summary = import_lines(project=other, lines=rows_out)
+    assert (summary.added, summary.rejected, Item.objects.filter(project=other).count()) == (2, [], 2)
+    for mine, theirs in zip(
+        *(Item.objects.filter(project=one).order_by("id") for one in (project, other)), strict=True
+    ):
+        assert mine.fingerprint == theirs.fingerprint
 
 
 def test_a_prompt_alone_becomes_nothing_to_label(project):
@@ -151,8 +180,8 @@ def test_the_size_of_batches_makes_no_difference(project, monkeypatch, batch):
     summary = import_lines(project=project, lines=lines)
     assert (summary.added, summary.known) == (80, 40)
     assert (summary.prompts, summary.responses) == (Prompt.objects.count(), Response.objects.count()) == (40, 100)
-    assert (summary.demonstrations, summary.comparisons) == (40, 40)
-    assert Item.objects.count() == 80
+    assert (summary.demonstrations, summary.comparisons) == (40, 20)
+    assert Item.objects.count() == 60
 
 
 def test_the_three_spellings_of_a_demonstration_are_one(project):
@@ -195,7 +224,7 @@ def test_projects_share_nothing(project, charlie):
     other = Project.objects.create(slug="other", name="Other")
     for one in (project, other):
         assert import_lines(project=one, lines=list(some_of_everything(3))).added == 12
-    assert Item.objects.filter(project=other).count() == Item.objects.filter(project=project).count() == 12
+    assert Item.objects.filter(project=other).count() == Item.objects.filter(project=project).count() == 9
     assert not Item.objects.exclude(prompt__project=F("project")).exists()
 
 
@@ -302,6 +331,8 @@ BAD = {
     "responses a text": (line(prompt="?", responses="ab"), '"responses" must be a list'),
     "responses one": (line(prompt="?", responses=["a"]), "at least two different responses"),
     "responses the same": (line(prompt="?", responses=["a", " a"]), "at least two different responses"),
+    "responses the same to the eye": (line(prompt="?", responses=["a b", "a\u00a0 b"]), "at least two different"),
+    "answers of no list": (line(prompt="?", answers="ab"), '"answers" must be a list'),
     "responses with a blank": (line(prompt="?", responses=["a", " "]), "an answer is empty"),
     "responses with null": (line(prompt="?", responses=["a", None]), "must be a text"),
     "responses without text": (line(prompt="?", responses=["a", {"answer": "b"}]), "must be a text"),
