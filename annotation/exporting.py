@@ -67,9 +67,10 @@ def _said(label: Label, kind: str, project: Project) -> dict[str, Any]:
         "flags": label.flags,
         "seconds": label.seconds,
         "created_at": label.created_at.isoformat(),
+        "text": label.response.text if label.response else None,
     }
     if kind == Kind.DEMONSTRATION:
-        return {**row, "verdict": label.verdict, "text": label.response.text if label.response else None}
+        return {**row, "verdict": label.verdict}
     votes = [
         {"answer": one.response_id, "position": one.position, "rank": one.rank, "unacceptable": one.unacceptable}
         for one in label.judgements.all()

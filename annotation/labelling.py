@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from annotation import leasing
+from annotation import leasing, ranking
 from annotation.asking import add_response
 from annotation.models import Assignment, Item, Judgement, Label, Membership, Response
 from annotation.models.events import record
@@ -28,7 +28,9 @@ class Said:
     """What a person says, in the terms of the page they see.
 
     `ranks` and `unacceptable` run over the answers as shown, left first; rank 1 is best and equal ranks are
-    ties. `strength` is 1 (weakest) to the number of the project's levels, and None for a tie.
+    ties. `strength` says how much better the one best answer is than the next: 1 (weakest) to the number of the
+    project's levels, None for a tie. `criteria` names for each criterion that was judged the place of the answer that
+    is better in it, None for no difference. `text` is an edit: of the draft, or of the one best answer.
     """
 
     client_uuid: uuid.UUID = field(default_factory=uuid.uuid4)
@@ -38,7 +40,7 @@ class Said:
     ranks: Sequence[int] = ()
     unacceptable: Sequence[bool] = ()
     strength: int | None = None
-    criteria: Mapping[str, int] = field(default_factory=dict)
+    criteria: Mapping[str, int | None] = field(default_factory=dict)
     comment: str = ""
     seconds: float | None = None
 
@@ -185,10 +187,10 @@ def _store(assignment: Assignment, said: Said, *, supersedes: Label | None) -> L
         person=assignment.person,
         client_uuid=said.client_uuid,
         verdict=said.verdict,
-        response=_kept_text(item, shown, said) if item.kind == Kind.DEMONSTRATION else None,
+        response=_kept_text(item, shown, said) if item.kind == Kind.DEMONSTRATION else ranking.edit(item, shown, said),
         flags=list(said.flags),
-        strength=said.strength if len(set(said.ranks)) > 1 else None,
-        criteria=dict(said.criteria),
+        strength=said.strength if ranking.best(said.ranks) is not None else None,
+        criteria=ranking.by_response(said.criteria, shown),
         comment=said.comment,
         seconds=said.seconds,
         simulated=simulated,
@@ -228,24 +230,10 @@ def problems_of(said: Said, item: Item, shown: Sequence[Response]) -> list[str]:
             return ["The edited answer is empty: write one, or reject the item."]
         if said.verdict == Verdict.ACCEPT and not shown:
             return ["There is no answer to accept yet: write one."]
+        if said.criteria:
+            return ["Criteria are for comparing answers."]
         return []
-    problems = []
-    if said.verdict or said.text:
-        problems.append("A comparison has ranks, not a verdict.")
-    if len(said.ranks) != len(shown):
-        problems.append("Give each answer a rank.")
-    elif any(not 1 <= rank <= len(shown) for rank in said.ranks) or 1 not in said.ranks:
-        problems.append("Ranks run from 1, the best, to the number of answers.")
-    if said.unacceptable and len(said.unacceptable) != len(shown):
-        problems.append("Say of each answer whether it is unacceptable, or of none.")
-    levels = len(item.project.strength_levels)
-    if said.strength is not None and not 1 <= said.strength <= levels:
-        problems.append(f"Strength runs from 1 to {levels}.")
-    all_bad = bool(said.unacceptable) and all(said.unacceptable)
-    tie = len(set(said.ranks)) < len(said.ranks)
-    if tie and not item.project.ties_allowed and not all_bad:
-        problems.append("This project allows no ties: choose the better answer.")
-    return problems
+    return ranking.problems_of(said, item.project, shown)
 
 
 def _kept_text(item: Item, shown: Sequence[Response], said: Said) -> Response | None:

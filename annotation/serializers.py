@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from annotation import leasing, progress
+from annotation import leasing, progress, ranking
 from annotation.importing import Summary
 from annotation.labelling import Said
 from annotation.models import Assignment, Judgement, Label, Membership, Prompt
@@ -198,13 +198,17 @@ class SaidSerializer(serializers.Serializer):
     )
     verdict = serializers.ChoiceField(choices=Verdict.choices, required=False)
     text = serializers.CharField(
-        required=False, allow_blank=True, trim_whitespace=False, max_length=200_000, help_text="With the verdict edit."
+        required=False,
+        allow_blank=True,
+        trim_whitespace=False,
+        max_length=200_000,
+        help_text="With the verdict edit; in a comparison, the one best answer made better.",
     )
     flags = serializers.ListField(child=serializers.CharField(max_length=64), required=False, max_length=20)
     criteria = serializers.DictField(
-        child=serializers.IntegerField(min_value=0, max_value=8),
+        child=serializers.IntegerField(min_value=0, max_value=7, allow_null=True),
         required=False,
-        help_text="A grade for each of the project's criteria.",
+        help_text="Of a comparison: by criterion, the position of the better answer; null for no difference.",
     )
     comment = serializers.CharField(required=False, allow_blank=True, max_length=4000)
     seconds = serializers.FloatField(required=False, allow_null=True, min_value=0, max_value=1e6)
@@ -213,7 +217,8 @@ class SaidSerializer(serializers.Serializer):
     def said(data: dict[str, Any]) -> Said:
         fields = {key: value for key, value in data.items() if key not in ("next", "beyond")}
         if "text" in fields:
-            fields["text"] = fields["text"].replace("\r\n", "\n") if fields.get("verdict") == Verdict.EDIT else ""
+            kept = fields.get("verdict") in (None, Verdict.EDIT)
+            fields["text"] = fields["text"].replace("\r\n", "\n") if kept else ""
         return Said(**fields)
 
 
@@ -273,9 +278,9 @@ class LabelSerializer(serializers.ModelSerializer):
 
     kind = serializers.ChoiceField(source="item.kind", choices=Kind.choices)
     person = serializers.CharField(source="person.username")
-    text = serializers.SerializerMethodField(help_text="Of a demonstration: the text that was kept.")
+    text = serializers.SerializerMethodField(help_text="The text that was kept; of a comparison, the edit.")
     flags = serializers.ListField(child=serializers.CharField())
-    criteria = serializers.DictField(child=serializers.IntegerField())
+    criteria = serializers.SerializerMethodField(help_text="By criterion, the better answer's position; or null.")
     judgements = JudgementSerializer(many=True)
     live = serializers.SerializerMethodField(help_text="Neither withdrawn nor replaced.")
     item = serializers.SerializerMethodField(help_text="For leads; null for others.")
@@ -292,6 +297,11 @@ class LabelSerializer(serializers.ModelSerializer):
 
     def get_text(self, label: Label) -> str | None:
         return label.response.text if label.response else None
+
+    @extend_schema_field(serializers.DictField(child=serializers.IntegerField(allow_null=True)))
+    def get_criteria(self, label: Label) -> dict[str, int | None]:
+        places = {judged.response_id: judged.position for judged in label.judgements.all()}
+        return ranking.by_position(label.criteria, places)
 
     def get_live(self, label: Label) -> bool:
         return label.retracted_at is None and not hasattr(label, "superseded_by")
@@ -342,14 +352,18 @@ class ExportedLabelSerializer(serializers.Serializer):
     person = serializers.CharField(help_text="A pseudonym, the same throughout the project.")
     simulated = serializers.BooleanField()
     comment = serializers.CharField()
-    criteria = serializers.DictField(child=serializers.IntegerField())
+    criteria = serializers.DictField(
+        child=serializers.IntegerField(), help_text="By criterion, the id of the better answer; 0 for no difference."
+    )
     flags = serializers.ListField(child=serializers.CharField())
     seconds = serializers.FloatField(allow_null=True)
     created_at = serializers.DateTimeField()
     strength = serializers.IntegerField(required=False, allow_null=True, help_text="Of a comparison.")
     votes = ExportedVoteSerializer(many=True, required=False, help_text="Of a comparison.")
     verdict = serializers.CharField(required=False, help_text="Of a demonstration.")
-    text = serializers.CharField(required=False, allow_null=True, help_text="Of a demonstration.")
+    text = serializers.CharField(
+        allow_null=True, help_text="The text that was kept; of a comparison, the best answer as it was edited."
+    )
 
 
 class ExportedRowSerializer(serializers.Serializer):

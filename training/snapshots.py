@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import transaction
 from pydantic import BaseModel, ConfigDict, Field
 
-from annotation.models import Label, Project, Prompt, User
+from annotation.models import Label, Project, Prompt, Response, User
 from annotation.models.events import record
 from annotation.models.items import Kind
 from annotation.models.labels import Verdict
@@ -38,8 +38,9 @@ class NoRows(Exception):
 class Rule(BaseModel):
     """Which labels enter a snapshot, and how several on one item become one row.
 
-    Demonstrations: every accepted or edited text. Preferences: each pair of answers by majority of the people
-    who judged it; ties, pairs with as many votes either way, and votes that call both unacceptable are left out.
+    Demonstrations: every accepted or edited text, edits of a comparison's best answer too. Preferences: each pair of
+    answers by majority of the people who judged it; ties, pairs with as many votes either way, and votes that call
+    both unacceptable are left out.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -135,7 +136,7 @@ def is_intact(snapshot: Snapshot) -> bool:
 def _demonstrations(project: Project, rule: Rule) -> list[Row]:
     labels = (
         Label.objects.trainable(simulated=rule.simulated)
-        .filter(project=project, item__kind=Kind.DEMONSTRATION, response__isnull=False)
+        .filter(project=project, response__isnull=False)  # of comparisons too: the best answer, edited
         .select_related("item__prompt", "response")
         .order_by("id")
     )
@@ -202,20 +203,28 @@ def _preferences(project: Project, rule: Rule) -> list[Row]:
     if rule.edits_as_preferences:
         edits = (
             Label.objects.trainable(simulated=rule.simulated)
-            .filter(project=project, verdict=Verdict.EDIT)
+            .filter(project=project, response__isnull=False)
+            .exclude(verdict=Verdict.ACCEPT)
             .select_related("item__prompt", "response")
-            .prefetch_related("item__responses")
+            .prefetch_related("item__responses", "judgements__response")
             .order_by("id")
         )
         for label in edits:
             assert label.response is not None
-            # What this person saw; `response.edited_from` is what the first to write this text saw.
-            for original in label.item.responses.all():
+            for original in _edited(label):
                 texts = {response.pk: response.text for response in (label.response, original)}
                 votes = pairs.setdefault(_key(texts), Votes(label.item.prompt, texts))
                 votes.vote(label.response.pk, 1.0, label.pk)
     rows = (votes.row(rule.minimum_agreement) for votes in pairs.values())
     return [row for row in rows if row is not None]
+
+
+def _edited(label: Label) -> list[Response]:
+    """What this person made better: the draft they saw, or the answer they ranked best. (`response.edited_from` is
+    what the first to write this text saw.)"""
+    if label.item.kind == Kind.DEMONSTRATION:
+        return list(label.item.responses.all())
+    return [judged.response for judged in label.judgements.all() if judged.rank == 1]
 
 
 def count_votes(label: Label, levels: int, pairs: dict[tuple[int, int], Votes]) -> None:

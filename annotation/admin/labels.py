@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpResponse
 from unfold.decorators import action, display
 
-from annotation import access, labelling
+from annotation import access, labelling, ranking
 from annotation.desk import BY_PROJECT, Desk, ReadOnlyInline, prose, sure
 from annotation.models import Event, Judgement, Label
 from annotation.models.people import Role
@@ -37,14 +37,14 @@ class LabelAdmin(Desk):
     inlines = (JudgementsInline,)
     actions_detail = ("withdraw",)
     fits = {"withdraw": lambda label: label.retracted_at is None and not hasattr(label, "superseded_by")}
-    readonly_fields = ("said", "who", "standing", "kept")
+    readonly_fields = ("said", "who", "standing", "kept", "better_in")
     fields = (
         ("project", "item"),
         ("person", "who"),
         "said",
         "kept",
         "strength",
-        "criteria",
+        "better_in",
         "flags",
         "comment",
         "seconds",
@@ -64,6 +64,14 @@ class LabelAdmin(Desk):
     @display(description="Text kept")
     def kept(self, label: Label) -> str:
         return prose(label.response.text) if label.response else "–"
+
+    @display(description="Criteria")
+    def better_in(self, label: Label) -> str:
+        places = {judged.response_id: judged.position for judged in label.judgements.all()}
+        better = ranking.by_position(label.criteria, places).items()
+        return (
+            "; ".join(f"{name}: {'no difference' if at is None else f'answer {at + 1}'}" for name, at in better) or "–"
+        )
 
     @display(description="By", label={"Person": "info", "Simulated": "warning"})
     def who(self, label: Label) -> str:
@@ -99,14 +107,26 @@ def in_words(label: Label) -> str:
     if label.verdict:
         return label.get_verdict_display()
     judged = list(label.judgements.all())
-    if judged and all(one.unacceptable for one in judged):
-        return "All unacceptable" if len(judged) > 2 else "Both unacceptable"
-    ranks = [one.rank for one in judged]
+    ranks, bad = [one.rank for one in judged], [one.unacceptable for one in judged]
     if len(set(ranks)) == 1:
-        return "Tie"
-    if len(ranks) == 2:
-        return "Left better" if ranks[0] < ranks[1] else "Right better"
-    return f"Ranks {', '.join(map(str, ranks))}"
+        words = "" if all(bad) else "Tie"
+    elif len(ranks) == 2:
+        words = "Left better" if ranks[0] < ranks[1] else "Right better"
+    else:
+        words = f"Ranks {', '.join(map(str, ranks))}"
+    parts = [words, _unacceptable(bad), "best one edited" if label.response_id else ""]
+    said = ", ".join(part for part in parts if part)
+    return said[:1].upper() + said[1:]
+
+
+def _unacceptable(bad: list[bool]) -> str:
+    if not any(bad):
+        return ""
+    if all(bad):
+        return "both unacceptable" if len(bad) == 2 else "all unacceptable"
+    if len(bad) == 2:
+        return "left unacceptable" if bad[0] else "right unacceptable"
+    return f"unacceptable {', '.join(str(place + 1) for place, is_bad in enumerate(bad) if is_bad)}"
 
 
 @admin.register(Event)

@@ -211,6 +211,10 @@ def test_a_late_label_is_welcome_while_there_is_room(api, project, bob):
         ({"ranks": [1, 2], "unacceptable": [True]}, "non_field_errors", "Say of each answer"),
         ({"ranks": [1, 2], "verdict": "accept"}, "non_field_errors", "ranks, not a verdict"),
         ({"ranks": [1, 2], "criteria": {"charm": 1}}, "non_field_errors", "no criterion called charm"),
+        ({"ranks": [1, 2], "criteria": {"honest": 2}}, "non_field_errors", "place of the better answer"),
+        ({"ranks": [1, 2], "criteria": {"honest": 9}}, "criteria", "less than or equal to 7"),
+        ({"ranks": [1, 2], "unacceptable": [True, False]}, "non_field_errors", "rank it lower, or unmark it"),
+        ({"ranks": [1, 1], "text": "An edit."}, "non_field_errors", "say first which one"),
         ({"ranks": [1, 2], "seconds": -1}, "seconds", "greater than or equal to 0"),
         ({"ranks": [1, 2], "comment": "\x00"}, "comment", "Null characters"),
         ({"ranks": [1, 2], "flags": ["\x00"]}, "flags", "Null characters"),
@@ -230,8 +234,25 @@ def test_criteria_of_the_project_are_kept(api, project, bob):
     project.criteria = ["helpful"]
     project.save()
     a_comparison(project)
-    assert submit(api(bob), take(api(bob)), ranks=[1, 2], criteria={"helpful": 2}).status_code == 201
-    assert Label.objects.get().criteria == {"helpful": 2}
+    assignment = take(api(bob))
+    answer = submit(api(bob), assignment, ranks=[1, 2], criteria={"helpful": 1})
+    assert answer.status_code == 201
+    assert answer.json()["label"]["criteria"] == {"helpful": 1}
+    assert Label.objects.get().criteria == {"helpful": Assignment.objects.get(pk=assignment["id"]).order[1]}
+
+
+def test_no_difference_in_a_criterion_is_null(api, project, bob):
+    a_comparison(project)
+    said = {"helpful": None, "honest": 0}
+    assert submit(api(bob), take(api(bob)), ranks=[1, 2], criteria=said).json()["label"]["criteria"] == said
+    assert Label.objects.get().criteria["helpful"] == 0
+
+
+def test_the_best_answer_of_a_comparison_is_edited(api, project, bob):
+    a_comparison(project, ["one", "two", "three"])
+    answer = submit(api(bob), take(api(bob)), ranks=[3, 1, 2], text="Better.\r\nBy far.")
+    assert answer.status_code == 201
+    assert answer.json()["label"]["text"] == "Better.\nBy far."
 
 
 def test_the_assignment_of_somebody_else_is_not_found(api, project, bob, bea, alice):

@@ -182,6 +182,21 @@ def test_who_writes_the_same_edit_prefers_it_over_their_own_draft(project, bob, 
     assert rows == {"bob's draft": [first.pk], "bea's draft": [second.pk]}
 
 
+def test_the_edit_of_a_best_answer_is_a_row_and_is_preferred_over_its_original(project, bob, bea):
+    prompt = a_prompt(project)
+    label = says(bob, compares(prompt, "good", "bad", "middling"), ranks=(1, 3, 2), strength=2, text="perfect")
+    (row,) = rows_of(project, "demonstrations")
+    assert (answers([row]), row["labels"]) == (["perfect"], [label.pk])
+    pairs = {(answers([row], "chosen")[0], answers([row], "rejected")[0]): row["margin"] for row in rows_of(project)}
+    among = {("good", "middling"): 0.5, ("good", "bad"): 0.5, ("middling", "bad"): 0.5}
+    assert pairs == {("perfect", "good"): 1.0, **among}
+    assert len(rows_of(project, edits_as_preferences=False)) == 3
+    # Another person writes the same text out of another answer: it is preferred over that one.
+    says(bea, compares(prompt, "bad", "worse"), **A_BETTER, text="perfect")
+    pairs = {(answers([row], "chosen")[0], answers([row], "rejected")[0]) for row in rows_of(project)}
+    assert pairs == {("perfect", "good"), ("perfect", "bad"), ("bad", "worse"), *among}
+
+
 # What never enters
 
 
@@ -245,6 +260,8 @@ def test_whatever_people_do_only_what_may_enter_does(project, member, seed):
                     ranks = [random.randint(1, len(texts)) for _ in texts]
                     ranks[random.randrange(len(texts))] = 1
                     bad = [random.random() < 0.2 for _ in texts]
+                    worst_good = max((rank for rank, is_bad in zip(ranks, bad, strict=True) if not is_bad), default=0)
+                    bad = [is_bad and rank >= worst_good for rank, is_bad in zip(ranks, bad, strict=True)]
                     said = Said(ranks=ranks, unacceptable=bad, strength=random.choice([None, 1, 2, 3, 4]))
                 else:
                     verdict = random.choice(["accept", "edit", "reject"])
