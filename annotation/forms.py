@@ -1,9 +1,11 @@
 """Forms: they validate and never write."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
 
+from annotation import ranking
 from annotation.labelling import Said
 from annotation.models import Assignment
 from annotation.models.items import Kind
@@ -37,25 +39,84 @@ class DemonstrationForm(LabelForm):
 
 
 class ComparisonForm(LabelForm):
-    """Two answers: which is better and by how much. `unacceptable` means that both are."""
+    """What can be said of several answers besides which is better. Answers go by their place as shown, from 0."""
+
+    strength = forms.IntegerField(required=False, min_value=1, max_value=20)
+    text = forms.CharField(required=False, max_length=200_000, strip=False)
+    text_of = forms.IntegerField(required=False)
+
+    def __init__(self, data: Any = None, *, answers: int, criteria: Sequence[str]) -> None:
+        super().__init__(data)
+        self.answers, self.criteria = answers, criteria
+        places = [(str(place), str(place)) for place in range(answers)]
+        for place in range(answers):
+            self.fields[f"unacceptable_{place}"] = forms.BooleanField(required=False)
+        for name in criteria:
+            self.fields[f"criterion_{name}"] = forms.ChoiceField(
+                required=False, choices=[("equal", "No difference"), *places]
+            )
+
+    def ranks(self) -> list[int]:
+        raise NotImplementedError
+
+    def unacceptable(self) -> list[bool]:
+        return [self.cleaned_data[f"unacceptable_{place}"] for place in range(self.answers)]
+
+    def clean(self) -> None:
+        edited, place = self.cleaned_data.get("text_of"), ranking.best(self.ranks())
+        if self.cleaned_data.get("text", "").strip() and None not in (edited, place) and edited != place:
+            self.add_error(None, "You edited an answer that is not the best one now: rank it best, or drop the edit.")
+
+    def said(self) -> Said:
+        better = {name: self.cleaned_data[f"criterion_{name}"] for name in self.criteria}
+        return Said(
+            **self.common(),
+            ranks=self.ranks(),
+            unacceptable=self.unacceptable(),
+            strength=self.cleaned_data["strength"] if ranking.best(self.ranks()) is not None else None,
+            criteria={name: None if place == "equal" else int(place) for name, place in better.items() if place},
+            text=self.cleaned_data["text"].replace("\r\n", "\n"),
+        )
+
+
+class PairForm(ComparisonForm):
+    """Which of two answers is better. The choice `unacceptable` means that both are, and neither is better."""
 
     choice = forms.ChoiceField(
         choices=[(name, name) for name in ("left", "right", "tie", "unacceptable")],
         error_messages={"required": "Choose the left or the right answer, a tie, or both unacceptable."},
     )
-    strength = forms.IntegerField(required=False, min_value=1, max_value=20)
 
-    def said(self) -> Said:
-        choice = self.cleaned_data["choice"]
-        ranks = {"left": (1, 2), "right": (2, 1)}.get(choice, (1, 1))
-        bad = choice == "unacceptable"
-        strength = self.cleaned_data["strength"] if choice in ("left", "right") else None
-        return Said(**self.common(), ranks=ranks, unacceptable=(bad, bad), strength=strength)
+    def ranks(self) -> list[int]:
+        return {"left": [1, 2], "right": [2, 1]}.get(self.cleaned_data.get("choice", ""), [1, 1])
+
+    def unacceptable(self) -> list[bool]:
+        return [True, True] if self.cleaned_data["choice"] == "unacceptable" else super().unacceptable()
+
+
+class RankingForm(ComparisonForm):
+    """A rank for each of more than two answers."""
+
+    def __init__(self, data: Any = None, *, answers: int, criteria: Sequence[str]) -> None:
+        super().__init__(data, answers=answers, criteria=criteria)
+        for place in range(answers):
+            self.fields[f"rank_{place}"] = forms.IntegerField(required=False, min_value=1, max_value=answers)
+
+    def ranks(self) -> list[int]:
+        return [self.cleaned_data.get(f"rank_{place}") or 0 for place in range(self.answers)]
+
+    def clean(self) -> None:
+        super().clean()
+        if 0 in self.ranks() and not self.errors:
+            self.add_error(None, "Give each answer a rank.")
 
 
 def label_form(assignment: Assignment, data: Any = None) -> LabelForm:
-    form = DemonstrationForm if assignment.item.kind == Kind.DEMONSTRATION else ComparisonForm
-    return form(data)
+    if assignment.item.kind == Kind.DEMONSTRATION:
+        return DemonstrationForm(data)
+    answers = len(assignment.order)
+    form = PairForm if answers == 2 else RankingForm
+    return form(data, answers=answers, criteria=assignment.item.project.criteria)
 
 
 class ImportForm(forms.Form):

@@ -23,7 +23,7 @@ from annotation.forms import LabelForm, label_form
 from annotation.models import Assignment, Membership, Prompt
 from annotation.models.items import Kind
 from annotation.requests import Request
-from annotation.views import place
+from annotation.views import comparison, place
 
 
 @never_cache
@@ -159,7 +159,10 @@ def _work(
     if assignment is not None:
         prompt: Prompt = assignment.item.prompt
         context["turns"] = prompt.messages
-        context["answers"] = assignment.shown()
+        if kind == Kind.COMPARISON:
+            context |= comparison.page(assignment, form.data if form else {})
+        else:
+            context["answers"] = assignment.shown()
         kept = form.cleaned_data if form else {}  # what was refused for itself is not shown again
         context["draft"] = json.dumps(assignment.draft)
         context["client_uuid"] = kept.get("client_uuid") or uuid.uuid4()

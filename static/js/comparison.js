@@ -1,63 +1,77 @@
 /**
- * Ranking two answers. The radio buttons hold the state; keys and clicks only press them.
+ * Judging two answers. The form's fields hold the state; keys and clicks only press them.
  */
+import { hint, holdBack, press, setBest, stronger, usualStrength } from "./best.js";
 import { onKeys } from "./keys.js";
 
 const work = document.getElementById("work");
-const form = () => work.querySelector("form.comparison");
+const form = () => work.querySelector('form[data-comparison="pair"]');
 const chosen = () => form()?.querySelector("[name=choice]:checked")?.value;
-const strengths = () => [...form().querySelectorAll("[name=strength]")];
 const isSide = (choice) => choice === "left" || choice === "right";
-const usual = (levels) => levels[Math.ceil(levels.length * 0.6) - 1]; // of four the third, "better"
+const marks = () => [...form().querySelectorAll("[data-unacceptable]")];
+const SIDES = ["left", "right"];
 
 let before; // the choice before this one: a change of sides starts again at the usual strength
 
 function refresh() {
   if (!form()) return;
   const choice = chosen();
-  const levels = strengths();
-  if (isSide(choice)) {
-    const flipped = isSide(before) && before !== choice;
-    if (levels.length && (flipped || !levels.some((level) => level.checked))) usual(levels).checked = true;
+  if (isSide(choice)) usualStrength({ again: isSide(before) && before !== choice });
+  if (choice !== before && (choice === "unacceptable" || before === "unacceptable")) {
+    for (const box of marks()) box.checked = choice === "unacceptable";
   }
   before = choice;
-  const level = levels.find((one) => one.checked)?.dataset.level ?? "";
+  const level = form().querySelector("[name=strength]:checked")?.dataset.level ?? "";
   for (const output of form().querySelectorAll("[data-strength-of]")) {
     output.value = output.dataset.strengthOf === choice ? level : "";
   }
-  if (choice) hint("");
+  setBest(isSide(choice) ? String(SIDES.indexOf(choice)) : "");
+  hint(choice ? conflict() : "");
 }
 
-function hint(text) {
-  const place = form().querySelector("[data-hint]");
-  if (place.textContent !== text) place.textContent = text;
-}
-
-function press(radio) {
-  if (!radio || radio.checked) return;
-  radio.checked = true;
-  radio.dispatchEvent(new Event("change", { bubbles: true }));
+/** Why the marks and the choice do not fit together; empty if they do. */
+function conflict() {
+  const [left, right] = marks().map((box) => box.checked);
+  const choice = chosen();
+  if (choice === "left" && left && !right) return "The left answer is marked unacceptable: choose the right one, or unmark it.";
+  if (choice === "right" && right && !left) return "The right answer is marked unacceptable: choose the left one, or unmark it.";
+  return "";
 }
 
 const choose = (value) => press(form().querySelector(`[name=choice][value=${value}]`));
 
 function side(event, value) {
   if (!form() || event.target.matches("[name=strength]")) return false; // arrows move within the scale there
-  if (chosen() !== value) {
-    choose(value);
-  } else if (!event.repeat) {
-    const levels = strengths();
-    press(levels[levels.findIndex((level) => level.checked) + 1]);
-  }
+  if (chosen() !== value) choose(value);
+  else if (!event.repeat) stronger();
   return true;
 }
 
 function tie(event) {
   const radio = form()?.querySelector("[name=choice][value=tie]");
   if (!radio) return false;
-  if (event.key === "ArrowDown" && event.target.closest("[data-conversation], .guide-text, [name=strength]")) return false;
+  if (event.key === "ArrowDown" && event.target.closest("[data-conversation], [data-answer-text], .guide-text, [name=strength]")) {
+    return false;
+  }
   press(radio);
   return true;
+}
+
+function mark(place) {
+  if (!form()) return false;
+  marks()[place].click();
+  return true;
+}
+
+/** Of two answers one of which will not do, the other is better, unless the person says otherwise. */
+function marked(box) {
+  const [left, right] = marks().map((one) => one.checked);
+  if (chosen() === "unacceptable" && left !== right) {
+    before = undefined; // the mark that is left stays
+    choose(left ? "right" : "left");
+  } else if (box.checked && left !== right && !chosen()) {
+    choose(left ? "right" : "left");
+  }
 }
 
 const keys = {
@@ -65,10 +79,12 @@ const keys = {
   right: (event) => side(event, "right"),
   tie,
   unacceptable: () => (form() ? choose("unacceptable") : false),
+  left_unacceptable: () => mark(0),
+  right_unacceptable: () => mark(1),
 };
 for (let number = 1; number <= 9; number += 1) {
   keys[number] = () => {
-    const level = form() ? strengths()[number - 1] : null;
+    const level = form()?.querySelectorAll("[name=strength]")[number - 1];
     if (!level) return false;
     press(level);
     return true;
@@ -76,31 +92,27 @@ for (let number = 1; number <= 9; number += 1) {
 }
 onKeys(keys);
 
-work.addEventListener("change", refresh);
-work.addEventListener("item:shown", () => {
-  before = chosen();
+work.addEventListener("change", (event) => {
   if (!form()) return;
-  form().noValidate = true; // the hint below is kinder than the browser's bubble
+  if (event.target.matches("[data-unacceptable]")) marked(event.target);
   refresh();
 });
 
 // Clicking anywhere in an answer chooses it, unless the click was to select some of its text.
 work.addEventListener("click", (event) => {
-  const answer = event.target.closest(".answer");
+  const answer = form() && event.target.closest(".answer");
   if (!answer || event.target.closest("label") || !document.getSelection().isCollapsed) return;
   choose(answer.dataset.side);
 });
 
-document.addEventListener(
-  "submit",
-  (event) => {
-    if (event.target !== form() || chosen()) return;
-    event.preventDefault();
-    event.stopImmediatePropagation();
-    hint("Choose the better answer first: ← or →.");
-  },
-  true,
-);
+holdBack(form, () => (chosen() ? conflict() : "Choose the better answer first: ← or →."));
 
-if (form()) form().noValidate = true;
-refresh();
+function begin() {
+  before = chosen();
+  if (!form()) return;
+  form().noValidate = true; // the hint is kinder than the browser's bubble
+  refresh();
+}
+
+work.addEventListener("item:shown", begin);
+begin();
