@@ -157,6 +157,8 @@ function tieWithAbove() {
 const keys = {
   next_answer: (event) => step(event, 1),
   previous_answer: (event) => step(event, -1),
+  ArrowDown: (event) => step(event, 1), // for those who have given "tie" another key
+  ArrowUp: (event) => step(event, -1),
   tie: (event) => (event.key === "ArrowDown" ? step(event, 1) : tieWithAbove()),
   stronger: () => {
     if (!form()) return false;
