@@ -115,4 +115,5 @@ function begin() {
 }
 
 work.addEventListener("item:shown", begin);
+work.addEventListener("draft:restored", begin);
 begin();

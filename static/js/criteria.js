@@ -65,4 +65,8 @@ work.addEventListener("change", (event) => {
   if (event.target.closest("[data-criteria]")) say();
 });
 work.addEventListener("item:shown", say);
+work.addEventListener("draft:restored", () => {
+  say();
+  if (panel() && rows().some((row) => checked(row)?.value)) panel().open = true;
+});
 say();

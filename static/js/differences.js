@@ -7,7 +7,7 @@ import { apart } from "./changes.js";
 import { onKeys } from "./keys.js";
 
 const SETTING = "touchstone.differences";
-const LONG = 0.62; // of the window's height
+const LONG = 0.54; // of the window's height
 const work = document.getElementById("work");
 const form = () => work.querySelector('form[data-comparison="pair"]');
 const toggle = () => form()?.querySelector("[data-differences-toggle]");

@@ -103,4 +103,5 @@ function begin() {
 }
 
 work.addEventListener("item:shown", begin);
+work.addEventListener("draft:restored", begin);
 begin();

@@ -215,4 +215,5 @@ function begin() {
 }
 
 work.addEventListener("item:shown", begin);
+work.addEventListener("draft:restored", begin);
 begin();
