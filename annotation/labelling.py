@@ -125,15 +125,7 @@ def fields_of(label: Label) -> dict[str, object]:
         if label.verdict == Verdict.EDIT and label.response:
             fields |= {"text": label.response.text}
         return fields
-    judged = list(label.judgements.all())
-    ranks = [one.rank for one in judged]
-    if all(one.unacceptable for one in judged):
-        choice = "unacceptable"
-    elif ranks[0] == ranks[-1]:
-        choice = "tie"
-    else:
-        choice = "left" if ranks[0] < ranks[-1] else "right"
-    return fields | {"choice": choice} | ({"strength": str(label.strength)} if label.strength else {})
+    return fields | ranking.fields_of(label)
 
 
 @transaction.atomic

@@ -5,7 +5,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from annotation.asking import add_response
-from annotation.models import Item, Project, Response
+from annotation.models import Item, Label, Project, Response
 from annotation.models.prompts import Origin
 from annotation.text import as_seen
 
@@ -83,3 +83,24 @@ def by_response(criteria: Mapping[str, int | None], shown: Sequence[Response]) -
 def by_position(criteria: Mapping[str, int], places: Mapping[int, int]) -> dict[str, int | None]:
     """The way back, for whoever saw them so; `places` goes from an answer's id to where it stood."""
     return {name: places.get(pk) for name, pk in criteria.items() if pk in places or pk == NO_DIFFERENCE}
+
+
+def fields_of(label: Label) -> dict[str, str]:
+    """What a label says of its answers, as the fields of the page it was said on."""
+    judged = list(label.judgements.all())
+    ranks = [one.rank for one in judged]
+    place = best(ranks)
+    if len(judged) > 2:
+        fields = {f"rank_{one.position}": str(one.rank) for one in judged}
+    elif place is not None:
+        fields = {"choice": ("left", "right")[place]}
+    else:
+        fields = {"choice": "unacceptable" if all(one.unacceptable for one in judged) else "tie"}
+    fields |= {f"unacceptable_{one.position}": "on" for one in judged if one.unacceptable}
+    better = by_position(label.criteria, {one.response_id: one.position for one in judged})
+    fields |= {f"criterion_{name}": "equal" if at is None else str(at) for name, at in better.items()}
+    if label.strength:
+        fields["strength"] = str(label.strength)
+    if label.response:
+        fields |= {"text": label.response.text, "text_of": str(place)}
+    return fields

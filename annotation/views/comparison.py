@@ -31,7 +31,8 @@ class Criterion:
 
 
 def page(assignment: Assignment, said: Mapping[str, Any]) -> dict[str, Any]:
-    """The answers and criteria for the templates; `said` holds the fields of a form that was refused."""
+    """The answers and criteria for the templates; `said` holds the fields of a form
+    that was refused, or of a draft."""
     shown = assignment.shown()
     names = SIDES if len(shown) == 2 else ascii_uppercase
     criteria = [
@@ -39,6 +40,7 @@ def page(assignment: Assignment, said: Mapping[str, Any]) -> dict[str, Any]:
         for name in assignment.item.project.criteria
     ]
     return {
+        "said": said,
         "answers": [
             Answer(
                 place,

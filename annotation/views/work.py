@@ -160,7 +160,7 @@ def _work(
         prompt: Prompt = assignment.item.prompt
         context["turns"] = prompt.messages
         if kind == Kind.COMPARISON:
-            context |= comparison.page(assignment, form.data if form else {})
+            context |= comparison.page(assignment, form.data if form else assignment.draft)
         else:
             context["answers"] = assignment.shown()
         kept = form.cleaned_data if form else {}  # what was refused for itself is not shown again

@@ -1,11 +1,14 @@
 """Ranking answers: marks on each, criteria, an edit of the best one, and what does not fit together."""
 
+import uuid
+
 import pytest
 from django.core.exceptions import ValidationError
 
 from annotation import exporting, labelling
 from annotation.admin.labels import in_words
 from annotation.asking import ask
+from annotation.forms import label_form
 from annotation.labelling import Said
 from annotation.models import Item, Label, Response
 from annotation.text import as_seen
@@ -133,6 +136,39 @@ def test_a_revision_may_edit_too(project, bob):
     first = submit(bob, ranks=(1, 2), text="First thought.")
     second = labelling.revise(label=first, said=Said(ranks=(2, 1), text="Second thought."))
     assert second.response.edited_from == second.judgements.get(rank=1).response != first.response.edited_from
+
+
+# Taking it back
+
+
+@pytest.mark.parametrize(
+    ("said", "fields"),
+    [
+        (
+            {"ranks": (2, 1, 2), "unacceptable": (True, False, False), "strength": 2},
+            {"rank_0": "2", "rank_1": "1", "rank_2": "2", "unacceptable_0": "on", "strength": "2"},
+        ),
+        (
+            {"ranks": (2, 1), "unacceptable": (True, True), "text": "New.", "criteria": {"honest": 0, "helpful": None}},
+            {
+                **{"choice": "right", "unacceptable_0": "on", "unacceptable_1": "on", "text": "New.", "text_of": "1"},
+                **{"criterion_honest": "0", "criterion_helpful": "equal"},
+            },
+        ),
+        (
+            {"ranks": (1, 1), "unacceptable": (True, True)},
+            {"choice": "unacceptable", "unacceptable_0": "on", "unacceptable_1": "on"},
+        ),
+    ],
+)
+def test_what_was_said_comes_back_in_the_fields_of_its_page(project, bob, said, fields):
+    a_comparison(project, ["one", "two", "three"][: len(said["ranks"])])
+    undone = labelling.undo(assignment=submit(bob, **said).assignment)
+    assert undone.draft == {"comment": "", **fields}
+    form = label_form(undone, {**undone.draft, "client_uuid": str(uuid.uuid4())})
+    assert form.is_valid(), form.errors
+    again = labelling.submit(assignment=undone, said=form.said())
+    assert list(again.judgements.values_list("rank", flat=True)) == list(said["ranks"])
 
 
 # Out again
