@@ -71,13 +71,13 @@ def test_no_two_usual_keys_clash():
 def test_the_labelling_page_shows_and_uses_ones_own_keys(client, project, bob):
     a_comparison(project)
     client.force_login(bob.person)
-    answer = client.post("/keys/", {"skip": "n", "left": "q"})
+    answer = client.post("/keys/", {"skip": "n", "left": "z"})
     assert (answer.status_code, answer.url) == (302, "/keys/")
     html = client.get("/projects/desk/label/comparison/").content.decode()
     assert "Skip <kbd>n</kbd>" in html
     found = re.search(r'<script id="keys" type="application/json">(.*?)</script>', html)
     assert found
-    assert json.loads(found[1])["q"] == "left"
+    assert json.loads(found[1])["z"] == "left"
 
 
 def test_a_refused_choice_is_shown_again_with_the_reason(client, project, bob):

@@ -31,10 +31,10 @@ def test_lines_become_prompts_and_items(api, alice):
         "prompts": 3,
         "responses": 4,
         "demonstrations": 1,
-        "comparisons": 2,
+        "comparisons": 1,
         "rejected": [],
     }
-    assert Item.objects.count() == 3
+    assert Item.objects.count() == 2
     assert Event.objects.get(verb="data imported").actor == alice.person
 
 

@@ -42,10 +42,11 @@ def press(page: Page, *keys: str) -> None:
 
 
 def submit(page: Page, *keys: str) -> None:
-    """Press keys of which the last submits; the next item, or word that there is none, is there afterwards."""
+    """Press keys of which the last submits; afterwards the next item is there, and the server has the label."""
     before = page.locator("[name=client_uuid]").input_value()
     press(page, *keys)
     page.wait_for_function("uuid => document.querySelector('[name=client_uuid]')?.value !== uuid", arg=before)
+    page.wait_for_function("document.documentElement.dataset.outbox === 'sent'")
 
 
 def texts(page: Page) -> list[str]:
