@@ -382,15 +382,3 @@ class ExportedRowSerializer(serializers.Serializer):
 
 class SimulatedFilterSerializer(serializers.Serializer):
     simulated = serializers.BooleanField(default=False, help_text="Count the labels of simulated annotators too.")
-
-
-class AgreementSerializer(serializers.Serializer):
-    items = serializers.IntegerField(help_text="Items that two people or more judged.")
-    comparisons = serializers.IntegerField(help_text="Judgements of two people laid side by side.")
-    agreed = serializers.IntegerField()
-    agreement = serializers.FloatField(allow_null=True, help_text="Their share; null when there are none.")
-
-
-class AgreementByKindSerializer(serializers.Serializer):
-    demonstration = AgreementSerializer()
-    comparison = AgreementSerializer()

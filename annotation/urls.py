@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation.views import keys, projects, work
+from annotation.views import keys, projects, quality, work
 
 urlpatterns = [
     path("", projects.projects, name="projects"),
@@ -11,6 +11,7 @@ urlpatterns = [
     path("projects/<slug:slug>/guidelines/edit/", projects.edit_guidelines, name="edit_guidelines"),
     path("projects/<slug:slug>/import/", projects.import_data, name="import"),
     path("keys/", keys.keys, name="keys"),
+    path("projects/<slug:slug>/quality/", quality.quality, name="quality"),
     path("projects/<slug:slug>/label/<slug:kind>/", work.work, name="work"),
     path("projects/<slug:slug>/label/<slug:kind>/ahead/", work.ahead, name="ahead"),
     path("projects/<slug:slug>/label/<slug:kind>/undo/", work.undo, name="undo"),

@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from annotation.models import Item, Label, Project
 from annotation.models.items import ItemQuerySet, Kind, Purpose
+from annotation.statistics import Interval
 from evaluation import winrate
 from evaluation.models import Round, RoundStatus, RoundStep, Score, Step, StepRun, StepStatus
-from evaluation.statistics import Interval
 from training.models import ModelVersion, Run
 
 STEPS = [step for step in Step if step != Step.DONE]

@@ -1,41 +1,9 @@
-"""Intervals and rates: pure functions, numbers in, numbers out. Imports no Django."""
+"""Rates of models: pure functions, numbers in, numbers out. Imports no Django."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import exp, sqrt
-from statistics import NormalDist
+from math import exp
 
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate with its 95 % interval and the number of observations behind it."""
-
-    value: float
-    lower: float
-    upper: float
-    n: int
-
-    def __str__(self) -> str:
-        return f"{self.value:.0%} ({self.lower:.0%} to {self.upper:.0%}, n {self.n})"
-
-
-def wilson(successes: float, n: int, confidence: float = 0.95) -> Interval:
-    """Wilson's score interval for a proportion (Wilson 1927, JASA 22:209; Newcombe 1998, method 3).
-
-    `successes` may hold halves (a tie counts half to either side). Raises ValueError if n is 0 or the successes
-    are out of range.
-
-    >>> found = wilson(81, 263)  # Newcombe 1998, table I: 0.2553 to 0.3662
-    >>> round(found.lower, 4), round(found.upper, 4)
-    (0.2553, 0.3662)
-    """
-    if n <= 0 or not 0 <= successes <= n:
-        raise ValueError(f"no proportion: {successes} of {n}")
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    p = successes / n
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return Interval(p, min(p, max(0.0, centre - half)), max(p, min(1.0, centre + half)), n)
+from annotation.statistics import Interval, wilson
 
 
 def pair_accuracy(chosen: Sequence[float], rejected: Sequence[float]) -> Interval:

@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from annotation.models import Judgement, Label
 from annotation.models.items import Kind, Purpose
-from evaluation.statistics import Interval, wilson
+from annotation.statistics import Interval, wilson
 from training.models import ModelVersion, Sample
 
 

@@ -1,5 +1,5 @@
 """The API of room 1, a module for each topic: gate, serializer, verb, answer."""
 
-from annotation.api import labelling
+from annotation.api import labelling, quality
 
-urlpatterns = [*labelling.urlpatterns]
+urlpatterns = [*labelling.urlpatterns, *quality.urlpatterns]

@@ -14,13 +14,12 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from annotation import access, agreement, exporting, labelling, leasing
+from annotation import access, exporting, labelling, leasing
 from annotation.endpoints import NDJSON, Conflict, Endpoint, NdjsonParser, NdjsonRenderer, documented, json_line
 from annotation.importing import import_lines
 from annotation.models import Assignment, Label, Membership, Prompt, User
 from annotation.models.people import Role
 from annotation.serializers import (
-    AgreementByKindSerializer,
     AskSerializer,
     AssignmentSerializer,
     DraftSerializer,
@@ -38,7 +37,6 @@ from annotation.serializers import (
     ReleasedSerializer,
     ReleaseSerializer,
     SaidSerializer,
-    SimulatedFilterSerializer,
     SkippedSerializer,
     SkipSerializer,
     SubmitSerializer,
@@ -249,21 +247,6 @@ class Export(Endpoint):
         )
 
 
-class Agreement(Endpoint):
-    @documented(
-        "Results",
-        AgreementByKindSerializer,
-        parameters=[SimulatedFilterSerializer],
-        refuses=(400, 401, 403, 404),
-        operation_id="agreement",
-    )
-    def get(self, request: Request, slug: str) -> Response:
-        """How often two people who judged the same item said the same: the raw share, for leads and reviewers."""
-        project = access.project(self.person, slug, Role.REVIEWER)
-        found = agreement.of_project(project, **self.asked(SimulatedFilterSerializer))
-        return Response(AgreementByKindSerializer(found).data)
-
-
 urlpatterns = [
     path("projects/", Projects.as_view()),
     path("projects/<slug:slug>/", OneProject.as_view()),
@@ -277,5 +260,4 @@ urlpatterns = [
     path("projects/<slug:slug>/labels/", Labels.as_view()),
     path("labels/<int:label_id>/retract/", Retract.as_view()),
     path("projects/<slug:slug>/export/", Export.as_view()),
-    path("projects/<slug:slug>/agreement/", Agreement.as_view()),
 ]

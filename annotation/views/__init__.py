@@ -8,4 +8,9 @@ from annotation.models.people import Role
 
 def place(member: Membership) -> dict[str, Any]:
     """What every page inside a project shows."""
-    return {"project": member.project, "member": member, "is_lead": member.at_least(Role.LEAD)}
+    return {
+        "project": member.project,
+        "member": member,
+        "is_lead": member.at_least(Role.LEAD),
+        "is_reviewer": member.at_least(Role.REVIEWER),
+    }

@@ -27,12 +27,13 @@ PAGES = {
     "import": ("get", [404, 403, 403, 200]),
     "ahead": ("post", [404, 302, 302, 302]),
     "undo": ("post", [404, 302, 302, 302]),
+    "quality": ("get", [404, 403, 200, 200]),
     "submit": ("post", [404, 404, 404, 404]),
     "skip": ("post", [404, 404, 404, 404]),
     "draft": ("post", [404, 404, 404, 404]),
     "release": ("post", [404, 404, 404, 404]),
 }
-ONLY_TO_READ = ["projects", "project", "guidelines", "work"]
+ONLY_TO_READ = ["projects", "project", "guidelines", "work", "quality"]
 ON_AN_ASSIGNMENT = ["submit", "skip", "draft", "release"]
 ONLY_TO_WRITE = ["ahead", "undo", *ON_AN_ASSIGNMENT]
 

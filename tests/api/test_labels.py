@@ -152,18 +152,30 @@ def test_the_export_reads_in_batches(api, project, said, alice, monkeypatch, dja
 
 
 def test_without_two_labels_there_is_no_agreement(api, project, alice):
-    nothing = {"items": 0, "comparisons": 0, "agreed": 0, "agreement": None}
-    assert api(alice).get(AGREEMENT).json() == {"demonstration": nothing, "comparison": nothing}
+    for found in api(alice).get(AGREEMENT).json().values():
+        assert [found[name] for name in ("items", "comparisons", "agreed")] == [0, 0, 0]
+        assert [found[name] for name in ("agreement", "lower", "upper", "alpha", "fleiss")] == [None] * 5
+        assert [found[name] for name in ("pairs", "weeks", "tags", "criteria")] == [[], [], [], []]
 
 
 def test_agreement_is_over_answers_and_not_over_sides(api, project, said, alice, bob, bea):
     """Both ranked the first answer they saw best; whether they agree depends on what they saw."""
     same = said[0].assignment.order == said[1].assignment.order
     found = api(alice).get(AGREEMENT).json()
-    assert found["comparison"] == {"items": 1, "comparisons": 1, "agreed": int(same), "agreement": float(same)}
+    comparison = found["comparison"]
+    assert [comparison[name] for name in ("items", "comparisons", "agreed")] == [1, 1, int(same)]
+    assert comparison["agreement"] == float(same)
     assert found["demonstration"]["agreement"] is None
     labelling.submit(assignment=lease(bea, "demonstration"), said=Said(verdict="reject"))
     assert api(alice).get(AGREEMENT).json()["demonstration"]["agreement"] == 1.0
+
+
+def test_the_agreement_of_two_people_is_told_with_its_interval(api, project, said, alice):
+    (pair,) = api(alice).get(AGREEMENT).json()["comparison"]["pairs"]
+    assert (pair["one"], pair["other"], pair["comparisons"]) == ("bea", "bob", 1)
+    assert pair["kappa"] in (1.0, -1.0)
+    (week,) = api(alice).get(AGREEMENT).json()["comparison"]["weeks"]
+    assert week["comparisons"] == 1
 
 
 def test_simulated_labels_count_only_when_asked_for(api, project, alice, member):

@@ -25,7 +25,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from evaluation.statistics import wilson
+from annotation.statistics import wilson
 from tests.benchmarks.product import Client, Product, new_password, running
 from tests.benchmarks.simulated import Annotator, win_rate
 

@@ -16,9 +16,9 @@ from django_q.signing import SignedPackage
 from annotation import labelling, leasing
 from annotation.models import Event, Item, Project, Prompt
 from annotation.models.items import Kind, Purpose
+from annotation.statistics import wilson
 from evaluation import comparing, rounds, steps, tasks
 from evaluation.models import Evaluation, Reward, Round, RoundStep, Score, StepRun
-from evaluation.statistics import wilson
 from tests.annotation.making import a_prompt, all_at_once
 from tests.training.making import a_model, a_preference, an_edit, claimed, compares, fails, says, succeeds
 from training import registry, runs, sampling, snapshots

@@ -1,76 +1,11 @@
-"""Intervals against published tables and against what they promise; rates by hand."""
+"""Rates of models by hand."""
 
-from math import comb
 from random import Random
 
 import pytest
 
-from evaluation.statistics import pair_accuracy, preference, uncertainty, wilson
-
-
-@pytest.mark.parametrize(
-    ("successes", "n", "lower", "upper"),
-    [  # Newcombe 1998, Statistics in Medicine 17:857, table I, method 3
-        (81, 263, 0.2553, 0.3662),
-        (15, 148, 0.0624, 0.1605),
-        (0, 20, 0.0, 0.1611),
-        (1, 29, 0.0061, 0.1718),
-    ],
-)
-def test_wilson_agrees_with_newcombe(successes, n, lower, upper):
-    found = wilson(successes, n)
-    assert (round(found.lower, 4), round(found.upper, 4)) == (lower, upper)
-    assert (found.value, found.n) == (successes / n, n)
-
-
-@pytest.mark.parametrize(("successes", "n"), [(0, 20), (3, 17), (8, 16), (40, 41)])
-def test_failures_have_the_mirrored_interval(successes, n):
-    one, other = wilson(successes, n), wilson(n - successes, n)
-    assert one.lower == pytest.approx(1 - other.upper, abs=1e-12)
-    assert one.upper == pytest.approx(1 - other.lower, abs=1e-12)
-
-
-def test_a_wider_promise_is_a_wider_interval():
-    found = [wilson(12, 30, confidence) for confidence in (0.5, 0.9, 0.95, 0.99)]
-    assert [one.lower for one in found] == sorted((one.lower for one in found), reverse=True)
-    assert [one.upper for one in found] == sorted(one.upper for one in found)
-    assert all(one.lower < one.value < one.upper for one in found)
-
-
-def test_all_and_nothing_stay_within_zero_and_one():
-    for n in range(1, 60):
-        assert wilson(0, n).lower == 0.0
-        assert wilson(n, n).upper == 1.0
-        assert 0 < wilson(0, n).upper < 1
-
-
-@pytest.mark.parametrize("n", [20, 60])
-@pytest.mark.parametrize("p", [0.05, 0.2, 0.5, 0.8])
-def test_it_covers_the_truth_as_often_as_it_says(n, p):
-    """Exactly, by summing over all outcomes: near 95 %, as Newcombe found (means of 0.952, minima of 0.83)."""
-    outcomes = [(k, comb(n, k) * p**k * (1 - p) ** (n - k)) for k in range(n + 1)]
-    covered = sum(chance for k, chance in outcomes if wilson(k, n).lower <= p <= wilson(k, n).upper)
-    assert 0.92 <= covered <= 0.98
-
-
-def test_it_covers_the_truth_in_simulated_studies():
-    random = Random(5)
-    covered = 0
-    for _ in range(4000):
-        p = random.random()
-        found = wilson(sum(random.random() < p for _ in range(40)), 40)
-        covered += found.lower <= p <= found.upper
-    assert 0.94 <= covered / 4000 <= 0.965
-
-
-@pytest.mark.parametrize(("successes", "n"), [(0, 0), (1, 0), (-1, 5), (6, 5), (float("nan"), 5)])
-def test_what_is_no_proportion_is_refused(successes, n):
-    with pytest.raises(ValueError, match="no proportion"):
-        wilson(successes, n)
-
-
-def test_it_is_said_in_words():
-    assert str(wilson(81, 263)) == "31% (26% to 37%, n 263)"
+from annotation.statistics import wilson
+from evaluation.statistics import pair_accuracy, preference, uncertainty
 
 
 def test_pair_accuracy_counts_pairs_and_ties_half():

@@ -1,0 +1,163 @@
+"""What people said in a project, as columns of numbers: agreement, bias watch and consensus are worked out from them.
+
+One statement fetches what one kind of item needs, and all else happens in numpy: a page over 100,000 labels must not
+make 100,000 objects. What counts is what `LabelQuerySet.live` says, less gold, less reviewers' decisions (which settle
+what people said, and are not one more voice), and less simulated people unless they are asked for.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from django.db import connection
+from numpy.typing import NDArray
+
+from annotation.models import Project
+from annotation.models.labels import Verdict
+
+Column = NDArray[np.float64]
+Integers = NDArray[np.int64]
+WINDOW = 100_000  # labels looked at: the newest of the project
+VERDICTS = list(Verdict.values)
+
+
+@dataclass(frozen=True)
+class Votes:
+    """A row for each time a person judged a unit: a demonstration, or a pair of an item's answers.
+
+    `value` is the verdict's number; of a pair -1, 0 or 1: the second answer is better, a tie, the first is, where the
+    first is the one with the lower id. `strength` is 0 for ties and where none was given. What no kind of vote has
+    is zero.
+    """
+
+    label: Integers
+    item: Integers
+    person: Integers
+    excluded: Integers  # 1 if the person's labels count for nothing
+    day: Integers  # since 1970
+    seconds: Column  # NaN where it is not known
+    value: Integers
+    first: Integers  # response ids
+    second: Integers
+    strength: Integers
+    first_left: Integers
+    first_bytes: Integers
+    second_bytes: Integers
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def where(self, wanted: NDArray[np.bool_]) -> "Votes":
+        return Votes(**{field.name: getattr(self, field.name)[wanted] for field in fields(self)})
+
+    def counted(self) -> "Votes":
+        """Those of people who were not excluded."""
+        return self.where(self.excluded == 0)
+
+    def unit(self) -> Integers:
+        """The number of each row's unit, from 0 on."""
+        if not len(self):
+            return np.zeros(0, np.int64)
+        same = (np.diff(self.item) == 0) & (np.diff(self.first) == 0) & (np.diff(self.second) == 0)
+        return np.concatenate([[0], np.cumsum(~same)])  # rows come in order of their unit
+
+
+LIVE = """
+    FROM annotation_label label
+    JOIN annotation_item item ON item.id = label.item_id
+    LEFT JOIN annotation_membership member
+        ON member.project_id = label.project_id AND member.person_id = label.person_id
+    {more}
+    WHERE label.project_id = %(project)s AND item.kind = %(kind)s AND item.purpose <> 'gold'
+      AND label.retracted_at IS NULL AND NOT label.decision AND (%(simulated)s OR NOT label.simulated)
+      AND NOT EXISTS (SELECT 1 FROM annotation_label later WHERE later.supersedes_id = label.id)
+      AND label.id >= coalesce((
+        SELECT newest.id FROM annotation_label newest WHERE newest.project_id = %(project)s
+        ORDER BY newest.id DESC OFFSET %(window)s - 1 LIMIT 1), 0)
+"""
+WHO = """
+    SELECT label.id, label.item_id, label.person_id, (member.excluded_at IS NOT NULL)::int,
+        extract(epoch FROM label.created_at)::bigint / 86400, coalesce(label.seconds, 'NaN'),
+"""
+# The size of a long text is read without the text, which counting its characters is not.
+COMPARISONS = f"""{WHO}
+        sign(other.rank - one.rank)::int, one.response_id, other.response_id, coalesce(label.strength, 0),
+        (one.position < other.position)::int, octet_length(first.text), octet_length(second.text)
+    {LIVE}
+    ORDER BY label.item_id, one.response_id, other.response_id
+""".replace(
+    "{more}",
+    """JOIN annotation_judgement one ON one.label_id = label.id
+    JOIN annotation_judgement other ON other.label_id = label.id AND other.response_id > one.response_id
+    JOIN annotation_response first ON first.id = one.response_id
+    JOIN annotation_response second ON second.id = other.response_id""",
+)
+DEMONSTRATIONS = f"""{WHO}
+        array_position(%(verdicts)s, label.verdict::text) - 1, 0, 0, 0, 0, coalesce(octet_length(answer.text), 0), 0
+    {LIVE}
+    ORDER BY label.item_id
+""".replace(
+    "{more}",
+    """LEFT JOIN annotation_itemresponse shown ON shown.item_id = item.id AND shown."order" = 0
+    LEFT JOIN annotation_response answer ON answer.id = shown.response_id""",
+)
+# Who is better in one criterion, as a vote on each pair with that answer in it; 0 means that none is.
+CRITERIA = f"""{WHO}
+        CASE said.value WHEN one.response_id::text THEN 1 WHEN other.response_id::text THEN -1 ELSE 0 END,
+        one.response_id, other.response_id, 0, 0, 0, 0, said.key
+    {LIVE}
+      AND said.value IN ('0', one.response_id::text, other.response_id::text)
+    ORDER BY label.item_id, one.response_id, other.response_id
+""".replace(
+    "{more}",
+    """CROSS JOIN LATERAL jsonb_each_text(label.criteria) said
+    JOIN annotation_itemresponse one ON one.item_id = item.id
+    JOIN annotation_itemresponse other ON other.item_id = item.id AND other.response_id > one.response_id""",
+)
+
+
+def comparisons(project: Project, *, simulated: bool = False, everything: bool = False) -> Votes:
+    """Of the newest labels, or of all of them."""
+    return _votes(_fetched(COMPARISONS, project, "comparison", simulated, everything))
+
+
+def demonstrations(project: Project, *, simulated: bool = False, everything: bool = False) -> Votes:
+    return _votes(_fetched(DEMONSTRATIONS, project, "demonstration", simulated, everything))
+
+
+def criteria(project: Project, *, simulated: bool = False) -> dict[str, Votes]:
+    """Votes on each of the project's criteria that anybody used."""
+    rows = _fetched(CRITERIA, project, "comparison", simulated)
+    return {
+        name: _votes([row[:-1] for row in rows if row[-1] == name])
+        for name in project.criteria
+        if any(row[-1] == name for row in rows)
+    }
+
+
+def tags(project: Project) -> dict[str, Integers]:
+    """The items of each tag of a prompt."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT tag, array_agg(item.id) FROM annotation_item item
+            JOIN annotation_prompt prompt ON prompt.id = item.prompt_id CROSS JOIN LATERAL unnest(prompt.tags) tag
+            WHERE item.project_id = %s AND item.taken > 0 GROUP BY tag ORDER BY tag""",
+            [project.pk],
+        )
+        return {tag: np.array(items, np.int64) for tag, items in cursor.fetchall()}
+
+
+def _fetched(
+    statement: str, project: Project, kind: str, simulated: bool, everything: bool = False
+) -> list[tuple[object, ...]]:
+    with connection.cursor() as cursor:
+        asked: dict[str, Any] = {"project": project.pk, "kind": kind, "simulated": simulated}
+        window = 2**62 if everything else WINDOW
+        cursor.execute(statement, {**asked, "verdicts": VERDICTS, "window": window})
+        return cursor.fetchall()
+
+
+def _votes(rows: list[tuple[object, ...]]) -> Votes:
+    table = np.array(rows, float).T if rows else np.zeros((len(fields(Votes)), 0))  # ids are exact up to 2 ** 53
+    columns = {field.name: column for field, column in zip(fields(Votes), table, strict=True)}
+    return Votes(**{name: column if name == "seconds" else column.astype(np.int64) for name, column in columns.items()})
