@@ -5,7 +5,10 @@ from importlib import import_module
 
 import pytest
 
-MODULES = ["annotation.text", "annotation.importing", "config.database", "evaluation.statistics"]
+MODULES = [
+    *("annotation.competence", "annotation.importing", "annotation.statistics", "annotation.text"),
+    *("config.database", "evaluation.statistics"),
+]
 
 
 @pytest.mark.parametrize("name", MODULES)
