@@ -1,0 +1,17 @@
+"""Queue tasks of the default cluster: ids in, reload, one call."""
+
+from annotation import consensus as verbs
+from annotation.models import Project
+
+
+def consensus(project_id: int, method: str | None = None) -> None:
+    """Work out a project's consensus anew; delivered twice, the second finds nothing to change."""
+    verbs.recompute(project=Project.objects.get(pk=project_id), method=method)
+
+
+def refresh_consensus() -> int:
+    """Bring every project's consensus up to its labels, where enough is new; scheduled every minute."""
+    due = [project for project in Project.objects.active() if verbs.is_due(project)]
+    for project in due:
+        verbs.recompute(project=project)
+    return len(due)
