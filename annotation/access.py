@@ -96,3 +96,11 @@ def label_to_withdraw(user: User, pk: int) -> tuple[Label, Membership]:
             raise PermissionDenied("Only its author or a lead can withdraw a label.")
         raise Http404("No such label")
     return found, member
+
+
+def member_of(lead: Membership, person_id: int) -> Membership:
+    """Another's membership of the project that `lead` leads; Http404 if they are not in it."""
+    found = lead.project.memberships.select_related("person", "project").filter(person_id=person_id).first()
+    if found is None:
+        raise Http404("No such member")
+    return found

@@ -122,7 +122,7 @@ def drift(own: ArrayLike, others: ArrayLike, person: ArrayLike, people: int, mar
     """How much more often each person does a thing than the others do it on the same items, on average; and the p-value
     against "by no more than `margin`", from the normal approximation to the mean of the differences.
 
-    >>> more, p = drift([1, 1, 1, 0, 0], [0.5, 0.5, 0.5, 0.5, 0.5], [0, 0, 0, 1, 1], 2, margin=0.1)
+    >>> more, p = drift([1] * 9 + [0] * 9, [0.5] * 18, [0] * 9 + [1] * 9, 2, margin=0.1)
     >>> more.tolist(), (p < 0.05).tolist()
     ([0.5, -0.5], [True, False])
     """

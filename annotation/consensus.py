@@ -10,13 +10,16 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
+from django.db.models import Count, Q
 from django.utils import timezone
+from django_q.tasks import async_task
 
 from annotation import votes
 from annotation.models import Consensus, Event, Item, Label, Membership, Project, User
@@ -28,6 +31,8 @@ from annotation.votes import VERDICTS, Integers, Votes
 MAJORITY, DAWID_SKENE, MACE, DECISION = "majority", "dawid-skene", "mace", "decision"
 METHODS = {MAJORITY: "Majority", DAWID_SKENE: "Dawid-Skene", MACE: "MACE"}
 ENOUGH = 50  # units that two people judged; with fewer, what each word is worth cannot be learnt, and votes are counted
+SURE = 0.9
+TASK = "annotation.tasks.consensus"
 COMPUTED = "consensus computed"
 AT_ONCE_SHARE, AT_LATEST = 0.01, timedelta(minutes=10)
 BATCH = 2000
@@ -68,6 +73,25 @@ def recompute(*, project: Project, method: str | None = None, actor: User | None
     _rate(project, sure)
     record(COMPUTED, project, project=project, actor=actor, method=method, items=len(rows), changed=changed, seen=seen)
     return Summary(method, len(rows), changed)
+
+
+def ask(*, project: Project, method: str | None = None, actor: User | None = None) -> None:
+    """Have a queue process work it out anew: it takes seconds, and packages that web processes do without."""
+    if method is not None and method not in METHODS:
+        raise ValidationError(f"There is no method {method!r}; there are {', '.join(METHODS)}.")
+    task = partial(async_task, TASK, project.pk, method, actor.pk if actor else None, cluster="default")
+    transaction.on_commit(task)
+
+
+def figures(project: Project) -> dict[str, int]:
+    """How many items have a consensus, and of how many it is sure or decided."""
+    rows = Consensus.objects.filter(item__project=project)
+    return rows.aggregate(
+        items=Count("id"),
+        sure=Count("id", filter=Q(confidence__gte=SURE)),
+        decided=Count("id", filter=Q(method=DECISION)),
+        several=Count("id", filter=Q(labels__len__gte=2)),
+    )
 
 
 def latest(project: Project) -> Event | None:

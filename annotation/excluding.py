@@ -1,15 +1,11 @@
 """Leaving somebody's labels out of everything: agreement, consensus, training and measuring. Nothing is deleted."""
 
-from functools import partial
-
 from django.db import transaction
 from django.utils import timezone
-from django_q.tasks import async_task
 
+from annotation import consensus
 from annotation.models import Membership, User
 from annotation.models.events import record
-
-CONSENSUS = "annotation.tasks.consensus"
 
 
 @transaction.atomic
@@ -38,4 +34,4 @@ def include(*, membership: Membership, because: str = "", actor: User) -> bool:
 def _told(verb: str, membership: Membership, actor: User, because: str) -> None:
     membership.refresh_from_db(fields=["excluded_at"])
     record(verb, membership, project=membership.project, actor=actor, person=membership.person_id, because=because)
-    transaction.on_commit(partial(async_task, CONSENSUS, membership.project_id, cluster="default"))
+    consensus.ask(project=membership.project, actor=actor)

@@ -5,7 +5,7 @@ from typing import Any
 
 from django import forms
 
-from annotation import ranking
+from annotation import consensus, ranking
 from annotation.labelling import Said
 from annotation.models import Assignment
 from annotation.models.items import Kind
@@ -140,3 +140,14 @@ class GuidelinesForm(forms.Form):
     asks_again = forms.BooleanField(
         required=False, initial=True, label="Ask everybody to read it again before they go on"
     )
+
+
+class JudgePersonForm(forms.Form):
+    """What a lead does about a person whose ways are unusual."""
+
+    verb = forms.ChoiceField(choices=[(name, name) for name in ("exclude", "include")])
+    because = forms.CharField(max_length=300, required=False)
+
+
+class ConsensusForm(forms.Form):
+    method = forms.ChoiceField(choices=list(consensus.METHODS.items()))

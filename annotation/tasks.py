@@ -1,12 +1,13 @@
 """Queue tasks of the default cluster: ids in, reload, one call."""
 
 from annotation import consensus as verbs
-from annotation.models import Project
+from annotation.models import Project, User
 
 
-def consensus(project_id: int, method: str | None = None) -> None:
+def consensus(project_id: int, method: str | None = None, actor_id: int | None = None) -> None:
     """Work out a project's consensus anew; delivered twice, the second finds nothing to change."""
-    verbs.recompute(project=Project.objects.get(pk=project_id), method=method)
+    actor = User.objects.filter(pk=actor_id).first() if actor_id else None
+    verbs.recompute(project=Project.objects.get(pk=project_id), method=method, actor=actor)
 
 
 def refresh_consensus() -> int:

@@ -62,58 +62,52 @@ class Votes:
         return np.concatenate([[0], np.cumsum(~same)])  # rows come in order of their unit
 
 
-LIVE = """
-    FROM annotation_label label
-    JOIN annotation_item item ON item.id = label.item_id
-    LEFT JOIN annotation_membership member
-        ON member.project_id = label.project_id AND member.person_id = label.person_id
-    {more}
-    WHERE label.project_id = %(project)s AND item.kind = %(kind)s AND item.purpose <> 'gold'
-      AND label.retracted_at IS NULL AND NOT label.decision AND (%(simulated)s OR NOT label.simulated)
-      AND NOT EXISTS (SELECT 1 FROM annotation_label later WHERE later.supersedes_id = label.id)
-      AND label.id >= coalesce((
-        SELECT newest.id FROM annotation_label newest WHERE newest.project_id = %(project)s
-        ORDER BY newest.id DESC OFFSET %(window)s - 1 LIMIT 1), 0)
-"""
-WHO = """
-    SELECT label.id, label.item_id, label.person_id, (member.excluded_at IS NOT NULL)::int,
-        extract(epoch FROM label.created_at)::bigint / 86400, coalesce(label.seconds, 'NaN'),
-"""
+# Each step is worked out before the next: were the planner free to join all at once, and took the tables for empty as
+# it does when they have just been filled, it would try every answer with every other.
+SAID = """
+    WITH said AS MATERIALIZED (
+        SELECT label.id, label.item_id, label.person_id, (member.excluded_at IS NOT NULL)::int AS excluded,
+            extract(epoch FROM label.created_at)::bigint / 86400 AS day, coalesce(label.seconds, 'NaN') AS seconds,
+            coalesce(label.strength, 0) AS strength, label.verdict, label.criteria
+        FROM annotation_label label
+        JOIN annotation_item item ON item.id = label.item_id
+        LEFT JOIN annotation_membership member
+            ON member.project_id = label.project_id AND member.person_id = label.person_id
+        WHERE label.project_id = %(project)s AND item.kind = %(kind)s AND item.purpose <> 'gold'
+          AND label.retracted_at IS NULL AND NOT label.decision AND (%(simulated)s OR NOT label.simulated)
+          AND NOT EXISTS (SELECT 1 FROM annotation_label later WHERE later.supersedes_id = label.id)
+          AND label.id >= coalesce((
+            SELECT newest.id FROM annotation_label newest WHERE newest.project_id = %(project)s
+            ORDER BY newest.id DESC OFFSET %(window)s - 1 LIMIT 1), 0))"""
+WHO = "said.id, said.item_id, said.person_id, said.excluded, said.day, said.seconds"
 # The size of a long text is read without the text, which counting its characters is not.
-COMPARISONS = f"""{WHO}
-        sign(other.rank - one.rank)::int, one.response_id, other.response_id, coalesce(label.strength, 0),
-        (one.position < other.position)::int, octet_length(first.text), octet_length(second.text)
-    {LIVE}
-    ORDER BY label.item_id, one.response_id, other.response_id
-""".replace(
-    "{more}",
-    """JOIN annotation_judgement one ON one.label_id = label.id
-    JOIN annotation_judgement other ON other.label_id = label.id AND other.response_id > one.response_id
-    JOIN annotation_response first ON first.id = one.response_id
-    JOIN annotation_response second ON second.id = other.response_id""",
-)
-DEMONSTRATIONS = f"""{WHO}
-        array_position(%(verdicts)s, label.verdict::text) - 1, 0, 0, 0, 0, coalesce(octet_length(answer.text), 0), 0
-    {LIVE}
-    ORDER BY label.item_id
-""".replace(
-    "{more}",
-    """LEFT JOIN annotation_itemresponse shown ON shown.item_id = item.id AND shown."order" = 0
-    LEFT JOIN annotation_response answer ON answer.id = shown.response_id""",
-)
+COMPARISONS = f"""{SAID}, judged AS MATERIALIZED (
+        SELECT said.id, judgement.response_id, judgement.rank, judgement.position, octet_length(answer.text) AS bytes
+        FROM said JOIN annotation_judgement judgement ON judgement.label_id = said.id
+        JOIN annotation_response answer ON answer.id = judgement.response_id)
+    SELECT {WHO}, sign(other.rank - one.rank)::int, one.response_id, other.response_id, said.strength,
+        (one.position < other.position)::int, one.bytes, other.bytes
+    FROM said JOIN judged one ON one.id = said.id
+    JOIN judged other ON other.id = said.id AND other.response_id > one.response_id
+    ORDER BY said.item_id, one.response_id, other.response_id"""  # noqa: S608  # of the constants above
+DEMONSTRATIONS = f"""{SAID}
+    SELECT {WHO}, array_position(%(verdicts)s, said.verdict::text) - 1, 0, 0, 0, 0,
+        coalesce(octet_length(answer.text), 0), 0
+    FROM said LEFT JOIN annotation_itemresponse shown ON shown.item_id = said.item_id AND shown."order" = 0
+    LEFT JOIN annotation_response answer ON answer.id = shown.response_id
+    ORDER BY said.item_id"""  # noqa: S608
 # Who is better in one criterion, as a vote on each pair with that answer in it; 0 means that none is.
-CRITERIA = f"""{WHO}
-        CASE said.value WHEN one.response_id::text THEN 1 WHEN other.response_id::text THEN -1 ELSE 0 END,
-        one.response_id, other.response_id, 0, 0, 0, 0, said.key
-    {LIVE}
-      AND said.value IN ('0', one.response_id::text, other.response_id::text)
-    ORDER BY label.item_id, one.response_id, other.response_id
-""".replace(
-    "{more}",
-    """CROSS JOIN LATERAL jsonb_each_text(label.criteria) said
-    JOIN annotation_itemresponse one ON one.item_id = item.id
-    JOIN annotation_itemresponse other ON other.item_id = item.id AND other.response_id > one.response_id""",
-)
+CRITERIA = f"""{SAID}, better AS MATERIALIZED (
+        SELECT said.id, criterion.key AS name, criterion.value AS answer
+        FROM said CROSS JOIN LATERAL jsonb_each_text(said.criteria) criterion)
+    SELECT {WHO},
+        CASE better.answer WHEN one.response_id::text THEN 1 WHEN other.response_id::text THEN -1 ELSE 0 END,
+        one.response_id, other.response_id, 0, 0, 0, 0, better.name
+    FROM said JOIN better ON better.id = said.id
+    JOIN annotation_itemresponse one ON one.item_id = said.item_id
+    JOIN annotation_itemresponse other ON other.item_id = said.item_id AND other.response_id > one.response_id
+    WHERE better.answer IN ('0', one.response_id::text, other.response_id::text)
+    ORDER BY said.item_id, one.response_id, other.response_id"""  # noqa: S608  # of the constants above
 
 
 def comparisons(project: Project, *, simulated: bool = False, everything: bool = False) -> Votes:

@@ -5,7 +5,7 @@ from typing import Any
 from django.apps import AppConfig, apps
 from django.db.models.signals import post_migrate
 
-EVERY_MINUTE = {"recover": "evaluation.tasks.recover"}
+EVERY_MINUTE = {"recover": "evaluation.tasks.recover", "consensus": "annotation.tasks.refresh_consensus"}
 
 
 class ConfigConfig(AppConfig):

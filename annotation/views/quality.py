@@ -4,13 +4,17 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
 
-from annotation import access, agreement
+from annotation import access, agreement, consensus, excluding
+from annotation import raters as watch
 from annotation.agreement import Agreement, Pair, Report
+from annotation.forms import ConsensusForm, JudgePersonForm
+from annotation.models import Project
 from annotation.models.people import Role
 from annotation.requests import Request
 from annotation.statistics import Interval
@@ -30,7 +34,60 @@ def quality(request: Request, slug: str) -> HttpResponse:
     found = agreement.reports(member.project, simulated=simulated)
     sections = [_section(report) for report in found.values() if report.overall.comparisons]
     context = {**place(member), "sections": sections, "simulated": simulated, "few": FEW}
+    context |= {"consensus": _consensus(member.project), "methods": consensus.METHODS.items()}
     return render(request, "annotation/quality/agreement.html", context)
+
+
+@require_GET
+@login_required
+def raters(request: Request, slug: str) -> HttpResponse:
+    """How each person judges, those with something unusual first."""
+    member = access.membership(request.user, slug, Role.REVIEWER)
+    simulated = "simulated" in request.GET
+    found = watch.of_project(member.project, simulated=simulated)
+    context = {**place(member), "people": len(found), "minimum": watch.MINIMUM, "simulated": simulated}
+    context |= {"unusual": [one for one in found if one.findings], "usual": [one for one in found if not one.findings]}
+    return render(request, "annotation/quality/raters.html", context)
+
+
+@require_POST
+@login_required
+def rate_person(request: Request, slug: str, person: int) -> HttpResponse:
+    """A lead excludes somebody's labels, or counts them again."""
+    member = access.membership(request.user, slug, Role.LEAD)
+    rated = access.member_of(member, person)
+    form = JudgePersonForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "Choose what to do.")
+    elif (verb := form.cleaned_data["verb"]) == "exclude":
+        if excluding.exclude(membership=rated, because=form.cleaned_data["because"], actor=request.user):
+            messages.success(request, f"The labels of {rated.person} count for nothing from now on.")
+    elif verb == "include" and excluding.include(
+        membership=rated, because=form.cleaned_data["because"], actor=request.user
+    ):
+        messages.success(request, f"The labels of {rated.person} count again.")
+    return redirect("raters", slug)
+
+
+@require_POST
+@login_required
+def recompute(request: Request, slug: str) -> HttpResponse:
+    """A lead has the consensus worked out anew; a queue process does it."""
+    member = access.membership(request.user, slug, Role.LEAD)
+    form = ConsensusForm(request.POST)
+    if form.is_valid():
+        consensus.ask(project=member.project, method=form.cleaned_data["method"], actor=request.user)
+        messages.success(request, "The consensus is being worked out anew; it takes some seconds.")
+    else:
+        messages.error(request, "Choose a method.")
+    return redirect("quality", slug)
+
+
+def _consensus(project: Project) -> dict[str, Any]:
+    """How far it is, and when and how it was worked out."""
+    last = consensus.latest(project)
+    method = last.data["method"] if last else consensus.DAWID_SKENE
+    return {"last": last, "method": method, "due": consensus.is_due(project), **consensus.figures(project)}
 
 
 def _section(report: Report) -> dict[str, Any]:

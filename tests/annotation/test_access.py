@@ -28,14 +28,17 @@ PAGES = {
     "ahead": ("post", [404, 302, 302, 302]),
     "undo": ("post", [404, 302, 302, 302]),
     "quality": ("get", [404, 403, 200, 200]),
+    "raters": ("get", [404, 403, 200, 200]),
+    "rate_person": ("post", [404, 403, 403, 302]),
+    "recompute": ("post", [404, 403, 403, 302]),
     "submit": ("post", [404, 404, 404, 404]),
     "skip": ("post", [404, 404, 404, 404]),
     "draft": ("post", [404, 404, 404, 404]),
     "release": ("post", [404, 404, 404, 404]),
 }
-ONLY_TO_READ = ["projects", "project", "guidelines", "work", "quality"]
+ONLY_TO_READ = ["projects", "project", "guidelines", "work", "quality", "raters"]
 ON_AN_ASSIGNMENT = ["submit", "skip", "draft", "release"]
-ONLY_TO_WRITE = ["ahead", "undo", *ON_AN_ASSIGNMENT]
+ONLY_TO_WRITE = ["ahead", "undo", "rate_person", "recompute", *ON_AN_ASSIGNMENT]
 
 
 @pytest.fixture
@@ -46,12 +49,14 @@ def held(project, bob):
 
 
 @pytest.fixture
-def address(held):
+def address(held, bob):
     def find(page: str) -> str:
         if page in ("projects", "keys"):
             return reverse(page)
         if page in ("work", "ahead", "undo"):
             return reverse(page, args=["desk", "demonstration"])
+        if page == "rate_person":
+            return reverse(page, args=["desk", bob.person_id])
         return reverse(page, args=[held.pk if page in ON_AN_ASSIGNMENT else "desk"])
 
     return find
@@ -140,7 +145,7 @@ def test_only_the_ways_a_page_is_meant_for_are_open(as_, address, alice, page):
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in ONLY_TO_READ])
 def test_nothing_is_changed_by_a_form_of_another_site(address, bob, alice, page):
     client = Client(enforce_csrf_checks=True)
-    client.force_login(bob.person if page in ONLY_TO_WRITE else alice.person)
+    client.force_login(bob.person if page in ON_AN_ASSIGNMENT else alice.person)
     before = anything()
     assert client.post(address(page), {"verdict": "accept", "guidelines": "theirs"}).status_code == 403
     assert anything() == before

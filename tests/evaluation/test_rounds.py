@@ -694,7 +694,8 @@ def test_everything_is_looked_after_by_the_clock(ready, bob):
 
 
 def test_the_clock_is_set_by_migrating(db):
-    (schedule,) = Schedule.objects.all()
-    assert (schedule.func, schedule.schedule_type) == ("evaluation.tasks.recover", Schedule.MINUTES)
-    assert schedule.minutes == 1
-    assert (schedule.cluster, schedule.repeats) == ("default", -1)  # for ever
+    schedules = Schedule.objects.order_by("func")
+    assert [one.func for one in schedules] == ["annotation.tasks.refresh_consensus", "evaluation.tasks.recover"]
+    for schedule in schedules:
+        assert (schedule.schedule_type, schedule.minutes) == (Schedule.MINUTES, 1)
+        assert (schedule.cluster, schedule.repeats) == ("default", -1)  # for ever
