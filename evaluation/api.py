@@ -7,17 +7,19 @@ from rest_framework.response import Response
 from annotation.endpoints import Conflict, Endpoint, documented
 from annotation.models import User
 from annotation.serializers import SimulatedFilterSerializer
-from evaluation import access, leaderboard, rounds
+from evaluation import access, leaderboard, rounds, scoring
 from evaluation.models import RoundStatus
 from evaluation.serializers import (
     AdvanceSerializer,
     EvaluationSerializer,
     LeaderboardSerializer,
+    MeasureSerializer,
     RoundDetailSerializer,
     RoundSerializer,
     StartRoundSerializer,
 )
 from training.access import lead
+from training.serializers import RunDetailSerializer
 
 
 class Evaluations(Endpoint):
@@ -27,6 +29,20 @@ class Evaluations(Endpoint):
         project = lead(self.person, slug).project
         rows = project.evaluations.select_related("model_version").prefetch_related("scores")
         return self.page(rows, EvaluationSerializer)
+
+    @documented(
+        "Results",
+        RunDetailSerializer,
+        sends=MeasureSerializer,
+        code=201,
+        refuses=(400, 401, 403, 404),
+        operation_id="measure",
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """Queue a run that scores the judged held-out pairs with a reward model; it yields an evaluation."""
+        project = lead(self.person, slug).project
+        run = scoring.measure(project=project, actor=self.person, **self.sent(MeasureSerializer, project=project))
+        return Response(RunDetailSerializer(run).data, status=201)
 
 
 class Rounds(Endpoint):

@@ -6,7 +6,8 @@ from rest_framework import serializers
 from annotation.endpoints import plain_schema
 from evaluation.models import Evaluation, Round, RoundStep, Score, StepRun
 from evaluation.policy import RoundSettings
-from training.serializers import ModelNameSerializer
+from training.models import ModelVersion
+from training.serializers import BIGGEST_SEED, InProject, ModelNameSerializer
 
 
 class ScoreSerializer(serializers.ModelSerializer):
@@ -23,6 +24,12 @@ class EvaluationSerializer(serializers.ModelSerializer):
     class Meta:
         model = Evaluation
         fields = ("id", "model", "kind", "run", "scores", "details", "created_at")
+
+
+class MeasureSerializer(serializers.Serializer):
+    model = InProject(queryset=ModelVersion.objects.all(), help_text="A reward model.")
+    simulated = serializers.BooleanField(default=False, help_text="Measure with pairs of simulated annotators too.")
+    seed = serializers.IntegerField(default=17, min_value=0, max_value=BIGGEST_SEED)
 
 
 class StepRunSerializer(serializers.ModelSerializer):

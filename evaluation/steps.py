@@ -1,7 +1,6 @@
 """What each step of a round does. Every function may be called again and again until its step is done:
 it looks at what is there, adds what is missing, and says whether the step is running, done or skipped."""
 
-import json
 from collections import defaultdict
 from itertools import product
 from typing import Any
@@ -15,10 +14,10 @@ from annotation.models import Prompt, Response
 from annotation.models.items import Kind, Purpose
 from annotation.models.prompts import Split
 from annotation.text import as_seen, sha256
-from evaluation.models import Evaluation, Reward, Round, RoundStep, Score, Step, StepRun, StepStatus
+from evaluation import scoring
+from evaluation.models import Reward, Round, RoundStep, Score, Step, StepRun, StepStatus
 from evaluation.policy import RoundSettings
 from evaluation.selection import Pair, select
-from evaluation.statistics import pair_accuracy
 from training import runs, snapshots
 from training.models import Generation, ModelVersion, Run, Snapshot
 from training.models.runs import Status
@@ -88,46 +87,15 @@ def dpo(current: Round, step: RoundStep, settings: RoundSettings, force: bool) -
 
 def evaluating(current: Round, step: RoundStep, settings: RoundSettings, force: bool) -> StepStatus:
     """Exact accuracy of the reward model on held-out pairs: which of two answers did people prefer?"""
-    pairs = snapshots.heldout_pairs(project=current.project, simulated=settings.simulated)
-    existing = step.step_runs.select_related("run").filter(purpose="score heldout").first()
-    if not pairs and existing is None:
-        step.detail["why"] = "no judged pair on a held-out prompt yet"
+    answers = scoring.heldout_answers(project=current.project, simulated=settings.simulated)
+    if not answers and not step.step_runs.filter(purpose="score heldout").exists():
+        step.detail["why"] = scoring.NOTHING
         return StepStatus.SKIPPED
-    answers = [
-        {"id": f"{number} {side}", "messages": pair["prompt"], "text": pair[side][0]["content"]}
-        for number, pair in enumerate(pairs)
-        for side in ("chosen", "rejected")
-    ]
-    run = _run(
-        step,
-        "score heldout",
-        settings,
-        method="score",
-        base=current.reward_model,
-        inputs={"answers": answers},
-    )
+    inputs = {"answers": answers}
+    run = _run(step, "score heldout", settings, method="score", base=current.reward_model, inputs=inputs)
     if _ended(run) == StepStatus.RUNNING:
         return StepStatus.RUNNING
-    scores = {row["id"]: row["score"] for row in _lines(run, "scores.jsonl")}
-    numbers = sorted(int(name.split()[0]) for name in scores if name.endswith("chosen"))
-    accuracy = pair_accuracy(
-        [scores[f"{number} chosen"] for number in numbers],
-        [scores[f"{number} rejected"] for number in numbers],
-    )
-    assert current.reward_model is not None
-    evaluation, _ = Evaluation.objects.get_or_create(
-        run=run,
-        defaults={
-            "project": current.project,
-            "model_version": current.reward_model,
-            "kind": "held-out pairs",
-        },
-    )
-    Score.objects.update_or_create(
-        evaluation=evaluation,
-        name="reward accuracy",
-        defaults={"value": accuracy.value, "lower": accuracy.lower, "upper": accuracy.upper, "n": accuracy.n},
-    )
+    accuracy = scoring.conclude(run).scores.get(name="reward accuracy")
     step.detail["reward_accuracy"] = [accuracy.value, accuracy.lower, accuracy.upper, accuracy.n]
     return StepStatus.DONE
 
@@ -200,7 +168,7 @@ def selecting(current: Round, step: RoundStep, settings: RoundSettings, force: b
     run = _run(step, "score answers", settings, method="score", base=current.reward_model, inputs=inputs)
     if _ended(run) == StepStatus.RUNNING:
         return StepStatus.RUNNING
-    rewards = {row["id"]: row["score"] for row in _lines(run, "scores.jsonl")}
+    rewards = scoring.scores(run)
     reward_model = run.base
     assert reward_model is not None
     Reward.objects.bulk_create(
@@ -321,11 +289,6 @@ def _ended(run: Run) -> StepStatus:
     if run.status == Status.CANCELLED:
         raise StepFailed(f"Its run {run.pk} ({run.method}) was cancelled. Retry the round to go on from there.")
     raise StepFailed(f"Its run {run.pk} ({run.method}) failed: {run.error}")
-
-
-def _lines(run: Run, name: str) -> list[dict[str, Any]]:
-    with (run.folder / name).open() as lines:
-        return [json.loads(line) for line in lines]
 
 
 def _least_asked(current: Round, split: str, number: int, seed: int) -> list[int]:

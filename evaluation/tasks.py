@@ -1,15 +1,17 @@
 """Queue tasks of the default cluster: ids in, reload, one call."""
 
 from annotation import leasing
-from evaluation import comparing, rounds
+from evaluation import comparing, rounds, scoring
 from evaluation.models import Round
 from training import runs
 from training.models import Run
 
 
 def run_finished(run_id: int) -> None:
-    """A run has ended: what it promised is queued, and the round that waits for it goes on."""
-    comparing.compare_samples(Run.objects.select_related("project").get(pk=run_id))
+    """A run has ended: what it promised is done, and the round that waits for it goes on."""
+    run = Run.objects.select_related("project", "base").get(pk=run_id)
+    comparing.compare_samples(run)
+    scoring.conclude_if_asked(run)
     waiting = Round.objects.active().filter(steps__step_runs__run_id=run_id).values_list("pk", flat=True).first()
     if waiting is not None:
         rounds.advance(round_id=waiting)

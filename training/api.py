@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation.endpoints import Conflict, Endpoint, documented
-from training import access, lineage, registry, runs, sampling, snapshots
+from training import access, lineage, registry, runs, sampling, snapshots, tuning
 from training.serializers import (
     AfterSerializer,
     AnswerSerializer,
@@ -81,10 +81,10 @@ class Runs(Endpoint):
         operation_id="start_run",
     )
     def post(self, request: Request, slug: str) -> Response:
-        """Queue a training run."""
+        """Queue a training run, on a snapshot or on the labels as they are now."""
         project = access.lead(self.person, slug).project
         sent = self.sent(StartRunSerializer, project=project)
-        run = runs.start(project=project, actor=self.person, **sent)
+        run = tuning.tune(project=project, actor=self.person, **sent)
         return Response(RunDetailSerializer(run).data, status=201)
 
 

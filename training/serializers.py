@@ -110,8 +110,13 @@ class RunDetailSerializer(RunSerializer):
 
 class StartRunSerializer(serializers.Serializer):
     method = serializers.ChoiceField(choices=TRAINING)
-    snapshot = InProject(queryset=Snapshot.objects.all())
-    base = InProject(queryset=ModelVersion.objects.all(), help_text="The model to start from.")
+    snapshot = InProject(
+        queryset=Snapshot.objects.all(), required=False, help_text="Left out, the labels are frozen now by `rule`."
+    )
+    rule = RuleField(default=dict)
+    base = InProject(
+        queryset=ModelVersion.objects.all(), required=False, help_text="The model to start from, or else production."
+    )
     settings = RunSettingsField(default=dict, help_text="What is left out keeps its default.")
     seed = serializers.IntegerField(default=17, min_value=0, max_value=BIGGEST_SEED)
 

@@ -9,8 +9,9 @@ from string import Template
 from django.core.management import call_command
 from django.urls import reverse
 
-from tests.annotation.making import a_comparison, a_demonstration
+from tests.annotation.making import a_comparison, a_demonstration, a_prompt
 from tests.api.test_doors import ROUTES
+from tests.training.making import a_model, a_preference
 
 KEPT = Path(__file__).with_name("openapi.yaml")
 GUIDE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
@@ -58,10 +59,12 @@ def test_the_calls_of_the_guide_work(api, world, alice, bob, project, tmp_path):
     a_comparison(project)
     a_comparison(project)
     a_demonstration(project)
+    a_preference(bob, a_prompt(project, split="heldout"))
+    reward = a_model(project, "reward", kind="reward")
     values = {
         **{"HOST": "/api/v1", "DESK": "/api/v1/projects/desk", "TOKEN": "bob", "LEAD": "alice"},
         **{"LABEL": world.label.pk, "SNAPSHOT": world.snapshot.pk, "MODEL": world.tuned.pk},
-        **{"RESPONSE": world.new_answer.pk, "ROUND": 2},
+        **{"RESPONSE": world.new_answer.pk, "ROUND": 2, "REWARD": reward.pk},
     }
     calls = [
         line

@@ -8,7 +8,8 @@ from annotation.labelling import Said
 from annotation.models import Item
 from evaluation import winrate
 from evaluation.models import Round
-from tests.annotation.making import lease
+from tests.annotation.making import a_prompt, lease
+from tests.training.making import a_model, a_preference
 from training.models import ModelVersion, Sample
 
 DESK = "/api/v1/projects/desk/"
@@ -75,6 +76,18 @@ def test_evaluations_come_with_their_figures(world, lead):
     (found,) = lead.get(DESK + "evaluations/").json()["results"]
     assert found["model"]["name"] == "tuned"
     assert found["scores"] == [{"name": "reward accuracy", "value": 0.75, "lower": 0.3, "upper": 0.95, "n": 4}]
+
+
+def test_a_reward_model_is_measured_by_a_run(world, lead, bob):
+    refused = post(lead, "evaluations/", model=world.tuned.pk)
+    assert refused.status_code == 400
+    a_preference(bob, a_prompt(world.base.project, split="heldout"))
+    assert "cannot start from a policy" in post(lead, "evaluations/", model=world.tuned.pk).content.decode()
+    assert "model" in post(lead, "evaluations/", model=0).json()
+    judge = a_model(world.base.project, "judge", kind="reward")
+    made = post(lead, "evaluations/", model=judge.pk, seed=4)
+    assert made.status_code == 201
+    assert (made.json()["method"], made.json()["base"]["name"], made.json()["seed"]) == ("score", "judge", 4)
 
 
 def test_the_leaderboard_counts_judged_pairs(world, lead):

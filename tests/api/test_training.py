@@ -133,6 +133,24 @@ def test_a_curve_is_read_from_where_one_was(world, lead):
     assert lead.get(url, {"after": "x"}).status_code == 400
 
 
+def test_a_run_may_freeze_first_and_start_from_production(world, lead):
+    made = post(lead, "runs/", method="sft")
+    assert made.status_code == 201, made.content
+    assert (made.json()["snapshot"], made.json()["base"]["name"]) == (world.snapshot.pk, "base")
+    made = post(lead, "runs/", method="dpo", rule={"edits_as_preferences": False})
+    assert Snapshot.objects.get(pk=made.json()["snapshot"]).rule["edits_as_preferences"] is False
+
+
+def test_nothing_to_freeze_starts_nothing(project, lead):
+    ModelVersion.objects.create(
+        project=project, name="base", kind="policy", format="full", stage="production", location="base"
+    )
+    answer = post(lead, "runs/", method="dpo")
+    assert answer.status_code == 400
+    assert "No comparison" in answer.json()["non_field_errors"][0]
+    assert not Run.objects.exists()
+
+
 def test_a_run_is_retried_and_cancelled(world, lead):
     url = f"runs/{world.run.pk}/"
     assert post(lead, url + "cancel/").status_code == 409

@@ -13,7 +13,7 @@ class Command(BaseCommand):
     help = "Run Touchstone with a small shop's replies to judge and a real small model. Ctrl-C ends it; data stays."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--port", type=int, default=int(os.environ.get("PORT", "8000")))
+        parser.add_argument("--port", type=int, default=int(os.environ.get("PORT", "8000")), help="where it answers")
         parser.add_argument("--only-set-up", action="store_true", help="make the project and stop")
         parser.add_argument("--without-model", action="store_true", help="only the project, its people and its texts")
         parser.add_argument("--without-samples", action="store_true", help="ask the model for no answers yet")

@@ -1,0 +1,69 @@
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from annotation.commands import actor_of
+from annotation.models import Project
+from evaluation import scoring, winrate
+from training.commands import RunCommand, model_of
+from training.models import ModelVersion
+from training.models.registry import ModelKind
+
+
+class Command(RunCommand):
+    help = (
+        "Measure a model. A reward model: how often it agrees with people on held-out pairs, exactly, by a run; prints "
+        "the run's id, or with --wait or --here the figure and last the evaluation's id. A policy: how often people "
+        "blindly preferred its answers to those of another model, from the labels that are there."
+    )
+    with_settings = False
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--model", metavar="NAME", help="name or id of the model, or the newest reward model")
+        parser.add_argument(
+            "--against", metavar="NAME", help="of a policy: the model to compare with, or the one it was tuned from"
+        )
+        parser.add_argument("--simulated", action="store_true", help="measure with simulated annotators' pairs too")
+
+    def perform(self, project: Project, options: dict[str, Any]) -> None:
+        model = model_of(project, options["model"])
+        model = model or ModelVersion.objects.filter(project=project, kind=ModelKind.REWARD).first()
+        if model is None:
+            raise CommandError("There is no reward model yet: train one, or name a policy with --model.")
+        if model.kind == ModelKind.POLICY:
+            self._win_rate(model, model_of(project, options["against"]) or model.parent)
+            return
+        if options["against"]:
+            raise CommandError(f"{model} is a reward model: --against is for policies.")
+        run = scoring.measure(
+            project=project,
+            model=model,
+            simulated=options["simulated"],
+            seed=options["seed"],
+            actor=actor_of(options),
+            wake=not options["here"],
+        )
+        self.tell(f"{model} scores {len(run.inputs['answers']) // 2} held-out pairs.")
+        run = self.see_through(run, options)
+        if run.is_open:
+            self.stdout.write(str(run.pk))
+            return
+        evaluation = scoring.conclude(run)
+        for score in evaluation.scores.order_by("id"):
+            self.stdout.write(f"{score.name}: {score.value:.1%} ({score.lower:.1%} to {score.upper:.1%}, n {score.n})")
+        self.stdout.write(str(evaluation.pk))
+
+    def _win_rate(self, model: ModelVersion, other: ModelVersion | None) -> None:
+        if other is None:
+            raise CommandError(f"{model} was tuned from no other model: name one with --against.")
+        if other.kind != ModelKind.POLICY or other == model:
+            raise CommandError(f"{model} cannot be compared with {other}.")
+        compared = winrate.between(model, other)
+        found = {"people": compared.human, "simulated annotators": compared.simulated}
+        if not any(found.values()):
+            raise CommandError(f"Nobody has compared answers of {model} and {other} yet.")
+        for who, rate in found.items():
+            if rate is not None:
+                votes = f"{rate.wins} votes for it, {rate.losses} against, {rate.ties} ties"
+                self.stdout.write(f"preferred to {other} by {who}: {rate.interval}; {votes}")

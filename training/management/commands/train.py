@@ -1,0 +1,60 @@
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from annotation.commands import actor_of, explained, settings_of
+from annotation.models import Project
+from training import tuning
+from training.commands import RunCommand, model_of
+from training.methods import METHODS, TrainingSettings
+from training.models import Snapshot
+
+TRAINING = [method for method in METHODS.values() if method.snapshot_kind]
+SHARED = TrainingSettings.model_fields
+
+
+class Command(RunCommand):
+    help = (
+        "Queue one training run, outside a round, and print its id. With --wait or --here, the id of the model it made."
+    )
+    epilogue = "\n\n".join(
+        [
+            *(f"{method.name}: {method.summary}" for method in TRAINING),
+            explained("Settings of every method, for --set", TrainingSettings),
+            *(explained(f"Settings of {one.name}", one.settings, without=SHARED) for one in TRAINING),
+        ]
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("method", choices=[method.name for method in TRAINING], help="what is trained, see below")
+        parser.add_argument("--model", metavar="NAME", help="the model to start from, by name or id; or production")
+        parser.add_argument(
+            "--snapshot", type=int, metavar="ID", help="the frozen data; without it the labels are frozen now"
+        )
+
+    def perform(self, project: Project, options: dict[str, Any]) -> None:
+        snapshot = None
+        if options["snapshot"] is not None:
+            snapshot = Snapshot.objects.filter(project=project, pk=options["snapshot"]).first()
+            if snapshot is None:
+                raise CommandError(f"There is no snapshot {options['snapshot']} in {project}.")
+        run = tuning.tune(
+            project=project,
+            method=options["method"],
+            base=model_of(project, options["model"]),
+            snapshot=snapshot,
+            settings=settings_of(options["set"]),
+            seed=options["seed"],
+            actor=actor_of(options),
+            wake=not options["here"],
+        )
+        assert run.snapshot is not None
+        assert run.base is not None
+        self.tell(f"From {run.base}, on {run.snapshot} ({run.snapshot.counts.get('rows', 0)} rows).")
+        run = self.see_through(run, options)
+        if run.is_open:
+            self.stdout.write(str(run.pk))
+        else:
+            self.tell(f"It made {run.model_version}.")
+            self.stdout.write(str(run.model_version.pk))
