@@ -13,7 +13,7 @@ from unfold.decorators import action, display
 from annotation.desk import BY_PROJECT, AskOfLead, Desk, ReadOnlyInline, count_of, link, prose, sure
 from annotation.requests import Request
 from training import registry, runs, snapshots
-from training.forms import FreezeForm, ImportModelForm
+from training.forms import FreezeForm, ImportModelForm, ProjectForm
 from training.models import Generation, ModelVersion, Run, Snapshot
 from training.models.registry import ModelKind, Stage
 from training.models.runs import Status
@@ -32,6 +32,10 @@ class FreezeDialog(AskOfLead, FreezeForm):
 
 
 class ImportModelDialog(AskOfLead, ImportModelForm):
+    pass
+
+
+class ProjectDialog(AskOfLead, ProjectForm):
     pass
 
 
@@ -94,6 +98,7 @@ class RunAdmin(Desk):
     list_display = ("__str__", "what", "project", "how", "progress", "took", "created_at", "page")
     list_filter = (BY_PROJECT, "status", "method")
     list_select_related = ("project", "created_by")
+    actions_list = ("start",)
     actions_detail = ("live", "cancel", "retry")
     fits = {
         "cancel": lambda run: run.is_open and not run.cancel_requested,
@@ -157,6 +162,15 @@ class RunAdmin(Desk):
     @display(description="Page")
     def page(self, run: Run) -> str:
         return link(reverse("run", args=[run.project.slug, run.pk]), "Watch")
+
+    @action(
+        description="Start a run",
+        permissions=["lead"],
+        icon="play_arrow",
+        dialog=sure("Start a run", "Its method and its settings are chosen next.", "Go on", ProjectDialog),
+    )
+    def start(self, request: Request, form: Any) -> HttpResponse:
+        return self.done(request, reverse("start_run", args=[form.cleaned_data["project"].slug]))
 
     @action(description="Watch it live", permissions=["lead"], icon="monitoring")
     def live(self, request: Request, object_id: str) -> HttpResponse:

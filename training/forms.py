@@ -1,17 +1,28 @@
 """Forms: they validate and never write. Fields are built from the pydantic settings, with their words and limits."""
 
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from django import forms
 from django.core.validators import MinValueValidator
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from pydantic import BaseModel
+from pydantic import ValidationError as SettingsError
 
 from annotation.models import Project
+from training.methods import Method
+from training.models import ModelVersion, Snapshot
 from training.models.snapshots import SnapshotKind
+
+BASIC = {  # the settings shown first, by method
+    "sft": ("epochs", "learning_rate", "batch_size", "tuning"),
+    "reward": ("epochs", "learning_rate", "batch_size"),
+    "dpo": ("epochs", "learning_rate", "batch_size", "beta"),
+}
 
 
 def setting_field(settings: type[BaseModel], name: str, label: str = "") -> forms.Field:
-    """A form field for one numeric or boolean setting. Left empty, a number takes its default."""
+    """A form field for one setting: a number, a choice, or yes and no. Left empty, a number takes its default."""
     info = settings.model_fields[name]
     words: dict[str, Any] = {
         "label": label or info.title or name,
@@ -21,6 +32,10 @@ def setting_field(settings: type[BaseModel], name: str, label: str = "") -> form
     }
     if info.annotation is bool:
         return forms.BooleanField(**words)
+    if get_origin(info.annotation) is Literal:
+        return forms.ChoiceField(
+            choices=[(value, value.replace("_", " ").capitalize()) for value in get_args(info.annotation)], **words
+        )
     limits = {key: getattr(part, key) for part in info.metadata for key in ("ge", "gt", "le") if hasattr(part, key)}
     if info.annotation is int:
         return forms.IntegerField(min_value=limits.get("ge"), max_value=limits.get("le"), **words)
@@ -69,3 +84,77 @@ class ImportModelForm(ProjectForm):
         help_text="A name on the Hugging Face hub, such as HuggingFaceTB/SmolLM2-135M-Instruct. Superusers may also "
         "name a folder or a GGUF file on the machine of the gpu worker.",
     )
+
+
+class SnapshotChoice(forms.ModelChoiceField):
+    def label_from_instance(self, snapshot: Any) -> str:
+        rows = snapshot.counts.get("rows", 0)
+        return f"{snapshot}: {rows} rows, frozen {date_format(localtime(snapshot.created_at), 'j M, H:i')}"
+
+
+class StartRunForm(forms.Form):
+    """One training run: from which model, on what, with which settings. An empty number takes its default."""
+
+    base = forms.ModelChoiceField(ModelVersion.objects.none(), label="Model to start from", empty_label=None)
+    snapshot = SnapshotChoice(
+        Snapshot.objects.none(),
+        required=False,
+        empty_label="The labels as they are now",
+        label="Data to learn from",
+        help_text="The labels as they are now are frozen first, so that the run can be repeated.",
+    )
+    simulated = forms.BooleanField(
+        required=False,
+        label="Use simulated labels",
+        help_text="Where labels are frozen now: include those of simulated annotators.",
+    )
+    seed = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=2**31 - 1,
+        initial=17,
+        help_text="The same data, settings and seed give the same model.",
+    )
+
+    def __init__(self, *args: Any, project: Project, method: Method, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.method = method
+        policies = ModelVersion.objects.filter(project=project).policies()
+        base, snapshot = self.fields["base"], self.fields["snapshot"]
+        assert isinstance(base, forms.ModelChoiceField)
+        assert isinstance(snapshot, forms.ModelChoiceField)
+        base.queryset = policies
+        base.initial = policies.production().values_list("pk", flat=True).first()
+        snapshot.queryset = Snapshot.objects.filter(project=project, kind=method.snapshot_kind)
+        for name in method.settings.model_fields:
+            self.fields[name] = setting_field(method.settings, name)
+        self.can_start = policies.exists()
+
+    @property
+    def what_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in ("base", "snapshot", "simulated")]
+
+    @property
+    def basic_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in BASIC[self.method.name]]
+
+    @property
+    def advanced_fields(self) -> list[forms.BoundField]:
+        others = [name for name in self.method.settings.model_fields if name not in BASIC[self.method.name]]
+        return [self[name] for name in (*others, "seed")]
+
+    def clean(self) -> dict[str, Any]:
+        """What the settings themselves refuse stands beside its field."""
+        try:
+            self.method.settings.model_validate(self.settings())
+        except SettingsError as error:
+            for problem in error.errors():
+                name = str(problem["loc"][0]) if problem["loc"] else None
+                if name not in self.errors:
+                    self.add_error(name if name in self.fields else None, problem["msg"].removeprefix("Value error, "))
+        return self.cleaned_data
+
+    def settings(self) -> dict[str, Any]:
+        """Only what was filled in; the settings know the rest."""
+        names = self.method.settings.model_fields
+        return {name: self.cleaned_data[name] for name in names if self.cleaned_data.get(name) not in (None, "")}

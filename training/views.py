@@ -4,16 +4,19 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.http import HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation.requests import Request
 from annotation.views import place
-from training import access
+from training import access, snapshots, tuning
 from training import runs as running
+from training.forms import StartRunForm
+from training.methods import METHODS
 from training.models import Run
 from training.models.runs import Status
 
@@ -28,6 +31,38 @@ def runs(request: Request, slug: str) -> HttpResponse:
     rows = Run.objects.filter(project=member.project).select_related("project", "base", "snapshot", "created_by")
     page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
     return render(request, "training/runs.html", {**place(member), "runs": page})
+
+
+@require_http_methods(["GET", "POST"])
+@login_required
+def start_run(request: Request, slug: str) -> HttpResponse:
+    """One training run outside a round; the method stands in the address, and brings its own settings."""
+    member = access.lead(request.user, slug)
+    methods = {name: method for name, method in METHODS.items() if method.snapshot_kind}
+    method = methods.get(request.GET.get("method", "sft"))
+    if method is None:
+        raise Http404("No such method")
+    form = StartRunForm(request.POST if request.method == "POST" else None, project=member.project, method=method)
+    if request.method == "POST" and form.is_valid():
+        chosen = form.cleaned_data
+        try:
+            run = tuning.tune(
+                project=member.project,
+                method=method.name,
+                base=chosen["base"],
+                snapshot=chosen["snapshot"],
+                rule=snapshots.Rule(simulated=chosen["simulated"]),
+                settings=form.settings(),
+                seed=17 if chosen["seed"] is None else chosen["seed"],
+                actor=member.person,
+            )
+        except ValidationError as error:
+            form.add_error(None, error)
+        else:
+            messages.success(request, "The run is in the queue.")
+            return redirect("run", slug, run.pk)
+    context = {**place(member), "form": form, "method": method, "methods": methods.values()}
+    return render(request, "training/start_run.html", context, status=422 if form.errors else 200)
 
 
 @never_cache

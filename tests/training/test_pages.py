@@ -10,6 +10,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.models import Event, Membership, Project
+from tests.training.making import an_edit
+from training import snapshots
+from training.methods import METHODS
 from training.models import Metric, ModelVersion, Run, Snapshot
 
 
@@ -165,3 +168,89 @@ class TestVerbs:
         Run.objects.filter(pk=run.pk).update(status="succeeded")
         page = lead.post(reverse("cancel_run", args=["desk", run.pk]), follow=True)
         assert "ended already" in page.content.decode()
+
+
+class TestStart:
+    """The form for one run: the method stands in the address and brings its settings."""
+
+    page = "/projects/desk/runs/start/"
+
+    def test_only_leads_come_in(self, client: Client, base: ModelVersion, charlie: Any, member: Any) -> None:
+        assert client.get(self.page)["Location"].startswith(reverse("login"))
+        for person, status in ((charlie, 404), (member("rita", "reviewer").person, 403)):
+            client.force_login(person)
+            assert client.get(self.page).status_code == status
+            assert client.post(self.page).status_code == status
+        assert not Run.objects.exists()
+
+    def test_each_method_shows_its_settings_with_their_reasons(self, lead: Client, base: ModelVersion) -> None:
+        assert lead.get(reverse("runs", args=["desk"])).content.decode().count(self.page) == 1
+        for method, fields in (("sft", {"tuning"}), ("reward", {"use_margin", "center"}), ("dpo", {"beta"})):
+            shown = lead.get(self.page, {"method": method})
+            form = shown.context["form"]
+            assert fields < set(form.fields)
+            assert set(form.fields) - {"base", "snapshot", "simulated", "seed"} == set(
+                METHODS[method].settings.model_fields
+            )
+            page = shown.content.decode()
+            for name in METHODS[method].settings.model_fields:
+                assert f'name="{name}"' in page
+                assert form[name].help_text
+        assert lead.get(self.page).context["method"].name == "sft"
+        assert lead.get(self.page, {"method": "convert"}).status_code == 404
+
+    def test_a_run_on_the_labels_as_they_are_now(self, lead: Client, base: ModelVersion, bob: Any, alice: Any) -> None:
+        an_edit(bob)
+        sent = {"base": base.pk, "epochs": "1.5", "schedule": "linear", "gradient_checkpointing": "on", "seed": ""}
+        answer = lead.post(self.page + "?method=sft", sent)
+        run = Run.objects.get()
+        assert answer["Location"] == reverse("run", args=["desk", run.pk])
+        assert (run.method, run.base, run.snapshot, run.seed) == ("sft", base, Snapshot.objects.get(), 17)
+        assert run.created_by == alice.person
+        assert (run.settings["epochs"], run.settings["schedule"]) == (1.5, "linear")
+        assert (run.settings["gradient_checkpointing"], run.settings["batch_size"]) == (True, 4)
+
+    def test_a_snapshot_may_be_chosen(self, lead: Client, base: ModelVersion, bob: Any) -> None:
+        an_edit(bob)
+        first = snapshots.freeze(project=base.project, kind="demonstrations")
+        other = snapshots.freeze(project=base.project, kind="preferences")
+        an_edit(bob)
+        choices = lead.get(self.page).context["form"].fields["snapshot"].queryset
+        assert list(choices) == [first]
+        lead.post(self.page, {"base": base.pk, "snapshot": first.pk})
+        assert Run.objects.get().snapshot == first
+        refused = lead.post(self.page, {"base": base.pk, "snapshot": other.pk})
+        assert "snapshot" in refused.context["form"].errors
+        assert Run.objects.count() == 1
+
+    @pytest.mark.parametrize(
+        ("sent", "field"),
+        [
+            ({"epochs": "0"}, "epochs"),
+            ({"batch_size": "0"}, "batch_size"),
+            ({"schedule": "sometimes"}, "schedule"),
+            ({"learning_rate": "fast"}, "learning_rate"),
+            ({"seed": "-1"}, "seed"),
+            ({"base": "0"}, "base"),
+        ],
+    )
+    def test_what_is_wrong_is_said_beside_its_field(
+        self, lead: Client, base: ModelVersion, bob: Any, sent: dict[str, str], field: str
+    ) -> None:
+        an_edit(bob)
+        answer = lead.post(self.page, {"base": base.pk, **sent})
+        assert answer.status_code == 422
+        assert set(answer.context["form"].errors) == {field}
+        assert not Run.objects.exists()
+        assert not Snapshot.objects.exists()
+
+    def test_without_a_label_to_learn_from_it_says_so(self, lead: Client, base: ModelVersion) -> None:
+        answer = lead.post(self.page + "?method=dpo", {"base": base.pk})
+        assert "No comparison on a training prompt has a preferred answer yet." in answer.content.decode()
+        assert not Run.objects.exists()
+
+    def test_without_a_model_nothing_can_start(self, lead: Client, project: Project) -> None:
+        page = lead.get(self.page)
+        assert not page.context["form"].can_start
+        assert "There is no model to start from yet" in page.content.decode()
+        assert lead.post(self.page).status_code == 422
