@@ -187,7 +187,7 @@ def answered(run: Run) -> Run:
     return succeeds(
         run,
         [
-            {"prompt": prompt["id"], "index": index, "text": f"Answer {index}", "tokens": 2, "finished": True}
+            {"prompt_id": prompt["id"], "sample": index, "text": f"Answer {index}", "tokens": 2, "finished": True}
             for prompt in run.inputs["prompts"]
             for index in range(2)
         ],
