@@ -95,7 +95,12 @@ class SnapshotChoice(forms.ModelChoiceField):
 class StartRunForm(forms.Form):
     """One training run: from which model, on what, with which settings. An empty number takes its default."""
 
-    base = forms.ModelChoiceField(ModelVersion.objects.none(), label="Model to start from", empty_label=None)
+    base = forms.ModelChoiceField(
+        ModelVersion.objects.none(),
+        label="Model to start from",
+        empty_label=None,
+        help_text="The one in production, unless another is chosen.",
+    )
     snapshot = SnapshotChoice(
         Snapshot.objects.none(),
         required=False,
