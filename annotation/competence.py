@@ -54,22 +54,20 @@ def measure(
     _, pair = np.unique(np.asarray(unit)[told], return_inverse=True)
     who, sign, heavy = np.asarray(person, np.int64)[told], said[told], heavy[told]
     others = _summed(pair, voice[who]) - voice[who]
+    known = others > 0  # of what nobody else judged, one's own word would be all the proof
+    informative = np.bincount(who[known], minlength=people)
     trust = voice.copy()  # at first a majority
-    made = np.bincount(who, minlength=people)
-    odds = np.zeros(len(pair))
     for _ in range(ROUNDS):
         odds = _summed(pair, sign * trust[who])
-        right = np.bincount(who, _chance(sign * odds), minlength=people)
-        share = (right + FAITH) / (made + FAITH + DOUBT)
+        right = np.bincount(who[known], _chance(sign * odds)[known], minlength=people)
+        share = (right + FAITH) / (informative + FAITH + DOUBT)
         trust = voice * np.log(share / (1 - share))
     support = np.full(len(said), 0.5)
-    support[told] = _chance(sign * odds - trust[who])
-    known = others > 0
+    support[told] = _chance(sign * _summed(pair, sign * trust[who]) - trust[who])
     profile = np.zeros((people, len(GRID)))
     for column, chance in enumerate(GRID):
         likelihood = heavy * np.log(chance * support[told] + (1 - chance) * (1 - support[told]))
         profile[:, column] = np.bincount(who[known], likelihood[known], minlength=people)
-    informative = np.bincount(who[known], minlength=people)
     return Competence(support, *_best(profile, informative > 0), profile, informative)
 
 

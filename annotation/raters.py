@@ -22,9 +22,9 @@ from annotation.votes import VERDICTS, Integers, Votes
 
 WRONGLY = 0.05
 MINIMUM = 20  # judgements before anything is said of a person
-# Less than a third as far above guessing as the better quarter of the people here: at that, nine of somebody's
+# Less than two fifths as far above guessing as the better quarter of the people here: at that, six of somebody's
 # judgements carry about as much as one of theirs, since what a judgement carries goes with the square.
-GUESSING = 1 / 3
+GUESSING = 0.4
 SIDE_MARGIN = 0.1  # the sides are drawn by lot: everybody's share is a half, less or more by small habits
 LENGTH_MARGIN = 0.1
 TIE_MARGIN = VERDICT_MARGIN = 0.2
@@ -104,6 +104,17 @@ def of_project(project: Project, *, simulated: bool = False) -> list[Ways]:
     _speed(pairs, clean, ways)
     _agreements(pairs, clean, ways)
     return sorted(ways, key=lambda one: (-len(one.findings), one.person))
+
+
+def together(ways: list[Ways]) -> list[tuple[str, Interval]]:
+    """The shares of all these people's labels: what is a habit of the whole project."""
+    found = []
+    for name in ("left", "longer", "tie", "accept", "fast"):
+        shares = [share for one in ways if (share := getattr(one, name)) and one.membership.excluded_at is None]
+        if shares:
+            n = sum(share.n for share in shares)
+            found.append((name, wilson(round(sum(share.value * share.n for share in shares)), n)))
+    return found
 
 
 def _people(project: Project, simulated: bool) -> Iterator[Ways]:

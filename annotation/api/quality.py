@@ -3,12 +3,14 @@
 from typing import Any
 
 from django.urls import path
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from annotation import access, agreement
-from annotation.endpoints import Endpoint, documented
+from annotation import access, agreement, consensus, excluding, raters
+from annotation.endpoints import Conflict, Endpoint, documented
+from annotation.models import Consensus
 from annotation.models.people import Role
 from annotation.serializers import SimulatedFilterSerializer
 
@@ -83,6 +85,156 @@ class Agreement(Endpoint):
         return Response({kind: _report(report) for kind, report in found.items()})
 
 
+class ShareSerializer(serializers.Serializer):
+    """A share with its 95 % interval, and of how many."""
+
+    value = serializers.FloatField()
+    lower = serializers.FloatField()
+    upper = serializers.FloatField()
+    n = serializers.IntegerField()
+
+
+class FindingSerializer(serializers.Serializer):
+    name = serializers.CharField(
+        help_text="The rule: guesses, contradicts, side, pattern, length, ties, verdicts or speed."
+    )
+    words = serializers.CharField()
+
+
+class WaysSerializer(serializers.Serializer):
+    """How one person judges. Shares are null where there is nothing to tell them from."""
+
+    id = serializers.IntegerField(source="membership.person_id")
+    person = serializers.CharField()
+    labels = serializers.IntegerField()
+    simulated = serializers.BooleanField(source="membership.simulated")
+    paused_at = serializers.DateTimeField(source="membership.paused_at", allow_null=True)
+    excluded_at = serializers.DateTimeField(source="membership.excluded_at", allow_null=True)
+    reliability = serializers.FloatField(
+        source="membership.reliability", allow_null=True, help_text="How sure the consensus is of what they said."
+    )
+    right = ShareSerializer(allow_null=True, help_text="How often the better answer, by what the others say.")
+    agreement = ShareSerializer(allow_null=True, help_text="With each other person on the same thing.")
+    left = ShareSerializer(allow_null=True, help_text="Of the pairs that are no tie; the sides are drawn by lot.")
+    longer = ShareSerializer(allow_null=True)
+    longer_others = serializers.FloatField(allow_null=True, help_text="What the others do on the same pairs.")
+    tie = ShareSerializer(allow_null=True)
+    tie_others = serializers.FloatField(allow_null=True)
+    accept = ShareSerializer(allow_null=True, help_text="Drafts accepted as they are.")
+    accept_others = serializers.FloatField(allow_null=True)
+    streak = ShareSerializer(allow_null=True, help_text="The same side as the time before.")
+    fast = ShareSerializer(allow_null=True, help_text="Labels given faster than anybody reads.")
+    pace = serializers.FloatField(allow_null=True, help_text="Words a minute, the median.")
+    gold = ShareSerializer(allow_null=True)
+    findings = FindingSerializer(many=True, help_text="What is unusual; of each rule's, one in twenty may be chance.")
+
+
+class RatersSerializer(serializers.Serializer):
+    people = WaysSerializer(many=True)
+
+
+class Raters(Endpoint):
+    @documented(
+        "Results",
+        RatersSerializer,
+        parameters=[SimulatedFilterSerializer],
+        refuses=(400, 401, 403, 404),
+        operation_id="raters",
+    )
+    def get(self, request: Request, slug: str) -> Response:
+        """How each person judges, against the others on the same items; those with something unusual first. For leads
+        and reviewers."""
+        project = access.project(self.person, slug, Role.REVIEWER)
+        found = raters.of_project(project, **self.asked(SimulatedFilterSerializer))
+        return Response(RatersSerializer({"people": found}).data)
+
+
+class BecauseSerializer(serializers.Serializer):
+    because = serializers.CharField(
+        required=False, allow_blank=True, max_length=300, default="", help_text="Kept on record."
+    )
+
+
+class MemberSerializer(serializers.Serializer):
+    id = serializers.IntegerField(source="person_id")
+    person = serializers.CharField(source="person.username")
+    excluded_at = serializers.DateTimeField(allow_null=True)
+
+
+class ExcludePerson(Endpoint):
+    @documented(
+        "Results", MemberSerializer, sends=BecauseSerializer, refuses=(400, 401, 403, 404, 409), operation_id="exclude"
+    )
+    def post(self, request: Request, slug: str, person_id: int) -> Response:
+        """Let a person's labels count for nothing, in agreement, consensus and training. Nothing is deleted."""
+        member = access.member_of(access.membership(self.person, slug, Role.LEAD), person_id)
+        if not excluding.exclude(membership=member, actor=self.person, **self.sent(BecauseSerializer)):
+            raise Conflict("They are excluded already.")
+        return Response(MemberSerializer(member).data)
+
+
+class IncludePerson(Endpoint):
+    @documented(
+        "Results", MemberSerializer, sends=BecauseSerializer, refuses=(400, 401, 403, 404, 409), operation_id="include"
+    )
+    def post(self, request: Request, slug: str, person_id: int) -> Response:
+        """Let a person's labels count again."""
+        member = access.member_of(access.membership(self.person, slug, Role.LEAD), person_id)
+        if not excluding.include(membership=member, actor=self.person, **self.sent(BecauseSerializer)):
+            raise Conflict("Their labels do count.")
+        return Response(MemberSerializer(member).data)
+
+
+@extend_schema_field({"oneOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": "integer"}}]})
+class OutcomeField(serializers.JSONField):
+    """A verdict, or the rank of each answer by its id."""
+
+
+class ConsensusSerializer(serializers.ModelSerializer):
+    outcome = OutcomeField(help_text="A verdict, or the rank of each answer by its id.")
+    labels = serializers.ListField(child=serializers.IntegerField())
+
+    class Meta:
+        model = Consensus
+        fields = ("item", "method", "outcome", "confidence", "labels", "computed_at")
+
+
+class RecomputeSerializer(serializers.Serializer):
+    method = serializers.ChoiceField(
+        choices=list(consensus.METHODS.items()), required=False, help_text="Left out, the one of the last time."
+    )
+
+
+class QueuedSerializer(serializers.Serializer):
+    queued = serializers.BooleanField()
+
+
+class ConsensusOfItems(Endpoint):
+    @documented("Results", ConsensusSerializer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        """What the people who labelled an item say together, for each item. For leads."""
+        project = access.project(self.person, slug, Role.LEAD)
+        return self.page(Consensus.objects.filter(item__project=project), ConsensusSerializer)
+
+    @documented(
+        "Results",
+        QueuedSerializer,
+        sends=RecomputeSerializer,
+        code=202,
+        refuses=(400, 401, 403, 404),
+        operation_id="recompute_consensus",
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """Have it worked out anew by a queue process; it also happens by itself when enough was said."""
+        project = access.project(self.person, slug, Role.LEAD)
+        consensus.ask(project=project, actor=self.person, **self.sent(RecomputeSerializer))
+        return Response({"queued": True}, status=202)
+
+
 urlpatterns = [
     path("projects/<slug:slug>/agreement/", Agreement.as_view()),
+    path("projects/<slug:slug>/raters/", Raters.as_view()),
+    path("projects/<slug:slug>/raters/<int:person_id>/exclude/", ExcludePerson.as_view()),
+    path("projects/<slug:slug>/raters/<int:person_id>/include/", IncludePerson.as_view()),
+    path("projects/<slug:slug>/consensus/", ConsensusOfItems.as_view()),
 ]

@@ -34,6 +34,13 @@ def figures(ways: Ways) -> list[tuple[str, dict[str, Any] | None, str]]:
     return shown
 
 
+@register.filter
+def at_a_glance(ways: Ways) -> list[tuple[str, str]]:
+    """The figures that are told of somebody about whom nothing is unusual."""
+    rows = (("right", ways.right), ("left", ways.left), ("longer", ways.longer), ("tie", ways.tie))
+    return [(name, _percent(share.value)) for name, share in rows if share]
+
+
 def _share(interval: Interval | None) -> dict[str, Any] | None:
     if interval is None:
         return None

@@ -46,6 +46,10 @@ def raters(request: Request, slug: str) -> HttpResponse:
     simulated = "simulated" in request.GET
     found = watch.of_project(member.project, simulated=simulated)
     context = {**place(member), "people": len(found), "minimum": watch.MINIMUM, "simulated": simulated}
+    names = {"left": "Takes the left", "longer": "Takes the longer", "tie": "Calls a tie", "accept": "Accepts drafts"}
+    context["together"] = [
+        (names.get(name, "Too fast"), _percent(share), share.n) for name, share in watch.together(found)
+    ]
     context |= {"unusual": [one for one in found if one.findings], "usual": [one for one in found if not one.findings]}
     return render(request, "annotation/quality/raters.html", context)
 

@@ -54,6 +54,7 @@ class World:
             "slug": "desk",
             "assignment_id": self.assignment.pk,
             "label_id": self.label.pk,
+            "person_id": self.label.person_id,
             "snapshot_id": self.snapshot.pk,
             "run_id": self.run.pk,
             "model_id": self.tuned.pk,

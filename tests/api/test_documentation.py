@@ -63,7 +63,7 @@ def test_the_calls_of_the_guide_work(api, world, alice, bob, project, tmp_path):
     reward = a_model(project, "reward", kind="reward")
     values = {
         **{"HOST": "/api/v1", "DESK": "/api/v1/projects/desk", "TOKEN": "bob", "LEAD": "alice"},
-        **{"LABEL": world.label.pk, "SNAPSHOT": world.snapshot.pk, "MODEL": world.tuned.pk},
+        **{"LABEL": world.label.pk, "PERSON": bob.person_id, "SNAPSHOT": world.snapshot.pk, "MODEL": world.tuned.pk},
         **{"RESPONSE": world.new_answer.pk, "ROUND": 2, "REWARD": reward.pk},
     }
     calls = [
