@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from annotation.models import Item, Label, Project
-from annotation.models.items import ItemQuerySet, Kind, Purpose
+from annotation.models.items import ItemQuerySet, Kind
 from annotation.statistics import Interval
 from evaluation import winrate
 from evaluation.models import Round, RoundStatus, RoundStep, Score, Step, StepRun, StepStatus
@@ -21,7 +21,7 @@ WAITING = "waiting"
 def readiness(project: Project) -> dict[str, Any]:
     """What people have said so far, and whether a round can start; if not, why."""
     labels = Label.objects.trainable().filter(project=project)
-    heldout = Label.objects.live().filter(project=project, simulated=False, item__prompt__split="heldout")
+    heldout = Label.objects.counted().filter(project=project, simulated=False, item__prompt__split="heldout")
     reason = ""
     if not ModelVersion.objects.filter(project=project).production().exists():
         reason = "There is no production model yet: import a base model first."
@@ -31,7 +31,7 @@ def readiness(project: Project) -> dict[str, Any]:
         "labels": {
             "demonstrations": labels.filter(item__kind=Kind.DEMONSTRATION, response__isnull=False).count(),
             "comparisons": labels.filter(item__kind=Kind.COMPARISON).count(),
-            "heldout_pairs": heldout.filter(item__kind=Kind.COMPARISON).exclude(item__purpose=Purpose.GOLD).count(),
+            "heldout_pairs": heldout.filter(item__kind=Kind.COMPARISON).count(),
             "simulated": Label.objects.live().filter(project=project, simulated=True).count(),
         },
         "can_start": not reason,

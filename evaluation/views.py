@@ -21,7 +21,7 @@ from evaluation import access, report
 from evaluation import rounds as loop
 from evaluation.forms import RoundForm
 from evaluation.models import Round, RoundStatus, Score, Step, StepRun
-from training import registry
+from training import registry, staleness
 from training.access import lead
 from training.access import model as gated_model
 from training.access import run as gated_run
@@ -125,11 +125,13 @@ def models(request: Request, slug: str) -> HttpResponse:
     versions: list[Any] = list(
         ModelVersion.objects.filter(project=member.project).select_related("parent", "run__snapshot")
     )
+    stale = staleness.of_models(member.project)
     scores: dict[int, list[Score]] = defaultdict(list)
     for score in _scores().filter(evaluation__project=member.project):
         scores[score.evaluation.model_version_id].append(score)
     for version in versions:
         version.scores = scores[version.pk]
+        version.stale = stale.get(version.pk, "")
     return render(request, "training/models.html", {**place(member), "versions": versions})
 
 
@@ -144,6 +146,7 @@ def model(request: Request, slug: str, pk: int) -> HttpResponse:
         "run": version.run,
         "snapshot": version.run.snapshot if version.run else None,
         "people": registry.people_behind(version),
+        "stale": staleness.of_model(version),
         "answers_count": registry.judged_answers(version),
         "scores": _scores().filter(evaluation__model_version=version),
         "can_promote": version.kind == ModelKind.POLICY and version.stage != Stage.PRODUCTION,

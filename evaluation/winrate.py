@@ -56,7 +56,7 @@ def between(new: ModelVersion, old: ModelVersion) -> BlindComparison:
     by_new = set(_answers(new).values_list("response_id", flat=True))
     by_old = set(_answers(old).values_list("response_id", flat=True))
     labels = (
-        Label.objects.live()
+        Label.objects.counted()
         .filter(_judged(_answers(new)), _judged(_answers(old)), project_id=new.project_id, item__kind=Kind.COMPARISON)
         .exclude(item__purpose=Purpose.GOLD)
         .prefetch_related("judgements")

@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation.endpoints import Conflict, Endpoint, documented
-from training import access, lineage, registry, runs, sampling, snapshots, tuning
+from training import access, lineage, registry, runs, sampling, snapshots, staleness, tuning
 from training.serializers import (
     AfterSerializer,
     AnswerSerializer,
@@ -139,7 +139,8 @@ class Models(Endpoint):
     def get(self, request: Request, slug: str) -> Response:
         """The project's model versions, newest first."""
         project = access.lead(self.person, slug).project
-        return self.page(project.model_versions.select_related("parent"), ModelSerializer)
+        stale = staleness.of_models(project)
+        return self.page(project.model_versions.select_related("parent"), ModelSerializer, stale=stale)
 
     @documented(
         "Models",

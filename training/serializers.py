@@ -10,6 +10,7 @@ from rest_framework import serializers
 from annotation.endpoints import BIGGEST_ID, plain_schema
 from annotation.models import Prompt, Response
 from annotation.models.prompts import Split
+from training import staleness
 from training.methods import METHODS
 from training.models import Generation, Metric, ModelVersion, Run, Snapshot
 from training.models.snapshots import SnapshotKind
@@ -174,10 +175,19 @@ class ModelLineageSerializer(serializers.Serializer):
 
 class ModelSerializer(serializers.ModelSerializer):
     parent = ModelNameSerializer(allow_null=True)
+    stale = serializers.SerializerMethodField(
+        help_text="Why it is stale: trained on labels of people who were excluded since. Empty if it is not."
+    )
 
     class Meta:
         model = ModelVersion
-        fields: tuple[str, ...] = ("id", "name", "kind", "format", "stage", "parent", "run", "sha256", "created_at")
+        fields: tuple[str, ...] = (
+            *("id", "name", "kind", "format", "stage", "parent", "run", "sha256", "stale", "created_at"),
+        )
+
+    def get_stale(self, version: ModelVersion) -> str:
+        known = self.context.get("stale")  # of all versions, where many are told
+        return staleness.of_model(version) if known is None else known.get(version.pk, "")
 
 
 class ModelDetailSerializer(ModelSerializer):

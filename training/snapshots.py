@@ -292,9 +292,8 @@ def _write(folder: Path, rows: list[Row], manifest: dict[str, Any]) -> None:
 def heldout_pairs(*, project: Project, simulated: bool = False) -> list[Row]:
     """Judged pairs on held-out prompts, aggregated as preferences are, for evaluation only."""
     labels = (
-        Label.objects.live()
+        Label.objects.counted()
         .filter(project=project, item__kind=Kind.COMPARISON, item__prompt__split="heldout")
-        .exclude(item__purpose="gold")
         .select_related("item__prompt")
         .prefetch_related("judgements__response")
         .order_by("id")

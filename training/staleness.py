@@ -1,0 +1,65 @@
+"""What was made of the labels of people whose labels count for nothing by now. Derived from the rows each time."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from django.db.models import Exists, OuterRef
+
+from annotation.models import Membership, Project
+from training.models import ModelVersion, Snapshot, SnapshotLabel
+
+Behind = Mapping[str, set[int]]  # the labels of each excluded person
+
+
+def of_snapshots(project: Project) -> dict[int, Behind]:
+    """The labels of excluded people in each snapshot of the project that has any."""
+    excluded = Membership.objects.filter(
+        project=OuterRef("label__project"), person=OuterRef("label__person"), excluded_at__isnull=False
+    )
+    rows = SnapshotLabel.objects.filter(Exists(excluded), snapshot__project=project)
+    found: defaultdict[int, defaultdict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+    for snapshot, person, label in rows.values_list("snapshot_id", "label__person__username", "label_id"):
+        found[snapshot][person].add(label)
+    return dict(found)
+
+
+def of_models(project: Project) -> dict[int, str]:
+    """Why each stale model version of the project is stale, in a sentence; those that are not are left out.
+
+    A version is stale if a snapshot that it or one of its ancestors was trained on is.
+    """
+    by_snapshot = of_snapshots(project)
+    if not by_snapshot:
+        return {}
+    versions = {one.pk: one for one in ModelVersion.objects.filter(project=project).select_related("run")}
+    found = {}
+    for version in versions.values():
+        behind: defaultdict[str, set[int]] = defaultdict(set)
+        ancestor: ModelVersion | None = version
+        while ancestor is not None:
+            snapshot = ancestor.run.snapshot_id if ancestor.run else None
+            for person, labels in by_snapshot.get(snapshot or 0, {}).items():
+                behind[person] |= labels
+            ancestor = versions.get(ancestor.parent_id or 0)
+        if behind:
+            found[version.pk] = words(behind)
+    return found
+
+
+def of_model(version: ModelVersion) -> str:
+    """Why a version is stale, in a sentence; empty if it is not."""
+    return of_models(version.project).get(version.pk, "")
+
+
+def of_snapshot(snapshot: Snapshot) -> str:
+    behind = of_snapshots(snapshot.project).get(snapshot.pk)
+    return words(behind) if behind else ""
+
+
+def words(behind: Behind) -> str:
+    people = [f"{person} ({len(labels)})" for person, labels in sorted(behind.items(), key=lambda one: -len(one[1]))]
+    listed = ", ".join(people[:5]) + (f" and {len(people) - 5} more" if len(people) > 5 else "")
+    return (
+        f"Made of labels that count for nothing by now, as their people were excluded: {listed}. "
+        "Freeze the labels and train again to do without them; a round does both."
+    )
