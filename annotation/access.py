@@ -10,7 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404
 
-from annotation.models import Assignment, Label, Membership, Project, User
+from annotation.models import Assignment, Invitation, Label, Membership, Project, Team, User
 from annotation.models.people import Role
 
 
@@ -45,7 +45,8 @@ def projects(user: User) -> QuerySet[Project]:
 def memberships(user: User, projects: Iterable[Project]) -> list[Membership]:
     """The person's membership of each of these projects of theirs, as `membership` gives one."""
     wanted = list(projects)
-    found = {one.project_id: one for one in user.memberships.filter(project__in=wanted).select_related("project")}
+    own = user.memberships.filter(project__in=wanted).select_related("project").prefetch_related("teams")
+    found = {one.project_id: one for one in own}
     return [found.get(one.pk) or Membership(person=user, project=one, role=Role.LEAD) for one in wanted]
 
 
@@ -103,4 +104,35 @@ def member_of(lead: Membership, person_id: int) -> Membership:
     found = lead.project.memberships.select_related("person", "project").filter(person_id=person_id).first()
     if found is None:
         raise Http404("No such member")
+    return found
+
+
+def person_of(lead: Membership, person_id: int) -> User:
+    """Somebody who is in the project that `lead` leads, or said something in it; Http404 otherwise."""
+    said = Label.objects.filter(project=lead.project_id, person=person_id)
+    found = User.objects.filter(pk=person_id).first()
+    if found is None or not (lead.project.memberships.filter(person=found).exists() or said.exists()):
+        raise Http404("No such person")
+    return found
+
+
+def team_of(lead: Membership, pk: int) -> Team:
+    found = lead.project.teams.filter(pk=pk).first()
+    if found is None:
+        raise Http404("No such team")
+    return found
+
+
+def invitation_of(lead: Membership, pk: int) -> Invitation:
+    found = lead.project.invitations.select_related("project").filter(pk=pk).first()
+    if found is None:
+        raise Http404("No such invitation")
+    return found
+
+
+def invitation(token: str) -> Invitation:
+    """What a link stands for: whoever has it may know the project's name. Http404 if nobody made it."""
+    found = Invitation.objects.select_related("project", "team", "author").filter(token=token).first()
+    if found is None:
+        raise Http404("No such invitation")
     return found

@@ -53,11 +53,12 @@ def _row(item: Item, project: Project) -> dict[str, Any]:
             {"id": one.response_id, "text": one.response.text, "origin": one.response.origin}
             for one in item.answers.all()
         ],
-        "labels": [_said(label, item.kind, project) for label in item.live_labels],  # type: ignore[attr-defined]
+        "labels": [said(label, item.kind, project) for label in item.live_labels],  # type: ignore[attr-defined]
     }
 
 
-def _said(label: Label, kind: str, project: Project) -> dict[str, Any]:
+def said(label: Label, kind: str, project: Project) -> dict[str, Any]:
+    """What one person said of one item."""
     row: dict[str, Any] = {
         "id": label.pk,
         "person": pseudonym(project=project, person_id=label.person_id),

@@ -17,6 +17,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from annotation import parts
 from annotation.models import Assignment, Item, Membership, Project
 from annotation.models.events import record
 from annotation.models.items import State
@@ -31,15 +32,15 @@ MOST_HELD = 4  # items of a kind that one person may hold: what is on the page, 
 
 CLAIM = """
 WITH candidate AS (
-    SELECT item.id FROM annotation_item item
+    SELECT item.id FROM {among}
     WHERE item.project_id = %(project)s AND item.kind = %(kind)s
       AND NOT item.dropped AND item.taken < item.wanted
       AND NOT EXISTS (
         SELECT 1 FROM annotation_assignment mine
         WHERE mine.item_id = item.id AND mine.person_id = %(person)s AND mine.state = ANY(%(spent)s))
-    ORDER BY item.priority DESC, item.id
+    ORDER BY {place}.priority DESC, {place}.id
     LIMIT 1
-    FOR NO KEY UPDATE {locked}
+    FOR NO KEY UPDATE OF item {locked}
 )
 UPDATE annotation_item SET taken = taken + 1
 FROM candidate WHERE annotation_item.id = candidate.id
@@ -99,18 +100,19 @@ def next_assignment(*, membership: Membership, kind: str, beyond: Collection[int
 
 
 def _claim(membership: Membership, kind: str, spent: tuple[State, ...], *, wait: bool) -> int | None:
+    asked = {
+        "project": membership.project_id,
+        "kind": kind,
+        "person": membership.person_id,
+        "spent": [str(state) for state in spent],
+    }
+    locked = "" if wait else "SKIP LOCKED"
     with connection.cursor() as cursor:
-        cursor.execute(
-            CLAIM.format(locked="" if wait else "SKIP LOCKED"),
-            {
-                "project": membership.project_id,
-                "kind": kind,
-                "person": membership.person_id,
-                "spent": [str(state) for state in spent],
-            },
-        )
-        row = cursor.fetchone()
-    return row[0] if row else None
+        for among, place, parameters in parts.sources(parts.of(membership), asked, thorough=wait):
+            cursor.execute(CLAIM.format(among=among, place=place, locked=locked), parameters)
+            if row := cursor.fetchone():
+                return int(row[0])
+    return None
 
 
 def lease_end(project: Project, now: datetime) -> datetime:

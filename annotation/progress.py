@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Count, Exists, F, OuterRef, Sum
+from django.db.models import Count, Exists, OuterRef, Sum
 
+from annotation import parts
 from annotation.models import Assignment, Item, Label, Membership, Project, User
 from annotation.models.items import Kind, State
 from annotation.models.projects import SkipPolicy
@@ -54,31 +55,21 @@ def of_project(project: Project) -> dict[str, Progress]:
 
 
 def waiting_for(membership: Membership) -> dict[str, int]:
-    """How many items of each kind this person could still be given."""
-    returning = {State.LEASED, State.EXPIRED}
+    """How many items of each kind this person could still be given: those they hold, and those of their teams'
+    part that have room for them."""
+    returning = {State.EXPIRED}
     if membership.project.skip_policy == SkipPolicy.TO_ME:
         returning.add(State.SKIPPED)
-    own_assignments = Assignment.objects.filter(item=OuterRef("pk"), person_id=membership.person_id)
-    rows = (
-        Item.objects.open()
-        .filter(~Exists(own_assignments.exclude(state__in=returning)), project_id=membership.project_id)
-        .values("kind")
-        .annotate(n=Count("id"))
-    )
-    own = (
-        Item.objects.filter(
-            project_id=membership.project_id,
-            dropped=False,
-            taken=F("wanted"),
-            assignments__person_id=membership.person_id,
-            assignments__state="leased",
-        )
-        .values("kind")
-        .annotate(n=Count("id"))
+    met = Assignment.objects.filter(item=OuterRef("pk"), person_id=membership.person_id)
+    items = Item.objects.filter(project_id=membership.project_id)
+    rows = items.open().filter(parts.fitting(parts.of(membership)), ~Exists(met.exclude(state__in=returning)))
+    held = items.filter(
+        dropped=False, pk__in=Assignment.objects.held().filter(person=membership.person_id).values("item")
     )
     counts = dict.fromkeys(Kind.values, 0)
-    for row in [*rows, *own]:
-        counts[row["kind"]] += row["n"]
+    for found in (rows, held):
+        for row in found.values("kind").annotate(n=Count("id")):
+            counts[row["kind"]] += row["n"]
     return counts
 
 

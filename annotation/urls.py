@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation.views import keys, projects, quality, work
+from annotation.views import joining, keys, people, projects, quality, work
 
 urlpatterns = [
     path("", projects.projects, name="projects"),
@@ -15,6 +15,15 @@ urlpatterns = [
     path("projects/<slug:slug>/quality/people/", quality.raters, name="raters"),
     path("projects/<slug:slug>/quality/people/<int:person>/", quality.rate_person, name="rate_person"),
     path("projects/<slug:slug>/quality/consensus/", quality.recompute, name="recompute"),
+    path("projects/<slug:slug>/people/", people.members, name="people"),
+    path("projects/<slug:slug>/people/<int:pk>/", people.person, name="person"),
+    path("projects/<slug:slug>/people/<int:pk>/remove/", people.remove, name="remove_person"),
+    path("projects/<slug:slug>/people/<int:pk>/export/", people.export_work, name="export_work"),
+    path("projects/<slug:slug>/invitations/<int:pk>/revoke/", people.revoke, name="revoke_invitation"),
+    path("projects/<slug:slug>/teams/new/", people.new_team, name="new_team"),
+    path("projects/<slug:slug>/teams/<int:pk>/", people.team, name="team"),
+    path("projects/<slug:slug>/teams/<int:pk>/delete/", people.delete_team, name="delete_team"),
+    path("join/<slug:token>/", joining.join, name="join"),
     path("projects/<slug:slug>/label/<slug:kind>/", work.work, name="work"),
     path("projects/<slug:slug>/label/<slug:kind>/ahead/", work.ahead, name="ahead"),
     path("projects/<slug:slug>/label/<slug:kind>/undo/", work.undo, name="undo"),

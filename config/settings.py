@@ -202,6 +202,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     "ENUM_NAME_OVERRIDES": {  # one name for each list of choices
         "ItemKind": "annotation.models.items.Kind",
+        "Role": "annotation.models.people.Role",
         "SnapshotKind": "training.models.snapshots.SnapshotKind",
         "ModelKind": "training.models.registry.ModelKind",
         "RunStatus": "training.models.runs.Status",

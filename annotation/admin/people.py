@@ -13,10 +13,9 @@ from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from annotation import people
 from annotation.desk import is_lead, led_by
 from annotation.models import Membership, User
-from annotation.models.events import record
-from annotation.models.people import Role
 from annotation.requests import Request
 
 admin.site.unregister(Group)
@@ -91,20 +90,13 @@ class ProjectsOfPerson(MembershipInline):
 
 
 def welcome(request: Request, formset: Any) -> None:
-    """Put changed memberships on record, and open the admin to whoever became a lead."""
+    """Changed memberships are welcomed and ended ones seen off as everywhere (annotation/people.py)."""
     if formset.model is not Membership:
         return
     for membership in [*formset.new_objects, *(row for row, _ in formset.changed_objects)]:
-        if membership.role == Role.LEAD and not membership.person.is_staff:
-            User.objects.filter(pk=membership.person_id).update(is_staff=True)
-        _record(request, "membership set", membership)
+        people.welcome(membership=membership, actor=request.user)
     for membership in formset.deleted_objects:
-        _record(request, "membership ended", membership)
-
-
-def _record(request: Request, verb: str, membership: Membership) -> None:
-    person, role = membership.person.username, str(membership.role)
-    record(verb, membership.project, project=membership.project, actor=request.user, person=person, role=role)
+        people.farewell(membership=membership, actor=request.user)
 
 
 @admin.register(User)
@@ -122,10 +114,10 @@ class PersonAdmin(auth.UserAdmin, ModelAdmin):
     inlines = (ProjectsOfPerson,)
 
     def get_queryset(self, request: Any) -> QuerySet[User]:
-        people = super().get_queryset(request).prefetch_related("memberships__project")
+        found = super().get_queryset(request).prefetch_related("memberships__project")
         if request.user.is_superuser:
-            return people
-        return people.filter(memberships__project__in=led_by(request)).distinct()
+            return found
+        return found.filter(memberships__project__in=led_by(request)).distinct()
 
     def get_fieldsets(self, request: Any, obj: Any = None) -> Any:
         if obj is not None and not request.user.is_superuser:

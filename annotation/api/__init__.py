@@ -1,5 +1,5 @@
 """The API of room 1, a module for each topic: gate, serializer, verb, answer."""
 
-from annotation.api import labelling, quality
+from annotation.api import labelling, people, quality
 
-urlpatterns = [*labelling.urlpatterns, *quality.urlpatterns]
+urlpatterns = [*labelling.urlpatterns, *people.urlpatterns, *quality.urlpatterns]

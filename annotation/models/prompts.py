@@ -1,6 +1,7 @@
 """What is asked of the model, and what was answered."""
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from pgvector.django import VectorField
 
@@ -53,6 +54,10 @@ class Prompt(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["project", "sha256"], name="prompt_once_per_project"),
             models.CheckConstraint(condition=models.Q(split__in=Split.values), name="prompt_split_known"),
+        ]
+        indexes = [  # a team's part of the queue starts from its prompts
+            GinIndex(fields=["tags"], fastupdate=False, name="prompt_tags"),
+            models.Index(fields=["project", "language"], name="prompt_language"),
         ]
 
     def __str__(self) -> str:

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from annotation import access, labelling, urls
-from annotation.models import Assignment, Event, Item, Label, Membership, Project, Prompt, User
+from annotation.models import Assignment, Event, Invitation, Item, Label, Membership, Project, Prompt, Team, User
 from tests.annotation.making import a_comparison, a_demonstration, first_is_better, lease
 
 PASSWORD = "a-secret-of-nobody"
@@ -31,14 +31,25 @@ PAGES = {
     "raters": ("get", [404, 403, 200, 200]),
     "rate_person": ("post", [404, 403, 403, 302]),
     "recompute": ("post", [404, 403, 403, 302]),
+    "people": ("get", [404, 403, 403, 200]),
+    "person": ("get", [404, 403, 403, 200]),
+    "remove_person": ("post", [404, 403, 403, 302]),
+    "export_work": ("get", [404, 403, 403, 200]),
+    "revoke_invitation": ("post", [404, 403, 403, 302]),
+    "new_team": ("get", [404, 403, 403, 200]),
+    "team": ("get", [404, 403, 403, 200]),
+    "delete_team": ("post", [404, 403, 403, 302]),
+    "join": ("get", [200, 200, 200, 200]),
     "submit": ("post", [404, 404, 404, 404]),
     "skip": ("post", [404, 404, 404, 404]),
     "draft": ("post", [404, 404, 404, 404]),
     "release": ("post", [404, 404, 404, 404]),
 }
-ONLY_TO_READ = ["projects", "project", "guidelines", "work", "quality", "raters"]
+ONLY_TO_READ = ["projects", "project", "guidelines", "work", "quality", "raters", "export_work"]
 ON_AN_ASSIGNMENT = ["submit", "skip", "draft", "release"]
-ONLY_TO_WRITE = ["ahead", "undo", "rate_person", "recompute", *ON_AN_ASSIGNMENT]
+OF_LEADS_TO_WRITE = ["remove_person", "revoke_invitation", "delete_team"]
+ONLY_TO_WRITE = ["ahead", "undo", "rate_person", "recompute", *ON_AN_ASSIGNMENT, *OF_LEADS_TO_WRITE]
+OPEN_TO_ALL = ["join"]  # whoever has the link
 
 
 @pytest.fixture
@@ -49,15 +60,25 @@ def held(project, bob):
 
 
 @pytest.fixture
-def address(held, bob):
+def address(held, project, alice):
+    team = Team.objects.create(project=project, name="Letters")
+    invitation = Invitation.objects.create(project=project, author=alice.person)
+
     def find(page: str) -> str:
         if page in ("projects", "keys"):
             return reverse(page)
         if page in ("work", "ahead", "undo"):
             return reverse(page, args=["desk", "demonstration"])
-        if page == "rate_person":
-            return reverse(page, args=["desk", bob.person_id])
-        return reverse(page, args=[held.pk if page in ON_AN_ASSIGNMENT else "desk"])
+        if page == "join":
+            return reverse(page, args=[invitation.token])
+        if page in ON_AN_ASSIGNMENT:
+            return reverse(page, args=[held.pk])
+        below = {
+            **dict.fromkeys(["person", "remove_person", "export_work", "rate_person"], held.person_id),
+            **dict.fromkeys(["team", "delete_team"], team.pk),
+            "revoke_invitation": invitation.pk,
+        }
+        return reverse(page, args=["desk", below[page]] if page in below else ["desk"])
 
     return find
 
@@ -73,7 +94,8 @@ def as_(client):
 
 def anything():
     """All that a page could have changed."""
-    return {model: list(model.objects.order_by("pk").values()) for model in (Project, Assignment, Item, Label, Event)}
+    models = (Project, Assignment, Item, Label, Event, Membership, Team, Invitation)
+    return {model: list(model.objects.order_by("pk").values()) for model in models}
 
 
 def test_the_table_above_has_every_page():
@@ -81,7 +103,7 @@ def test_the_table_above_has_every_page():
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in OPEN_TO_ALL])
 def test_whoever_is_not_signed_in_is_sent_to_sign_in(client, address, page, method):
     before = anything()
     answer = getattr(client, method)(address(page))
@@ -114,15 +136,17 @@ def test_a_member_reaches_their_own_assignment_until_they_leave_the_project(as_,
 @pytest.mark.parametrize("page", ON_AN_ASSIGNMENT)
 def test_nobody_acts_on_an_assignment_of_somebody_else(as_, address, member, alice, charlie, page):
     said = {"client_uuid": "0190a6a2-0000-7000-8000-000000000001", "verdict": "accept", "text": "mine", "reason": "no"}
-    root = User.objects.create_superuser("root")
+    people = (charlie, member("ben"), alice, User.objects.create_superuser("root"))
     before = anything()
-    for person in (charlie, member("ben"), alice, root):
+    for person in people:
         assert as_(person).post(address(page), said).status_code == 404
     assert anything() == before
 
 
 @pytest.mark.parametrize("role", [None, "annotator", "reviewer"])
-@pytest.mark.parametrize("page", ["import", "edit_guidelines"])
+@pytest.mark.parametrize(
+    "page", ["import", "edit_guidelines", "people", "person", "new_team", "team", *OF_LEADS_TO_WRITE]
+)
 def test_only_a_lead_changes_the_project(as_, address, member, charlie, page, role):
     client = as_(member("ben", role) if role else charlie)
     data = {"guidelines": "mine now", "file": SimpleUploadedFile("a.jsonl", b'{"prompt": "mine"}')}

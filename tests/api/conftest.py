@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 from annotation import labelling
 from annotation.asking import ask
 from annotation.labelling import Said
+from annotation.models import Invitation, Team
 from evaluation.models import Evaluation, Round, RoundStep, Score
 from tests.annotation.making import a_prompt, an_answer, lease
 from training import snapshots
@@ -46,6 +47,8 @@ class World:
     assignment: Any
     label: Any
     round: Any
+    team: Any
+    invitation: Any
 
     @property
     def ids(self) -> dict[str, Any]:
@@ -55,6 +58,8 @@ class World:
             "assignment_id": self.assignment.pk,
             "label_id": self.label.pk,
             "person_id": self.label.person_id,
+            "team_id": self.team.pk,
+            "invitation_id": self.invitation.pk,
             "snapshot_id": self.snapshot.pk,
             "run_id": self.run.pk,
             "model_id": self.tuned.pk,
@@ -92,7 +97,12 @@ def world(project: Any, alice: Any, bob: Any) -> World:
     RoundStep.objects.create(round=number_one, name="sft", status="failed")
     evaluation = Evaluation.objects.create(project=project, model_version=tuned, kind="held-out pairs")
     Score.objects.create(evaluation=evaluation, name="reward accuracy", value=0.75, lower=0.3, upper=0.95, n=4)
-    return World(prompt, first_label, snapshot, run, base, tuned, old_answer, new_answer, assignment, label, number_one)
+    team = Team.objects.create(project=project, name="Letters")
+    invitation = Invitation.objects.create(project=project, author=alice.person)
+    return World(
+        *(prompt, first_label, snapshot, run, base, tuned, old_answer, new_answer, assignment, label, number_one),
+        *(team, invitation),
+    )
 
 
 def _answers(version: ModelVersion, prompt: Any, text: str) -> Any:

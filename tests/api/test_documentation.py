@@ -64,7 +64,8 @@ def test_the_calls_of_the_guide_work(api, world, alice, bob, project, tmp_path):
     values = {
         **{"HOST": "/api/v1", "DESK": "/api/v1/projects/desk", "TOKEN": "bob", "LEAD": "alice"},
         **{"LABEL": world.label.pk, "PERSON": bob.person_id, "SNAPSHOT": world.snapshot.pk, "MODEL": world.tuned.pk},
-        **{"RESPONSE": world.new_answer.pk, "ROUND": 2, "REWARD": reward.pk},
+        **{"RESPONSE": world.new_answer.pk, "ROUND": 2, "REWARD": reward.pk, "TEAM": world.team.pk},
+        **{"INVITATION": world.invitation.pk, "INVITED": world.invitation.token},
     }
     calls = [
         line

@@ -9,7 +9,7 @@ from django.urls import URLResolver
 
 from config.api import urlpatterns
 
-FOR_ALL = {"token/", "projects/"}  # the first asks for a password; the second is a list of one's own
+FOR_ALL = {"token/", "join/", "projects/"}  # a password, an invitation; the last is a list of one's own
 FOR_ANNOTATORS = {"projects/<slug:slug>/", "projects/<slug:slug>/next/", "projects/<slug:slug>/labels/"} | {
     "projects/<slug:slug>/undo/"
 }
@@ -48,7 +48,7 @@ def test_nobody_gets_nothing(api, world):
     client = api()
     for method, route in ROUTES:
         answer = getattr(client, method)(address(route, world.ids))
-        assert answer.status_code == (400 if route == "token/" else 401), (method, route)
+        assert answer.status_code == (400 if route in ("token/", "join/") else 401), (method, route)
 
 
 def test_an_outsider_finds_nothing(api, world, charlie):
