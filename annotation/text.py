@@ -19,6 +19,7 @@ TAGS = {
     *("h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td"),
 }
 ATTRIBUTES = {"ol": {"start"}}
+REACHED_BY_TAB = {"pre": {"tabindex": "0"}, "table": {"tabindex": "0"}}  # they scroll by themselves, also by keyboard
 
 DEEPEST = 100  # levels of nesting in JSON that comes from outside
 NUL = "\0"
@@ -38,7 +39,8 @@ def to_html(text: str) -> str:
     >>> to_html("*hello* <script>alert(1)</script>")
     '<p><em>hello</em> &lt;script&gt;alert(1)&lt;/script&gt;</p>\\n'
     """
-    return nh3.clean(_markdown().render(text), tags=TAGS, attributes=ATTRIBUTES, link_rel=None)
+    html = _markdown().render(text)
+    return nh3.clean(html, tags=TAGS, attributes=ATTRIBUTES, set_tag_attribute_values=REACHED_BY_TAB, link_rel=None)
 
 
 def why_unstorable(value: Any, depth: int = 0) -> str:

@@ -9,7 +9,17 @@ from html.parser import HTMLParser
 import pytest
 
 from annotation.templatetags.text import markdown
-from annotation.text import ATTRIBUTES, TAGS, canonical, is_heldout, sha256, storable, to_html, why_unstorable
+from annotation.text import (
+    ATTRIBUTES,
+    REACHED_BY_TAB,
+    TAGS,
+    canonical,
+    is_heldout,
+    sha256,
+    storable,
+    to_html,
+    why_unstorable,
+)
 
 
 class Reader(HTMLParser):
@@ -33,7 +43,9 @@ class Reader(HTMLParser):
     handle_comment = handle_decl = handle_pi = unknown_decl = note_markup
 
 
-ALLOWED = {(tag, "") for tag in TAGS} | {(tag, name) for tag, names in ATTRIBUTES.items() for name in names}
+ALLOWED = {(tag, "") for tag in TAGS} | {
+    (tag, name) for allowed in (ATTRIBUTES, REACHED_BY_TAB) for tag, names in allowed.items() for name in names
+}
 
 
 def read(html: str) -> Reader:
@@ -151,7 +163,7 @@ def test_links_keep_their_words_and_lose_their_address():
         ("# a\n\nb\nc", "<h1>a</h1>\n<p>b<br>\nc</p>\n"),
         ("3. a\n4. b", '<ol start="3">\n<li>a</li>\n<li>b</li>\n</ol>\n'),
         ("> a\n\n---", "<blockquote>\n<p>a</p>\n</blockquote>\n<hr>\n"),
-        ("```py\nx < 1\n```", "<pre><code>x &lt; 1\n</code></pre>\n"),
+        ("```py\nx < 1\n```", '<pre tabindex="0"><code>x &lt; 1\n</code></pre>\n'),
         ("", ""),
     ],
 )

@@ -1,0 +1,132 @@
+"""A project with something on every page, made directly in the database: `manage.py shell` calls `make()`."""
+
+import uuid
+from typing import Any
+
+from django.utils import timezone
+
+from annotation import invitations, labelling, teams
+from annotation.asking import ask
+from annotation.guidelines import publish
+from annotation.labelling import Said
+from annotation.models import Invitation, Membership, Project, User
+from evaluation.models import Evaluation, Round, RoundStep, Score
+from tests.annotation.making import a_comparison, a_prompt, an_answer, lease
+from training.models import Generation, Metric, ModelVersion, Run, Sample, Snapshot
+
+MARKDOWN = """# House style
+
+Be **kind**, and *short*. See [the policy](https://example.com/policy).
+
+- first
+- second, with `code`
+
+> A good example.
+
+| Case | Answer |
+|---|---|
+| Parcel | Say when |
+
+```python
+print("a rather long line of code that needs more room than a narrow screen has, so that it scrolls by itself")
+```
+"""
+
+
+def make() -> dict[str, Any]:
+    """Desk has everything, Empty nothing; alice leads both, bob and bea annotate, rita reviews."""
+    desk = Project.objects.create(slug="desk", name="Desk", description="Letters of a small shop.", heldout_share=0.3)
+    empty = Project.objects.create(slug="empty", name="Empty")
+    people = {
+        name: User.objects.create_user(name, password=f"{name}-has-a-secret", is_staff=role == "lead")
+        for name, role in (("alice", "lead"), ("rita", "reviewer"), ("bob", "annotator"), ("bea", "annotator"))
+    }
+    User.objects.create_user("charlie", password="charlie-has-a-secret")
+    roles = {"alice": "lead", "rita": "reviewer"}
+    members = {
+        name: Membership.objects.create(person=person, project=desk, role=roles.get(name, "annotator"))
+        for name, person in people.items()
+    }
+    for name in ("alice", "bob"):
+        Membership.objects.create(person=people[name], project=empty, role=roles.get(name, "annotator"))
+    publish(project=desk, text=MARKDOWN, actor=people["alice"], asks_again=False)
+    ids = _judged(desk, members) | _people(desk, members) | _loop(desk, people["alice"])
+    for number in range(3):  # what is still to be done
+        a_comparison(desk, answers=(f"{MARKDOWN}\n\nFirst {number}.", "Second. " * 60), wanted=3)
+        _demonstration(desk, f"A draft, number {number}.", wanted=3)
+    return {**ids, "bob": people["bob"].pk}
+
+
+def _demonstration(project: Project, text: str, **more: Any) -> None:
+    messages = [{"role": "system", "content": "You work in a shop."}, {"role": "user", "content": "Where is it?"}]
+    prompt = a_prompt(project, f"Where is my parcel, {uuid.uuid4()}?", language="en", tags=["parcels"])
+    prompt.messages = [*messages, *prompt.messages]
+    prompt.save()
+    ask(project=project, prompt=prompt, kind="demonstration", responses=[an_answer(prompt, text)], **more)
+
+
+def _judged(desk: Project, members: dict[str, Membership]) -> dict[str, Any]:
+    """What people said so far, some of it withdrawn."""
+    for number in range(3):
+        a_comparison(desk, answers=(f"One, {number}", f"Two, {number}"), wanted=2)
+        _demonstration(desk, f"A draft [TIME], {number}.")
+    for name in ("bob", "bea"):
+        for number in range(3):
+            said = Said(ranks=(1, 2) if number else (1, 1), strength=2, seconds=12.5, comment="A reason.")
+            label = labelling.submit(assignment=lease(members[name]), said=said)
+    for number in range(3):
+        said = Said(verdict="edit", text=f"Mended, {number}.", seconds=40) if number else Said(verdict="accept")
+        labelling.submit(assignment=lease(members["bob"], "demonstration"), said=said)
+    labelling.retract(label=label, actor=members["bea"])
+    Membership.objects.filter(pk=members["bea"].pk).update(paused_at=timezone.now(), paused_because="much too fast")
+    return {"label": label.pk}
+
+
+def _people(desk: Project, members: dict[str, Membership]) -> dict[str, Any]:
+    alice = members["alice"]
+    team = teams.save(
+        project=desk, actor=alice.person, name="Parcels", tags=["parcels"], languages=["en"], members=[members["bea"]]
+    )
+    for uses in (1, 4):
+        link = invitations.invite(project=desk, actor=alice, role="annotator", uses=uses, team=team)
+    closed = invitations.invite(project=desk, actor=alice, role="reviewer")
+    invitations.revoke(invitation=closed, actor=alice.person)
+    return {"team": team.pk, "token": link.token, "closed": Invitation.objects.get(pk=closed.pk).token}
+
+
+def _loop(desk: Project, alice: User) -> dict[str, Any]:
+    """A base model, a model tuned from it, their answers, and the round that did it; another run failed."""
+    snapshot = Snapshot.objects.create(
+        project=desk, kind="demonstrations", rule={}, sha256="0" * 64, folder="gone", counts={"train": 3}
+    )
+    base = ModelVersion.objects.create(
+        project=desk, name="base", kind="policy", format="full", stage="production", location="base"
+    )
+    now = timezone.now()
+    run = Run.objects.create(
+        project=desk, method="sft", base=base, snapshot=snapshot, status="succeeded", step=3, total=3, started_at=now,
+        finished_at=now, created_by=alice,
+    )  # fmt: skip
+    Metric.objects.bulk_create(Metric(run=run, step=n, values={"loss": 2.0 - n / 3, "epoch": n}) for n in (1, 2, 3))
+    failed = Run.objects.create(
+        project=desk, method="dpo", base=base, snapshot=snapshot, status="failed", step=1, total=9,
+        error="out_of_memory: the batch does not fit.",
+    )  # fmt: skip
+    tuned = ModelVersion.objects.create(
+        project=desk, name="tuned", kind="policy", format="adapter", parent=base, run=run, location="tuned"
+    )
+    prompt = a_prompt(desk, "Do you sell tea?")
+    answers = []
+    for version, text in ((base, "The old answer."), (tuned, "The new answer.")):
+        sampling = Run.objects.create(project=desk, method="generate", base=version, status="succeeded")
+        generation = Generation.objects.create(project=desk, run=sampling, model_version=version, seed=17)
+        answers.append(an_answer(prompt, text, "model"))
+        Sample.objects.create(generation=generation, response=answers[-1], index=0)
+    ask(project=desk, prompt=prompt, kind="comparison", responses=answers, wanted=3)
+    first = Round.objects.create(
+        project=desk, number=1, status="done", step="selecting", champion=base, challenger=tuned, started_by=alice
+    )
+    RoundStep.objects.create(round=first, name="sft", status="done")
+    evaluation = Evaluation.objects.create(project=desk, model_version=tuned, kind="held-out pairs")
+    Score.objects.create(evaluation=evaluation, name="reward accuracy", value=0.75, lower=0.3, upper=0.95, n=40)
+    return {"run": run.pk, "failed_run": failed.pk, "model": tuned.pk, "round": first.number}

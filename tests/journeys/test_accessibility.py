@@ -1,0 +1,225 @@
+"""axe-core finds nothing on any page of the product, in both colour schemes, on a phone and on a desk.
+
+Each page is opened at 360 and at 1440 px, and must not scroll sideways. A page that is added needs one line in PAGES;
+an address that is no page is named in NO_PAGES, with what it is instead.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.template.loader import render_to_string
+from django.urls import URLPattern, URLResolver
+from playwright.sync_api import Browser, Page
+
+from config.urls import urlpatterns
+from tests.benchmarks.product import Product, running
+
+pytestmark = pytest.mark.journey
+
+SEED = "import json; from tests.journeys import seeded; print(json.dumps(seeded.make()))"
+PHONE, DESK = {"width": 360, "height": 780}, {"width": 1440, "height": 900}
+# WCAG 2.2 AA and axe's own best practices. What hangs on the colour scheme is asked again in the other one.
+ALL_RULES: dict[str, Any] = {"resultTypes": ["violations"]}
+COLOURS: dict[str, Any] = {**ALL_RULES, "runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A page as somebody meets it: its address (what stands in braces is the seed's), who looks, and what they do."""
+
+    address: str
+    who: str = "alice"
+    then: Callable[[Page], Any] = lambda page: None
+
+
+def send_as_it_is(page: Page) -> None:
+    """The form without a word in it, past the checks of the browser: the page comes back with what is wrong."""
+    with page.expect_navigation():
+        page.evaluate("document.querySelector('main form[method=post], #label-form').submit()")
+
+
+def press(key: str) -> Callable[[Page], None]:
+    return lambda page: page.keyboard.press(key)
+
+
+def open_all(page: Page) -> None:
+    page.evaluate("for (const one of document.querySelectorAll('main details')) one.open = true")
+
+
+# By the name of its URL, the states of each page.
+PAGES: dict[str, list[Shown]] = {
+    "login": [Shown("/sign-in/", ""), Shown("/sign-in/?next=/projects/desk/", "", send_as_it_is)],
+    "projects": [Shown("/"), Shown("/", "charlie")],
+    "project": [Shown("/projects/desk/"), Shown("/projects/desk/", "bob"), Shown("/projects/empty/")],
+    "guidelines": [Shown("/projects/desk/guidelines/", "bob"), Shown("/projects/empty/guidelines/")],
+    "edit_guidelines": [Shown("/projects/desk/guidelines/edit/")],
+    "keys": [Shown("/keys/", "bob")],
+    "import": [Shown("/projects/desk/import/"), Shown("/projects/desk/import/", "alice", send_as_it_is)],
+    "people": [Shown("/projects/desk/people/", "alice", open_all), Shown("/projects/empty/people/")],
+    "person": [Shown("/projects/desk/people/{bob}/", "alice", open_all)],
+    "new_team": [Shown("/projects/desk/teams/new/"), Shown("/projects/empty/teams/new/", "alice", send_as_it_is)],
+    "team": [Shown("/projects/desk/teams/{team}/", "alice", open_all)],
+    "join": [
+        Shown("/join/{token}/", ""),
+        Shown("/join/{token}/", "", send_as_it_is),
+        Shown("/join/{token}/", "charlie"),
+        Shown("/join/{token}/", "bob"),
+        Shown("/join/{closed}/", ""),
+    ],
+    "quality": [Shown("/projects/desk/quality/", "rita", open_all), Shown("/projects/empty/quality/")],
+    "raters": [Shown("/projects/desk/quality/people/", "alice", open_all), Shown("/projects/empty/quality/people/")],
+    "work": [
+        Shown("/projects/desk/label/demonstration/", "bob"),
+        Shown("/projects/desk/label/demonstration/", "bob", press("?")),
+        Shown("/projects/desk/label/demonstration/", "bob", send_as_it_is),
+        Shown("/projects/desk/label/comparison/", "bob"),
+        Shown("/projects/desk/label/comparison/", "bob", send_as_it_is),
+        Shown("/projects/empty/label/comparison/", "bob"),
+    ],
+    "rounds": [Shown("/projects/desk/rounds/"), Shown("/projects/empty/rounds/")],
+    "round": [Shown("/projects/desk/rounds/{round}/")],
+    "runs": [Shown("/projects/desk/runs/"), Shown("/projects/empty/runs/")],
+    "start_run": [
+        Shown("/projects/desk/runs/start/", "alice", open_all),
+        Shown("/projects/empty/runs/start/?method=dpo"),
+    ],
+    "run": [Shown("/projects/desk/runs/{run}/"), Shown("/projects/desk/runs/{failed_run}/")],
+    "models": [Shown("/projects/desk/models/"), Shown("/projects/empty/models/")],
+    "model": [Shown("/projects/desk/models/{model}/")],
+}
+NO_PAGES = {
+    **dict.fromkeys(("submit", "skip", "undo", "remove_person", "revoke_invitation", "delete_team"), "forms go there"),
+    **dict.fromkeys(("logout", "rate_person", "recompute"), "the same"),
+    **dict.fromkeys(("promote", "advance_round", "cancel_round", "retry_round", "cancel_run", "retry_run"), "the same"),
+    **dict.fromkeys(("draft", "ahead", "release"), "scripts send there"),
+    **dict.fromkeys(("export_work", "run_metrics", "round_state", "schema"), "files and parts of pages"),
+    "api_docs": "Swagger's page, as it comes in its package",
+}
+ADMIN = """
+    . annotation/project/add/ annotation/user/ annotation/label/ annotation/label/{label}/change/ evaluation/round/add/
+"""
+# What the admin's theme (django-unfold) brings along and we cannot mend: its own buttons, fields and contrast.
+OF_THE_THEME = {
+    "aria-allowed-attr", "aria-allowed-role", "aria-hidden-focus", "aria-valid-attr-value", "button-name",
+    "color-contrast", "duplicate-id-aria", "empty-heading", "empty-table-header", "heading-order", "image-alt", "label",
+    "label-title-only", "landmark-banner-is-top-level", "landmark-contentinfo-is-top-level",
+    "landmark-main-is-top-level", "landmark-no-duplicate-main", "landmark-one-main", "landmark-unique", "link-name",
+    "nested-interactive", "page-has-heading-one", "region", "scrollable-region-focusable", "select-name",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def product() -> Iterator[Product]:
+    """The web processes alone, on a database that is filled directly."""
+    with running() as made:
+        said = made.manage("shell", stdin=SEED)
+        made.seed = json.loads(said.splitlines()[-1])  # type: ignore[attr-defined]
+        made.start("web")
+        made.wait_for_pages()
+        yield made
+
+
+@pytest.fixture(scope="module")
+def open_page(browser: Browser, product: Product) -> Iterator[Callable[..., Page]]:
+    """A page of somebody's browser of this size, which stays open and signed in for the whole module."""
+    pages: dict[tuple[str, int], Page] = {}
+
+    def page_of(name: str, size: dict[str, int]) -> Page:
+        key = (name, size["width"])
+        if key not in pages:
+            context = browser.new_context(base_url=product.url, viewport=size, reduced_motion="reduce")
+            page = pages[key] = context.new_page()
+            if name:
+                page.goto("/sign-in/")
+                page.locator("[name=username]").fill(name)
+                page.locator("[name=password]").fill(f"{name}-has-a-secret")
+                page.keyboard.press("Enter")
+                page.wait_for_url(lambda url: "/sign-in/" not in url)
+        return pages[key]
+
+    yield page_of
+    for page in pages.values():
+        page.context.close()
+
+
+def names(patterns: list[Any] = urlpatterns) -> Iterator[str]:
+    """The name of every address but those of the admin and the API."""
+    for one in patterns:
+        if isinstance(one, URLPattern):
+            if one.name:
+                yield one.name
+        elif isinstance(one, URLResolver) and one.namespace != "admin":
+            yield from names(one.url_patterns)
+
+
+def wrong(page: Page, theme: frozenset[str] | set[str] = frozenset()) -> list[str]:
+    """What axe finds in both colour schemes, in words."""
+    found = []
+    for scheme, rules in (("light", ALL_RULES), ("dark", COLOURS)):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        for one in Axe().run(page, options=rules).response["violations"]:
+            if one["id"] not in theme:
+                places = "; ".join(re.sub(r"\s+", " ", node["html"])[:160] for node in one["nodes"][:4])
+                found.append(f"{scheme}: {one['id']}: {one['help']}: {places}")
+    page.emulate_media(color_scheme="light", reduced_motion="reduce")
+    return found
+
+
+def widest(page: Page) -> list[str]:
+    """What makes the page scroll sideways, if it does."""
+    return page.evaluate(
+        """() => document.documentElement.scrollWidth <= innerWidth ? [] :
+        [...document.querySelectorAll('body *')].filter(one => one.getBoundingClientRect().right > innerWidth + 1)
+          .slice(0, 5).map(one => `scrolls sideways: ${one.outerHTML.slice(0, 120)}`)"""
+    )
+
+
+def test_every_page_is_looked_at() -> None:
+    assert set(names()) == set(PAGES) | set(NO_PAGES)
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_open_to_everybody(open_page: Callable[..., Page], product: Any, name: str, size: Any) -> None:
+    found = []
+    for shown in PAGES[name]:
+        page = open_page(shown.who, size)
+        page.goto(shown.address.format(**product.seed))
+        shown.then(page)
+        found += [f"{shown.address} as {shown.who or 'nobody'}: {one}" for one in [*wrong(page), *widest(page)]]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_the_pages_of_errors_are_too(open_page: Callable[..., Page], product: Any, size: Any) -> None:
+    page = open_page("bob", size)
+    found = []
+    for address, status in (("/nowhere/", 404), ("/projects/desk/import/", 403)):
+        answer = page.goto(address)
+        assert answer is not None
+        assert answer.status == status
+        found += [f"{status}: {one}" for one in [*wrong(page), *widest(page)]]
+    page.goto("/projects/desk/")
+    page.evaluate("document.cookie = 'csrftoken=; max-age=0; path=/'")
+    with page.expect_navigation():
+        page.evaluate("document.querySelector('.account form').submit()")
+    found += [f"csrf: {one}" for one in [*wrong(page), *widest(page)]]
+    page.route("**/broken/", lambda route: route.fulfill(body=render_to_string("500.html"), content_type="text/html"))
+    page.goto("/broken/")
+    found += [f"500: {one}" for one in [*wrong(page), *widest(page)]]
+    assert not found, "\n".join(found)
+
+
+def test_the_admin_has_no_fault_but_those_of_its_theme(open_page: Callable[..., Page], product: Any) -> None:
+    """Reported apart: the rules that the theme breaks are named above, and left out."""
+    page = open_page("alice", DESK)
+    found = []
+    for below in ADMIN.split():
+        page.goto(f"/admin/{below.format(**product.seed)}")
+        found += [f"/admin/{below}: {one}" for one in wrong(page, OF_THE_THEME)]
+    assert not found, "\n".join(found)
