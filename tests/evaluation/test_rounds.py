@@ -629,6 +629,15 @@ def test_models_that_answer_alike_leave_nothing_to_ask(ready, base):
     assert set(registry.authors_of(sample.response)) == {done.champion, done.challenger}
 
 
+def test_answers_that_look_the_same_are_never_a_pair(ready):
+    new = work(begin(ready), until="generate")
+    for name, text in (("generate champion", "The same."), ("generate challenger", "The\u200b  same.")):
+        run = run_of(new, name)
+        tasks.run_finished(succeeds(run, [{**line, "text": text} for line in answers_of(run)]).pk)
+    assert work(new).status == "done"
+    assert detail(new, "selecting")["candidates"] == 0
+
+
 def test_models_that_say_nothing_fail_the_round_in_words(ready):
     new = work(begin(ready), until="generate")
     for name in ("generate champion", "generate challenger"):
@@ -666,6 +675,16 @@ def test_pairs_that_were_promised_are_queued_once(project, base):
     tasks.run_finished(run.pk)
     assert comparing.compare_samples(run) == 0
     assert items.count() == 4
+
+
+def test_of_samples_that_look_the_same_one_is_asked_about(project, base):
+    a_prompt(project)
+    run = sampled(project, base, pairs_per_prompt=3)
+    texts = ["answer", "answer\u200b", "an  answer", "an answer"]
+    lines = [{**line, "sample": n, "text": text} for n, text in enumerate(texts) for line in answers_of(run)[:1]]
+    tasks.run_finished(succeeds(run, lines).pk)
+    (item,) = Item.objects.all()
+    assert set(item.responses.values_list("text", flat=True)) == {"answer", "an  answer"}
 
 
 def test_nothing_is_queued_that_was_not_promised_or_not_written(project, base):
