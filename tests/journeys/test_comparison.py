@@ -149,12 +149,29 @@ def test_what_was_said_is_what_the_export_says(
     assert (said["unacceptable"], said["strength"], said["text"]) == ({FOUR[2]}, 1, None)
 
 
-def test_the_board_is_worked_by_pointer_and_by_buttons(
+def test_long_answers_scroll_together_and_the_board_is_worked_by_pointer_and_by_buttons(
     product: Product, items: None, sign_in: Callable[..., Page]
 ) -> None:
     product.manage("shell", stdin=MORE)
-    page = sign_in("bob", viewport=SIZES["phone"], has_touch=True)
+    page = sign_in("bob", viewport=SIZES["desktop"], has_touch=True)
     page.goto("/projects/desk/label/comparison/")
+    boxes = page.locator("[data-long] [data-answer-text]")
+    boxes.nth(0).evaluate("box => { box.scrollTop = box.scrollHeight; }")
+    page.wait_for_function(
+        "box => box.scrollTop > 0 && box.scrollTop + box.clientHeight >= box.scrollHeight - 1",
+        arg=boxes.nth(1).element_handle(),
+    )
+    submit(page, "ArrowLeft", "Enter")
+
+    # What is ranked so far comes back with the page.
+    page.set_viewport_size(SIZES["phone"])
+    with page.expect_response("**/draft/"):
+        press(page, "3", "2")
+    page.reload()
+    expect(page.locator("[data-board-count]")).to_have_text("2 of 3")
+    assert [select.input_value() for select in page.locator("[data-rank]").all()] == ["3", "2", ""]
+    for select in page.locator("[data-rank]").all():
+        select.select_option("")
     board = page.locator("[data-board]")
     for letter in "CAB":
         board.get_by_role("button", name=f"Rank {letter} next").click()
@@ -185,10 +202,14 @@ def test_the_board_is_worked_by_pointer_and_by_buttons(
 
 
 MORE = """
+import json
 from annotation.importing import import_lines
 from annotation.models import Project
 import_lines(
     project=Project.objects.get(slug="desk"),
-    lines=['{"prompt": "And on Sunday?", "responses": ["No.", "Never on Sunday.", "Only in May."]}'],
+    lines=[
+        json.dumps({"prompt": "Tell me a long story.", "responses": ["Once. " * 2000, "Upon a time. " * 1800]}),
+        json.dumps({"prompt": "And on Sunday?", "responses": ["No.", "Never on Sunday.", "Only in May."]}),
+    ],
 )
 """
