@@ -183,20 +183,32 @@ def test_long_answers_scroll_together_and_the_board_is_worked_by_pointer_and_by_
     board.get_by_role("button", name="Move B up").click()
     assert order() == [["C"], ["B"], ["A"]]
 
-    def drag(letter: str, onto: str, part: float) -> None:
+    def way(letter: str, onto: str, part: float) -> tuple[tuple[float, float], tuple[float, float]]:
+        """From the letter of one answer to a part of the height of another's row."""
         board.scroll_into_view_if_needed()
-        grip = board.get_by_role("button", name=f"Answer {letter}").bounding_box()
+        grip = board.get_by_role("button", name=f"Answer {letter}").locator("[data-chip-letter]").bounding_box()
         tier = page.locator("[data-tier]", has=page.get_by_role("button", name=f"Answer {onto}")).bounding_box()
         assert grip is not None
         assert tier is not None
-        page.mouse.move(grip["x"] + 30, grip["y"] + grip["height"] / 2)
-        page.mouse.down()
-        page.mouse.move(tier["x"] + 60, tier["y"] + tier["height"] * part, steps=6)
-        page.mouse.up()
+        return (grip["x"] + 8, grip["y"] + 8), (tier["x"] + 60, tier["y"] + tier["height"] * part)
 
-    drag("A", "C", 0.1)
+    start, end = way("A", "C", 0.1)
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(*end, steps=6)
+    page.mouse.up()
     assert order() == [["A"], ["C"], ["B"]]
-    drag("B", "A", 0.5)
+
+    start, end = way("B", "A", 0.5)
+    finger = page.context.new_cdp_session(page)
+    for kind, (x, y) in (
+        ("touchStart", start),
+        ("touchMove", ((start[0] + end[0]) / 2, start[1] - 20)),
+        ("touchMove", end),
+    ):
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    page.wait_for_function("document.querySelectorAll('[data-tier]').length === 2")
     assert order() == [["A", "B"], ["C"]]
     assert [select.input_value() for select in page.locator("[data-rank]").all()] == ["1", "1", "2"]
 
@@ -204,7 +216,8 @@ def test_long_answers_scroll_together_and_the_board_is_worked_by_pointer_and_by_
 MORE = """
 import json
 from annotation.importing import import_lines
-from annotation.models import Project
+from annotation.models import Item, Project
+before = Item.objects.latest("id").pk
 import_lines(
     project=Project.objects.get(slug="desk"),
     lines=[
@@ -212,4 +225,5 @@ import_lines(
         json.dumps({"prompt": "And on Sunday?", "responses": ["No.", "Never on Sunday.", "Only in May."]}),
     ],
 )
+Item.objects.filter(pk__gt=before).update(priority=1)  # before what the other journey judges
 """
