@@ -7,7 +7,7 @@ much as they are worth. Ties say nothing here. Imports no Django.
 """
 
 from dataclasses import dataclass
-from math import comb, sqrt
+from math import log, sqrt
 from statistics import NormalDist
 
 import numpy as np
@@ -162,4 +162,6 @@ def tail(n: int, at_least: int, chance: float) -> float:
         return 1.0
     if n > 1000:
         return NORMAL.cdf((n * chance - at_least + 0.5) / sqrt(n * chance * (1 - chance)))
-    return min(1.0, sum(comb(n, k) * chance**k * (1 - chance) ** (n - k) for k in range(at_least, n + 1)))
+    k = np.arange(n + 1)
+    ways = np.concatenate([[0.0], np.cumsum(np.log((n - k[:-1]) / (k[:-1] + 1)))])  # log of n over k
+    return float(min(1.0, np.exp(ways + k * log(chance) + (n - k) * log(1 - chance))[at_least:].sum()))

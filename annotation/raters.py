@@ -45,10 +45,9 @@ class Finding:
 
 
 @dataclass
-class Ways:
-    """How one person judges. Shares are None where there is nothing to tell them from."""
+class Figures:
+    """What there is to say of how one person judges. Shares are None where there is nothing to tell them from."""
 
-    membership: Membership
     labels: int = 0
     right: Interval | None = None  # how often they pick the better answer, by what the others say
     agreement: Interval | None = None  # with each other person on the same pairs or drafts
@@ -64,6 +63,13 @@ class Ways:
     streak: Interval | None = None  # the same side as the time before
     gold: Interval | None = None
     findings: list[Finding] = field(default_factory=list)
+
+
+@dataclass(kw_only=True)
+class Ways(Figures):
+    """How one person of the project judges."""
+
+    membership: Membership
 
     @property
     def person(self) -> str:

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from annotation import access, agreement, consensus, excluding, raters
+from annotation import access, agreement, consensus, excluding, kept
 from annotation.endpoints import Conflict, Endpoint, documented
 from annotation.models import Consensus
 from annotation.models.people import Role
@@ -59,7 +59,11 @@ class AgreementReportSerializer(AgreementSerializer):
     criteria = AgreementSerializer(many=True)
 
 
+MADE_AT = "When it was worked out, in a project with very many labels; null if that was just now."
+
+
 class AgreementByKindSerializer(serializers.Serializer):
+    made_at = serializers.DateTimeField(allow_null=True, help_text=MADE_AT)
     demonstration = AgreementReportSerializer()
     comparison = AgreementReportSerializer()
 
@@ -81,8 +85,9 @@ class Agreement(Endpoint):
         """How much people who judged the same agree, for leads and reviewers: over all, and by pair of people, week,
         tag and criterion."""
         project = access.project(self.person, slug, Role.REVIEWER)
-        found = agreement.reports(project, **self.asked(SimulatedFilterSerializer))
-        return Response({kind: _report(report) for kind, report in found.items()})
+        found, as_of = kept.reports(project, **self.asked(SimulatedFilterSerializer))
+        made_at = as_of.made_at if as_of else None
+        return Response({"made_at": made_at, **{kind: _report(report) for kind, report in found.items()}})
 
 
 class ShareSerializer(serializers.Serializer):
@@ -130,6 +135,7 @@ class WaysSerializer(serializers.Serializer):
 
 
 class RatersSerializer(serializers.Serializer):
+    made_at = serializers.DateTimeField(allow_null=True, help_text=MADE_AT)
     people = WaysSerializer(many=True)
 
 
@@ -145,8 +151,8 @@ class Raters(Endpoint):
         """How each person judges, against the others on the same items; those with something unusual first. For leads
         and reviewers."""
         project = access.project(self.person, slug, Role.REVIEWER)
-        found = raters.of_project(project, **self.asked(SimulatedFilterSerializer))
-        return Response(RatersSerializer({"people": found}).data)
+        found, as_of = kept.ways(project, **self.asked(SimulatedFilterSerializer))
+        return Response(RatersSerializer({"people": found, "made_at": as_of.made_at if as_of else None}).data)
 
 
 class BecauseSerializer(serializers.Serializer):

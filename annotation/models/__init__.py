@@ -6,7 +6,7 @@ from annotation.models.labels import Judgement, Label
 from annotation.models.people import Invitation, Membership, Team, User
 from annotation.models.projects import Guidelines, Project
 from annotation.models.prompts import Prompt, Response
-from annotation.models.quality import Consensus, Gold, Review
+from annotation.models.quality import Consensus, Gold, QualityReport, Review
 from annotation.models.talk import Comment, Notice
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Notice",
     "Project",
     "Prompt",
+    "QualityReport",
     "Response",
     "Review",
     "Team",

@@ -7,6 +7,7 @@ from django.db.models import Q
 from annotation.models.items import Assignment, Item
 from annotation.models.labels import Label
 from annotation.models.people import User
+from annotation.models.projects import Project
 
 
 class Gold(models.Model):
@@ -72,6 +73,20 @@ class Review(models.Model):
 
     def __str__(self) -> str:
         return f"review of item {self.item_id}"
+
+
+class QualityReport(models.Model):
+    """Agreement and people's ways in a project with many labels, kept so that pages need not wait for them
+    (annotation/kept.py)."""
+
+    project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="quality_report")
+    agreement = models.JSONField()
+    ways = models.JSONField()
+    seen = models.BigIntegerField(help_text="The newest label at the time.")
+    made_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"quality of {self.project}"
 
 
 class Consensus(models.Model):

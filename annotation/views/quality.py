@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from annotation import access, agreement, consensus, excluding
+from annotation import access, agreement, consensus, excluding, kept
 from annotation import raters as watch
 from annotation.agreement import Agreement, Pair, Report
 from annotation.forms import ConsensusForm, JudgePersonForm
@@ -31,9 +31,9 @@ def quality(request: Request, slug: str) -> HttpResponse:
     """How much people agree: over all, between any two, over time, by tag and by criterion."""
     member = access.membership(request.user, slug, Role.REVIEWER)
     simulated = "simulated" in request.GET
-    found = agreement.reports(member.project, simulated=simulated)
+    found, as_of = kept.reports(member.project, simulated=simulated)
     sections = [_section(report) for report in found.values() if report.overall.comparisons]
-    context = {**place(member), "sections": sections, "simulated": simulated, "few": FEW}
+    context = {**place(member), "sections": sections, "simulated": simulated, "few": FEW, "as_of": as_of}
     context |= {"consensus": _consensus(member.project), "methods": consensus.METHODS.items()}
     return render(request, "annotation/quality/agreement.html", context)
 
@@ -44,8 +44,9 @@ def raters(request: Request, slug: str) -> HttpResponse:
     """How each person judges, those with something unusual first."""
     member = access.membership(request.user, slug, Role.REVIEWER)
     simulated = "simulated" in request.GET
-    found = watch.of_project(member.project, simulated=simulated)
+    found, as_of = kept.ways(member.project, simulated=simulated)
     context = {**place(member), "people": len(found), "minimum": watch.MINIMUM, "simulated": simulated}
+    context["as_of"] = as_of
     names = {"left": "Takes the left", "longer": "Takes the longer", "tie": "Calls a tie", "accept": "Accepts drafts"}
     context["together"] = [
         (names.get(name, "Too fast"), _percent(share), share.n) for name, share in watch.together(found)

@@ -152,7 +152,8 @@ def test_the_export_reads_in_batches(api, project, said, alice, monkeypatch, dja
 
 
 def test_without_two_labels_there_is_no_agreement(api, project, alice):
-    for found in api(alice).get(AGREEMENT).json().values():
+    for kind in ("demonstration", "comparison"):
+        found = api(alice).get(AGREEMENT).json()[kind]
         assert [found[name] for name in ("items", "comparisons", "agreed")] == [0, 0, 0]
         assert [found[name] for name in ("agreement", "lower", "upper", "alpha", "fleiss")] == [None] * 5
         assert [found[name] for name in ("pairs", "weeks", "tags", "criteria")] == [[], [], [], []]
