@@ -89,15 +89,22 @@ def remove(*, membership: Membership, actor: User) -> None:
     membership, and their labels would count again.
     """
     member = _locked(membership)
-    if member.role == Role.LEAD and not _other_leads(member):
-        raise ValidationError(LAST_LEAD)
-    if member.excluded_at:
-        raise ValidationError(
-            f"The labels of {member.person} are excluded, and would count again once they are gone. "
-            "Pause them instead, or take the exclusion back first."
-        )
+    if reason := why_kept(member):
+        raise ValidationError(reason)
     farewell(membership=member, actor=actor)
     member.delete()
+
+
+def why_kept(member: Membership) -> str:
+    """Why somebody cannot be taken out of their project, in a sentence; empty if they can."""
+    if member.role == Role.LEAD and not _other_leads(member):
+        return LAST_LEAD
+    if member.excluded_at:
+        return (
+            f"The labels of {member.person} are excluded, and would count again once they are gone. "
+            "Pause them instead, or let their labels count again first."
+        )
+    return ""
 
 
 def _locked(membership: Membership) -> Membership:

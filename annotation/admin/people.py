@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth import admin as auth
 from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from unfold.admin import ModelAdmin, TabularInline
@@ -50,8 +51,19 @@ class MembershipForm(forms.ModelForm):
             self.fields["person"].disabled = True
 
 
+class MembershipFormSet(forms.BaseInlineFormSet):
+    """Who cannot be taken out on the page of people cannot be here either."""
+
+    def clean(self) -> None:
+        super().clean()
+        for form in self.deleted_forms:
+            if form.instance.pk and (reason := people.why_kept(form.instance)):
+                raise ValidationError(reason)
+
+
 class MembershipInline(TabularInline):
     model = Membership
+    formset = MembershipFormSet
     extra = 0
     verbose_name_plural = "People"
 
