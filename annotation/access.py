@@ -10,7 +10,19 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404
 
-from annotation.models import Assignment, Invitation, Label, Membership, Project, Team, User
+from annotation.models import (
+    Assignment,
+    Comment,
+    Invitation,
+    Item,
+    Label,
+    Membership,
+    Notice,
+    Project,
+    Team,
+    User,
+)
+from annotation.models.items import Purpose, State
 from annotation.models.people import Role
 
 
@@ -75,6 +87,15 @@ def last_judged(user: User, project: Project, kind: str) -> Assignment | None:
     return found.assignment if found else None
 
 
+def own_review(user: User, pk: int) -> Assignment:
+    """One of the person's own claims on a case, while they may review in its project; raises as `membership` does."""
+    found = own_assignment(user, pk)
+    if not found.review:
+        raise Http404("No such case")
+    membership(user, found.item.project.slug, Role.REVIEWER)
+    return found
+
+
 def labels(user: User, slug: str) -> QuerySet[Label]:
     """The labels a member may see: all of them for reviewers and leads, their own for annotators."""
     member = membership(user, slug)
@@ -135,4 +156,80 @@ def invitation(token: str) -> Invitation:
     found = Invitation.objects.select_related("project", "team", "author").filter(token=token).first()
     if found is None:
         raise Http404("No such invitation")
+    return found
+
+
+def own_label(user: User, pk: int) -> Label:
+    """One of the person's own labels, in a project they still belong to; Http404 otherwise."""
+    found = (
+        Label.objects.select_related("assignment__item__project", "assignment__item__prompt", "response")
+        .filter(pk=pk, person_id=user.pk, project__memberships__person_id=user.pk)
+        .first()
+    )
+    if found is None:
+        raise Http404("No such label")
+    return found
+
+
+def thread(member: Membership, item: Item) -> list[Comment]:
+    """What the member may read of what is said about an item, oldest first: all of it from reviewers upwards.
+
+    An annotator reads others once they have judged the item, so that opinions do not travel ahead of labels. Before,
+    and on gold for ever, they see what they wrote themselves and what mentions them, on gold by reviewers and leads.
+    """
+    comments = list(item.comments.select_related("author", "settled_by"))
+    if not comments or member.at_least(Role.REVIEWER):
+        return comments
+    gold = item.purpose == Purpose.GOLD
+    if not gold and item.assignments.filter(person_id=member.person_id, state=State.SUBMITTED).exists():
+        return comments
+    to_them = [one for one in comments if member.person.username in one.names]
+    if gold:
+        annotators = item.project.memberships.filter(role=Role.ANNOTATOR).values_list("person_id", flat=True)
+        fellows = set(annotators.filter(person__in=[one.author_id for one in to_them]))
+        to_them = [one for one in to_them if one.author_id not in fellows]
+    return [one for one in comments if one.author_id == member.person_id or one in to_them]
+
+
+def comment(user: User, pk: int, role: str = Role.ANNOTATOR) -> tuple[Comment, Membership]:
+    """A comment that the person may read, with their membership; Http404 otherwise.
+
+    PermissionDenied if they may read it, but their role is too low.
+    """
+    related = Comment.objects.select_related("item__project", "item__prompt", "author")
+    found = related.filter(pk=pk, item__project__in=Project.objects.visible_to(user)).first()
+    if found is None:
+        raise Http404("No such comment")
+    member = membership(user, found.item.project.slug)
+    if found not in thread(member, found.item):
+        raise Http404("No such comment")
+    if not member.at_least(role):
+        raise PermissionDenied(f"This needs the role of {role} in the project.")
+    return found, member
+
+
+def flags(user: User, slug: str) -> QuerySet[Comment]:
+    """The flags of a project that wait for its leads."""
+    wanted = Comment.objects.open_flags().filter(item__project=project(user, slug, Role.LEAD))
+    return wanted.select_related("item__prompt", "author")
+
+
+def item_to_review(user: User, pk: int) -> tuple[Item, Membership]:
+    """An item that the person may send to the reviewers, as a lead of its project."""
+    found = Item.objects.select_related("project").filter(pk=pk, project__in=Project.objects.visible_to(user)).first()
+    if found is None:
+        raise Http404("No such item")
+    return found, membership(user, found.project.slug, Role.LEAD)
+
+
+def notices(user: User) -> QuerySet[Notice]:
+    """The person's own notices, of projects they still belong to."""
+    return Notice.objects.filter(person_id=user.pk, project__in=Project.objects.visible_to(user))
+
+
+def notice(user: User, pk: int) -> QuerySet[Notice]:
+    """One of the person's own notices; Http404 if there is no such one."""
+    found = notices(user).filter(pk=pk)
+    if not found.exists():
+        raise Http404("No such notice")
     return found

@@ -63,6 +63,7 @@ def said(label: Label, kind: str, project: Project) -> dict[str, Any]:
         "id": label.pk,
         "person": pseudonym(project=project, person_id=label.person_id),
         "simulated": label.simulated,
+        "decision": label.decision,
         "comment": label.comment,
         "criteria": label.criteria,
         "flags": label.flags,

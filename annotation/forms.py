@@ -5,10 +5,12 @@ from typing import Any
 
 from django import forms
 
-from annotation import consensus, ranking
+from annotation import consensus, history, ranking
 from annotation.labelling import Said
 from annotation.models import Assignment
 from annotation.models.items import Kind
+from annotation.models.labels import Verdict
+from annotation.talk import THEN
 
 
 class LabelForm(forms.Form):
@@ -117,6 +119,25 @@ def label_form(assignment: Assignment, data: Any = None) -> LabelForm:
     answers = len(assignment.order)
     form = PairForm if answers == 2 else RankingForm
     return form(data, answers=answers, criteria=assignment.item.project.criteria)
+
+
+class OwnLabelsForm(forms.Form):
+    """Which of one's own labels to list."""
+
+    q = forms.CharField(required=False, max_length=200, label="Words in the prompt")
+    kind = forms.ChoiceField(required=False, choices=[("", "Both kinds"), *Kind.choices])
+    verdict = forms.ChoiceField(required=False, choices=[("", "Any verdict"), *Verdict.choices])
+    state = forms.ChoiceField(required=False, choices=[("", "Any state"), *history.STATES.items()])
+
+
+class CommentForm(forms.Form):
+    say = forms.CharField(max_length=4000, error_messages={"required": "Write something first."})
+    flag = forms.BooleanField(required=False)
+
+
+class SettleForm(forms.Form):
+    answer = forms.CharField(required=False, max_length=3800)
+    then = forms.ChoiceField(required=False, choices=list(THEN.items()))
 
 
 class ImportForm(forms.Form):

@@ -59,6 +59,8 @@ ACTIONS = {
         Action("undo", "Take back your last label and judge it again", ("u",)),
         Action("skip", "Skip, with a reason; Enter confirms, Esc goes back", ("s",)),
         Action("comment", "Leave a comment", ("c",)),
+        Action("flag", "Flag the item to the leads; Enter sends, Esc goes back", ("f",)),
+        Action("thread", "What is said about the item, and a word more", ("m",)),
         Action("guidelines", "Guidelines beside the work", ("g",)),
         Action("help", "This list", ("?",)),
     )

@@ -9,9 +9,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from annotation import leasing, ranking
+from annotation import leasing, ranking, reviewing
 from annotation.asking import add_response
-from annotation.models import Assignment, Item, Judgement, Label, Membership, Response
+from annotation.models import Assignment, Item, Judgement, Label, Membership, Response, Review
 from annotation.models.events import record
 from annotation.models.items import Kind, Purpose, State
 from annotation.models.labels import Verdict
@@ -65,14 +65,23 @@ def submit(*, assignment: Assignment, said: Said) -> Label:
         return known
     if assignment.state == State.SUBMITTED:
         raise ValidationError("You have judged this item already.")
-    if assignment.state != State.LEASED:
+    if assignment.review:
+        if not reviewing.hold(assignment):
+            raise LeaseLost("This case is closed, or another reviewer has it now.")
+    elif assignment.state != State.LEASED:
         _take_back(assignment)
     withdrawn = assignment.labels.filter(superseded_by__isnull=True).first()
-    label = _store(assignment, said, supersedes=withdrawn)
+    told = assignment.item.project.gold_feedback
+    first_word = withdrawn.gold_correct if withdrawn is not None and told else None
+    label = _store(assignment, said, supersedes=withdrawn, first_word=first_word)
     assignment.state = State.SUBMITTED
     assignment.ended_at = timezone.now()
     assignment.draft = {}
     assignment.save(update_fields=["state", "ended_at", "draft"])
+    if label.decision:
+        reviewing.settle(label)
+    else:
+        reviewing.reconsider(assignment.item)
     return label
 
 
@@ -80,6 +89,7 @@ def submit(*, assignment: Assignment, said: Said) -> Label:
 def revise(*, label: Label, said: Said) -> Label:
     """Replace one's own label by a new one; the old one stays on record.
 
+    On gold the first word stands: whoever was told what is right would only repeat it.
     Raises ValidationError if the label is no longer the live one or the new one does not fit the item.
     """
     assignment = _locked(label.assignment_id)
@@ -88,7 +98,12 @@ def revise(*, label: Label, said: Said) -> Label:
         return known
     if not Label.objects.live().filter(pk=label.pk).exists():
         raise ValidationError("This label was revised or withdrawn already.")
-    return _store(assignment, said, supersedes=label)
+    revised = _store(assignment, said, supersedes=label, first_word=label.gold_correct)
+    if revised.decision:
+        Review.objects.filter(decision=label).update(decision=revised)
+    else:
+        reviewing.reconsider(assignment.item)
+    return revised
 
 
 @transaction.atomic
@@ -101,7 +116,7 @@ def undo(*, assignment: Assignment) -> Assignment:
     _lock_membership(assignment)
     assignment = _locked(assignment.pk)
     label = Label.objects.live().filter(assignment=assignment).prefetch_related("judgements").first()
-    if assignment.state != State.SUBMITTED or label is None:
+    if assignment.state != State.SUBMITTED or label is None or label.decision:
         raise ValidationError("There is no label of yours to take back here.")
     if assignment.item.purpose == Purpose.GOLD and assignment.item.project.gold_feedback:
         raise ValidationError("You have been told the answer to this one, so what you said stands.")
@@ -114,6 +129,7 @@ def undo(*, assignment: Assignment) -> Assignment:
     assignment.draft = fields_of(label)
     assignment.save(update_fields=["state", "leased_at", "lease_until", "ended_at", "draft"])
     record("label undone", label, project=assignment.item.project, actor=assignment.person)
+    reviewing.reconsider(assignment.item)
     return assignment
 
 
@@ -131,14 +147,20 @@ def fields_of(label: Label) -> dict[str, object]:
 @transaction.atomic
 def retract(*, label: Label, actor: Membership) -> None:
     """Withdraw a label: it stays on record, counts for nothing, and its item asks for another."""
-    assignment = Assignment.objects.select_for_update().get(pk=label.assignment_id)
+    assignment = (
+        Assignment.objects.select_for_update(of=["self"]).select_related("item__project").get(pk=label.assignment_id)
+    )
     now = timezone.now()
     if not Label.objects.live().filter(pk=label.pk).update(retracted_at=now):
         raise ValidationError("This label was revised or withdrawn already.")
     assignment.state = State.RETRACTED
     assignment.save(update_fields=["state"])
-    Item.objects.filter(pk=label.item_id).update(taken=F("taken") - 1)
     record("label retracted", label, project=actor.project, actor=actor.person)
+    if label.decision:
+        reviewing.reopen(label, actor.person)
+    else:
+        Item.objects.filter(pk=label.item_id).update(taken=F("taken") - 1)
+        reviewing.reconsider(assignment.item)
 
 
 def _lock_membership(assignment: Assignment) -> None:
@@ -165,7 +187,8 @@ def _take_back(assignment: Assignment) -> None:
         raise LeaseLost("This item went to somebody else when its lease ended.")
 
 
-def _store(assignment: Assignment, said: Said, *, supersedes: Label | None) -> Label:
+def _store(assignment: Assignment, said: Said, *, supersedes: Label | None, first_word: bool | None = None) -> Label:
+    """`first_word` is what is known already of how right the person was on gold."""
     item = assignment.item
     shown = assignment.shown()
     problems = problems_of(said, item, shown)
@@ -186,6 +209,8 @@ def _store(assignment: Assignment, said: Said, *, supersedes: Label | None) -> L
         comment=said.comment,
         seconds=said.seconds,
         simulated=simulated,
+        decision=assignment.review,
+        gold_correct=first_word,
         supersedes=supersedes,
     )
     try:

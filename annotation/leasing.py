@@ -5,8 +5,12 @@ the same moment get different items without waiting for each other; the database
 `wanted` and a second assignment of one person to one item.
 
 Locks are taken in one order, so that no two requests wait for each other: the person's membership, then the
-assignment, then the item. Only `next_assignment` locks an item before an assignment: the person's own, which
-nobody else locks unless it is leased, and which the person's other requests cannot hold without the membership.
+assignment, then the item or the case (annotation/reviewing.py). Only `next_assignment` locks an item before an
+assignment: the person's own, which nobody else locks unless it is leased, and which the person's other requests
+cannot hold without the membership.
+
+A reviewer's claim on a case is an assignment too, with the same lease. It takes no place of the item, and whoever has
+seen a case is not given its item to label.
 """
 
 import random
@@ -18,7 +22,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from annotation import parts
-from annotation.models import Assignment, Item, Membership, Project
+from annotation.models import Assignment, Item, Membership, Project, Review
 from annotation.models.events import record
 from annotation.models.items import State
 from annotation.models.projects import SkipPolicy
@@ -37,7 +41,8 @@ WITH candidate AS (
       AND NOT item.dropped AND item.taken < item.wanted
       AND NOT EXISTS (
         SELECT 1 FROM annotation_assignment mine
-        WHERE mine.item_id = item.id AND mine.person_id = %(person)s AND mine.state = ANY(%(spent)s))
+        WHERE mine.item_id = item.id AND mine.person_id = %(person)s
+          AND (mine.state = ANY(%(spent)s) OR mine.review))
     ORDER BY {place}.priority DESC, {place}.id
     LIMIT 1
     FOR NO KEY UPDATE OF item {locked}
@@ -65,8 +70,8 @@ def next_assignment(*, membership: Membership, kind: str, beyond: Collection[int
     now = timezone.now()
     until = lease_end(project, now)
 
-    held = Assignment.objects.held().filter(person=person, item__project=project, item__kind=kind, item__dropped=False)
-    mine = list(held.select_related("item__prompt", "item__project").order_by("id"))
+    held = Assignment.objects.held().filter(person=person, review=False, item__project=project, item__kind=kind)
+    mine = list(held.filter(item__dropped=False).select_related("item__prompt", "item__project").order_by("id"))
     for assignment in mine:
         if assignment.pk in beyond:
             continue
@@ -158,6 +163,10 @@ def skip(*, assignment: Assignment, reason: str = "") -> bool:
     if not skipped.update(state=State.SKIPPED, skip_reason=reason, ended_at=timezone.now()):
         return False
     item = assignment.item
+    if assignment.review:  # the case goes to another reviewer
+        Review.objects.filter(assignment=assignment).update(assignment=None)
+        record("case passed on", item, project=item.project, actor=assignment.person, reason=reason)
+        return True
     drop = item.project.skip_policy == SkipPolicy.DROP
     changes = {"dropped": True} if drop else {}
     Item.objects.filter(pk=item.pk).update(taken=F("taken") - 1, **changes)
@@ -178,7 +187,10 @@ def release(*, assignment: Assignment, leased_at: datetime | None = None) -> boo
         mine = mine.filter(leased_at=leased_at)
     if not mine.update(state=State.EXPIRED, ended_at=timezone.now()):
         return False
-    Item.objects.filter(pk=assignment.item_id).update(taken=F("taken") - 1)
+    if assignment.review:
+        Review.objects.filter(assignment=assignment).update(assignment=None)
+    else:
+        Item.objects.filter(pk=assignment.item_id).update(taken=F("taken") - 1)
     return True
 
 
@@ -192,12 +204,15 @@ WITH overdue AS (
 ), expired AS (
     UPDATE annotation_assignment SET state = 'expired', ended_at = %(now)s
     FROM overdue WHERE annotation_assignment.id = overdue.id
-    RETURNING annotation_assignment.item_id
+    RETURNING annotation_assignment.id, annotation_assignment.item_id, annotation_assignment.review
 ), freed AS (
-    SELECT item_id, count(*) AS places FROM expired GROUP BY item_id
+    SELECT item_id, count(*) AS places FROM expired WHERE NOT review GROUP BY item_id
+), items AS (
+    UPDATE annotation_item SET taken = taken - freed.places FROM freed WHERE annotation_item.id = freed.item_id
+), cases AS (
+    UPDATE annotation_review SET assignment_id = NULL FROM expired WHERE annotation_review.assignment_id = expired.id
 )
-UPDATE annotation_item SET taken = taken - freed.places FROM freed WHERE annotation_item.id = freed.item_id
-RETURNING freed.places
+SELECT count(*) FROM expired
 """
 
 
@@ -207,4 +222,4 @@ def return_overdue(*, project_id: int | None = None) -> int:
         # One at a time: two of these could free places of the same items in opposite order and deadlock.
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('return_overdue'))")
         cursor.execute(RETURN_OVERDUE, {"now": timezone.now(), "project": project_id})
-        return sum(row[0] for row in cursor.fetchall())
+        return int(cursor.fetchone()[0])

@@ -37,7 +37,7 @@ def of_project(project: Project) -> dict[str, Progress]:
     )
     done = {
         row["item__kind"]: row["n"]
-        for row in Label.objects.live()
+        for row in Label.objects.votes()
         .filter(project=project, item__dropped=False)
         .values("item__kind")
         .annotate(n=Count("id"))
@@ -62,9 +62,11 @@ def waiting_for(membership: Membership) -> dict[str, int]:
         returning.add(State.SKIPPED)
     met = Assignment.objects.filter(item=OuterRef("pk"), person_id=membership.person_id)
     items = Item.objects.filter(project_id=membership.project_id)
-    rows = items.open().filter(parts.fitting(parts.of(membership)), ~Exists(met.exclude(state__in=returning)))
+    rows = items.open().filter(
+        parts.fitting(parts.of(membership)), ~Exists(met.exclude(state__in=returning, review=False))
+    )
     held = items.filter(
-        dropped=False, pk__in=Assignment.objects.held().filter(person=membership.person_id).values("item")
+        dropped=False, pk__in=Assignment.objects.held().filter(person=membership.person_id, review=False).values("item")
     )
     counts = dict.fromkeys(Kind.values, 0)
     for found in (rows, held):

@@ -291,7 +291,7 @@ class LabelSerializer(serializers.ModelSerializer):
         model = Label
         fields = (
             *("id", "kind", "assignment", "person", "simulated", "client_uuid", "live", "created_at", "retracted_at"),
-            *("verdict", "text", "flags", "strength", "judgements", "criteria", "comment", "seconds"),
+            *("decision", "verdict", "text", "flags", "strength", "judgements", "criteria", "comment", "seconds"),
             *("item", "prompt", "response"),
         )
 
@@ -351,6 +351,7 @@ class ExportedLabelSerializer(serializers.Serializer):
     id = serializers.IntegerField()
     person = serializers.CharField(help_text="A pseudonym, the same throughout the project.")
     simulated = serializers.BooleanField()
+    decision = serializers.BooleanField(help_text="A reviewer's, which settles the item.")
     comment = serializers.CharField()
     criteria = serializers.DictField(
         child=serializers.IntegerField(), help_text="By criterion, the id of the better answer; 0 for no difference."

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation.views import joining, keys, people, projects, quality, work
+from annotation.views import joining, keys, mine, notices, people, projects, quality, review, talk, work
 
 urlpatterns = [
     path("", projects.projects, name="projects"),
@@ -31,4 +31,17 @@ urlpatterns = [
     path("assignments/<int:pk>/skip/", work.skip, name="skip"),
     path("assignments/<int:pk>/draft/", work.draft, name="draft"),
     path("assignments/<int:pk>/release/", work.release, name="release"),
+    path("assignments/<int:pk>/thread/", talk.thread, name="thread"),
+    path("comments/<int:pk>/", talk.comment, name="comment"),
+    path("comments/<int:pk>/settle/", talk.settle, name="settle"),
+    path("projects/<slug:slug>/flags/", talk.flags, name="flags"),
+    path("projects/<slug:slug>/mine/", mine.my_labels, name="my_labels"),
+    path("labels/<int:pk>/withdraw/", mine.withdraw, name="withdraw"),
+    path("labels/<int:pk>/revise/", mine.revise, name="revise"),
+    path("projects/<slug:slug>/review/", review.review, name="review"),
+    path("assignments/<int:pk>/decide/", review.decide, name="decide"),
+    path("assignments/<int:pk>/pass/", review.pass_on, name="pass_on"),
+    path("notices/", notices.notices, name="notices"),
+    path("notices/read/", notices.read_notices, name="read_notices"),
+    path("notices/<int:pk>/", notices.notice, name="notice"),
 ]

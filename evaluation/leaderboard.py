@@ -30,7 +30,7 @@ def standings(project: Project, *, simulated: bool = False) -> list[Standing]:
     samples = Sample.objects.filter(generation__project=project, response__judgements__isnull=False).distinct()
     for response, version in samples.values_list("response_id", "generation__model_version_id"):
         authors[response].add(version)
-    labels = Label.objects.counted().filter(project=project, item__kind=Kind.COMPARISON).order_by("id")
+    labels = Label.objects.counted().decisive().filter(project=project, item__kind=Kind.COMPARISON).order_by("id")
     labels = labels.exclude(item__purpose=Purpose.GOLD)
     if not simulated:
         labels = labels.filter(simulated=False)

@@ -21,7 +21,8 @@ WAITING = "waiting"
 def readiness(project: Project) -> dict[str, Any]:
     """What people have said so far, and whether a round can start; if not, why."""
     labels = Label.objects.trainable().filter(project=project)
-    heldout = Label.objects.counted().filter(project=project, simulated=False, item__prompt__split="heldout")
+    heldout = Label.objects.counted().decisive().filter(project=project, simulated=False)
+    heldout = heldout.filter(item__prompt__split="heldout")
     reason = ""
     if not ModelVersion.objects.filter(project=project).production().exists():
         reason = "There is no production model yet: import a base model first."

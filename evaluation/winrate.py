@@ -57,6 +57,7 @@ def between(new: ModelVersion, old: ModelVersion) -> BlindComparison:
     by_old = set(_answers(old).values_list("response_id", flat=True))
     labels = (
         Label.objects.counted()
+        .decisive()
         .filter(_judged(_answers(new)), _judged(_answers(old)), project_id=new.project_id, item__kind=Kind.COMPARISON)
         .exclude(item__purpose=Purpose.GOLD)
         .prefetch_related("judgements")

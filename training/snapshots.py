@@ -40,7 +40,7 @@ class Rule(BaseModel):
 
     Demonstrations: every accepted or edited text, edits of a comparison's best answer too. Preferences: each pair of
     answers by majority of the people who judged it; ties, pairs with as many votes either way, and votes that call
-    both unacceptable are left out.
+    both unacceptable are left out. Where a reviewer has decided an item, the decision counts alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -293,6 +293,7 @@ def heldout_pairs(*, project: Project, simulated: bool = False) -> list[Row]:
     """Judged pairs on held-out prompts, aggregated as preferences are, for evaluation only."""
     labels = (
         Label.objects.counted()
+        .decisive()
         .filter(project=project, item__kind=Kind.COMPARISON, item__prompt__split="heldout")
         .select_related("item__prompt")
         .prefetch_related("judgements__response")

@@ -3,18 +3,20 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
+from django.http import HttpResponse
 from django.utils.html import format_html_join
 from django.utils.text import Truncator
-from unfold.decorators import display
+from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from annotation.desk import BY_PROJECT, Desk, ReadOnlyInline, count_of, prose
+from annotation import reviewing
+from annotation.desk import BY_PROJECT, Desk, ReadOnlyInline, count_of, prose, sure
 from annotation.models import Assignment, Item, ItemResponse, Prompt, Response
-from annotation.models.items import State
+from annotation.models.items import Purpose, State
 from annotation.models.prompts import Split
 from annotation.requests import Request
 
@@ -92,7 +94,7 @@ class AnswersInline(ReadOnlyInline):
 class AssignmentsInline(ReadOnlyInline):
     model = Assignment
     verbose_name_plural = "Who was asked"
-    fields = ("person", "state", "leased_at", "ended_at", "skip_reason")
+    fields = ("person", "review", "state", "leased_at", "ended_at", "skip_reason")
 
 
 class ItemForm(forms.ModelForm):
@@ -124,6 +126,26 @@ class ItemAdmin(Desk):
         ("How it was chosen", {"fields": ("selection", "created_at")}),
     )
     inlines = (AnswersInline, AssignmentsInline)
+    actions_detail = ("send_to_review",)
+    fits = {"send_to_review": lambda item: item.purpose != Purpose.GOLD and not item.dropped}
+
+    @action(
+        description="Send to review",
+        permissions=["lead"],
+        icon="gavel",
+        dialog=sure(
+            "Send this item to the reviewers?",
+            "A reviewer sees what people said of it, without their names, and decides.",
+            "Send it",
+        ),
+    )
+    def send_to_review(self, request: Request, form: Any, object_id: str) -> HttpResponse:
+        item = self.row(request, object_id)
+        try:
+            reviewing.open_case(item=item, reason=reviewing.Reason.ASKED, actor=request.user)
+        except ValidationError as error:
+            return self.done(request, self.here(item), " ".join(error.messages), messages.ERROR)
+        return self.done(request, self.here(item), "The item is with the reviewers.")
 
     @display(description="Prompt")
     def asked(self, item: Item) -> str:

@@ -17,21 +17,40 @@ class Verdict(models.TextChoices):
     REJECT = "reject", "Reject"
 
 
+def _not_excluded() -> Q:
+    excluded = Membership.objects.filter(
+        project=OuterRef("project"), person=OuterRef("person"), excluded_at__isnull=False
+    )
+    return Q(~Exists(excluded))
+
+
 class LabelQuerySet(models.QuerySet["Label"]):
     def live(self) -> "LabelQuerySet":
         """Neither withdrawn nor replaced by a later word of the same person."""
         return self.filter(retracted_at__isnull=True, superseded_by__isnull=True)
 
+    def votes(self) -> "LabelQuerySet":
+        """Live labels of those who were asked, which reviewers' decisions are not: what agreement is about."""
+        return self.live().filter(decision=False)
+
+    def decisive(self) -> "LabelQuerySet":
+        """Where a reviewer has decided an item, the newest decision alone; everywhere else all that is there.
+
+        A decision of somebody excluded settles nothing, and one by a program nothing that people said.
+        """
+        decisions = Label.objects.live().filter(_not_excluded(), decision=True, item=OuterRef("item"))
+        decisions = decisions.filter(Q(simulated=False) | Q(simulated=OuterRef("simulated")))
+        newer = decisions.filter(pk__gt=OuterRef("pk"))
+        return self.filter(~Exists(newer), Q(decision=True) | ~Exists(decisions))
+
     def counted(self) -> "LabelQuerySet":
         """Live labels of people who were not excluded, gold left out: those that say something about answers."""
-        excluded = Membership.objects.filter(
-            project=OuterRef("project"), person=OuterRef("person"), excluded_at__isnull=False
-        )
-        return self.live().exclude(item__purpose="gold").filter(~Exists(excluded))
+        return self.live().exclude(item__purpose="gold").filter(_not_excluded())
 
     def trainable(self, *, simulated: bool = False) -> "LabelQuerySet":
-        """Labels that may enter a training snapshot: counted ones on no held-out prompt, by no simulated person."""
-        labels = self.counted().filter(item__prompt__split="train")
+        """Labels that may enter a training snapshot: counted and decisive ones on no held-out prompt, by no
+        simulated person."""
+        labels = self.counted().decisive().filter(item__prompt__split="train")
         return labels if simulated else labels.filter(simulated=False)
 
 

@@ -23,7 +23,7 @@ from annotation.forms import LabelForm, label_form
 from annotation.models import Assignment, Membership, Prompt
 from annotation.models.items import Kind
 from annotation.requests import Request
-from annotation.views import comparison, place
+from annotation.views import comparison, place, talk
 
 
 @never_cache
@@ -145,6 +145,31 @@ def _next(request: Request, member: Membership, kind: str) -> HttpResponse:
     return _work(request, member, kind, leasing.next_assignment(membership=member, kind=kind, beyond=on_page))
 
 
+def one_item(member: Membership, assignment: Assignment, form: LabelForm | None = None) -> dict[str, Any]:
+    """What every page shows that asks about an item; `form` is what was sent and refused, or is filled in again."""
+    prompt: Prompt = assignment.item.prompt
+    context = {"assignment": assignment, "form": form, "kind": assignment.item.kind, "turns": prompt.messages}
+    if assignment.item.kind == Kind.COMPARISON:
+        context |= comparison.page(assignment, form.data if form else assignment.draft)
+    else:
+        context["answers"] = assignment.shown()
+    kept = form.cleaned_data if form else {}  # what was refused for itself is not shown again
+    context["draft"] = json.dumps(assignment.draft)
+    context["client_uuid"] = kept.get("client_uuid") or uuid.uuid4()
+    context["seconds"] = kept.get("seconds")
+    context |= talk.about(member, assignment.item, assignment)
+    context["levels"] = list(enumerate(member.project.strength_levels, start=1))
+    return context
+
+
+def said_again(assignment: Assignment, fields: dict[str, Any]) -> LabelForm:
+    """The form of the item filled in with these fields, as if somebody were saying just that."""
+    assignment.draft = fields
+    form = label_form(assignment, {**fields, "client_uuid": uuid.uuid4()})
+    form.is_valid()
+    return form
+
+
 def _work(
     request: Request,
     member: Membership,
@@ -157,17 +182,7 @@ def _work(
     context["progress"] = progress.of_project(member.project)[kind]
     context["own_labels"] = progress.labels_by(request.user, member.project)
     if assignment is not None:
-        prompt: Prompt = assignment.item.prompt
-        context["turns"] = prompt.messages
-        if kind == Kind.COMPARISON:
-            context |= comparison.page(assignment, form.data if form else assignment.draft)
-        else:
-            context["answers"] = assignment.shown()
-        kept = form.cleaned_data if form else {}  # what was refused for itself is not shown again
-        context["draft"] = json.dumps(assignment.draft)
-        context["client_uuid"] = kept.get("client_uuid") or uuid.uuid4()
-        context["seconds"] = kept.get("seconds")
-        context["levels"] = list(enumerate(member.project.strength_levels, start=1))
+        context |= one_item(member, assignment, form)
     else:
         waiting = progress.waiting_for(member)
         context["other_kind"] = next((k for k in Kind.values if k != kind and waiting[k]), None)

@@ -33,7 +33,7 @@ async function save({ leaving = false } = {}) {
   clearTimeout(timer);
   timer = 0;
   const item = unsaved;
-  if (!item || item !== form()) return;
+  if (!item || item !== form() || !item.dataset.draftUrl) return; // of a label that is revised there is no draft
   unsaved = null;
   const assignment = item.dataset.assignment;
   const row = { assignment, person: work.dataset.person, fields: fields(item) };

@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.models import Count, F, Q
 from django.utils import timezone
 
-from annotation import leasing
+from annotation import labelling, leasing
 from annotation.asking import add_response, ask
 from annotation.labelling import Said
 from annotation.models import Assignment, Item, Label, Project, Prompt, Response
@@ -53,6 +53,23 @@ def lease(member: Any, kind: str = "comparison") -> Assignment:
     return assignment
 
 
+def a_disagreement(project: Project, *members: Any, answers: Sequence[str] = ("first answer", "second answer")) -> Item:
+    """A comparison of which each member says something else than the one before them."""
+    item = a_comparison(project, answers, wanted=len(members))
+    best = item.answers.values_list("response_id", flat=True)
+    for number, member in enumerate(members):
+        prefers(member, item, best[number % 2])
+    return item
+
+
+def prefers(member: Any, item: Item, best: int, **more: Any) -> Label:
+    """The member's label on this item, which must be theirs to get: that this answer (by id) is the best."""
+    assignment = lease(member)
+    assert assignment.item == item
+    ranks = [1 if response == best else 2 for response in assignment.order]
+    return labelling.submit(assignment=assignment, said=Said(ranks=ranks, **more))
+
+
 def let_time_pass(assignments: Iterable[Assignment] | Any) -> None:
     """As if these leases had been taken long ago."""
     ago = timezone.now() - timedelta(seconds=1)
@@ -61,14 +78,14 @@ def let_time_pass(assignments: Iterable[Assignment] | Any) -> None:
 
 def miscounted() -> list[tuple[int, int, int]]:
     """Items whose `taken` is not what their assignments say, with both figures: there must be none."""
-    claims = Count("assignments", filter=Q(assignments__state__in=["leased", "submitted"]))
+    claims = Count("assignments", filter=Q(assignments__state__in=["leased", "submitted"], assignments__review=False))
     wrong = Item.objects.annotate(claims=claims).exclude(taken=F("claims"))
     return list(wrong.values_list("pk", "taken", "claims"))
 
 
 def overlabelled() -> list[int]:
-    """Items with more live labels than they want, or two of one person: there must be none."""
-    live = Q(labels__retracted_at=None, labels__superseded_by=None, labels__isnull=False)
+    """Items with more live labels than they want, decisions left out, or two of one person: there must be none."""
+    live = Q(labels__retracted_at=None, labels__superseded_by=None, labels__isnull=False, labels__decision=False)
     counted = Item.objects.annotate(live=Count("labels", filter=live, distinct=True))
     twice = Label.objects.live().values("item", "person").annotate(n=Count("id")).filter(n__gt=1)
     return [*counted.filter(live__gt=F("wanted")).values_list("pk", flat=True), *(row["item"] for row in twice)]

@@ -9,8 +9,20 @@ from django.http import Http404
 from django.test import Client
 from django.urls import reverse
 
-from annotation import access, labelling, urls
-from annotation.models import Assignment, Event, Invitation, Item, Label, Membership, Project, Prompt, Team, User
+from annotation import access, labelling, talk, urls
+from annotation.models import (
+    Assignment,
+    Event,
+    Invitation,
+    Item,
+    Label,
+    Membership,
+    Notice,
+    Project,
+    Prompt,
+    Team,
+    User,
+)
 from tests.annotation.making import a_comparison, a_demonstration, first_is_better, lease
 
 PASSWORD = "a-secret-of-nobody"
@@ -44,12 +56,28 @@ PAGES = {
     "skip": ("post", [404, 404, 404, 404]),
     "draft": ("post", [404, 404, 404, 404]),
     "release": ("post", [404, 404, 404, 404]),
+    "thread": ("get", [404, 404, 404, 404]),
+    "review": ("get", [404, 403, 200, 200]),
+    "decide": ("post", [404, 404, 404, 404]),
+    "pass_on": ("post", [404, 404, 404, 404]),
+    "revise": ("get", [404, 404, 404, 404]),
+    "my_labels": ("get", [404, 200, 200, 200]),
+    "withdraw": ("post", [404, 404, 404, 404]),
+    "flags": ("get", [404, 403, 403, 200]),
+    "comment": ("get", [404, 404, 200, 200]),  # bob has flagged the item
+    "settle": ("post", [404, 404, 403, 302]),
+    "notices": ("get", [200, 200, 200, 200]),
+    "read_notices": ("post", [302, 302, 302, 302]),
+    "notice": ("get", [404, 404, 404, 302]),  # alice is told of the flag
 }
 ONLY_TO_READ = ["projects", "project", "guidelines", "work", "quality", "raters", "export_work"]
+ONLY_TO_READ += ["my_labels", "flags", "notices", "notice", "review"]
 ON_AN_ASSIGNMENT = ["submit", "skip", "draft", "release"]
 OF_LEADS_TO_WRITE = ["remove_person", "revoke_invitation", "delete_team"]
 ONLY_TO_WRITE = ["ahead", "undo", "rate_person", "recompute", *ON_AN_ASSIGNMENT, *OF_LEADS_TO_WRITE]
+ONLY_TO_WRITE += ["withdraw", "settle", "read_notices", "decide", "pass_on"]
 OPEN_TO_ALL = ["join"]  # whoever has the link
+OF_NOBODY = ["projects", "keys", "notices", "read_notices"]  # whose addresses name nothing
 
 
 @pytest.fixture
@@ -60,19 +88,25 @@ def held(project, bob):
 
 
 @pytest.fixture
-def address(held, project, alice):
+def address(held, project, alice, bob):
     team = Team.objects.create(project=project, name="Letters")
     invitation = Invitation.objects.create(project=project, author=alice.person)
+    flag = talk.comment(item=held.item, author=bob, text="Is this a question?", flag=True)
+    alone = {
+        **dict.fromkeys([*ON_AN_ASSIGNMENT, "thread", "decide", "pass_on"], held.pk),
+        **dict.fromkeys(["comment", "settle"], flag.pk),
+        **dict.fromkeys(["withdraw", "revise"], 0),
+        "join": invitation.token,
+        "notice": Notice.objects.get(person=alice.person).pk,
+    }
 
     def find(page: str) -> str:
-        if page in ("projects", "keys"):
+        if page in OF_NOBODY:
             return reverse(page)
         if page in ("work", "ahead", "undo"):
             return reverse(page, args=["desk", "demonstration"])
-        if page == "join":
-            return reverse(page, args=[invitation.token])
-        if page in ON_AN_ASSIGNMENT:
-            return reverse(page, args=[held.pk])
+        if page in alone:
+            return reverse(page, args=[alone[page]])
         below = {
             **dict.fromkeys(["person", "remove_person", "export_work", "rate_person"], held.person_id),
             **dict.fromkeys(["team", "delete_team"], team.pk),

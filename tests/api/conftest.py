@@ -8,10 +8,10 @@ import pytest
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
-from annotation import labelling
+from annotation import labelling, talk
 from annotation.asking import ask
 from annotation.labelling import Said
-from annotation.models import Invitation, Team
+from annotation.models import Invitation, Notice, Team
 from evaluation.models import Evaluation, Round, RoundStep, Score
 from tests.annotation.making import a_prompt, an_answer, lease
 from training import snapshots
@@ -49,6 +49,8 @@ class World:
     round: Any
     team: Any
     invitation: Any
+    flag: Any
+    notice: Any
 
     @property
     def ids(self) -> dict[str, Any]:
@@ -65,6 +67,9 @@ class World:
             "model_id": self.tuned.pk,
             "response_id": self.new_answer.pk,
             "number": self.round.number,
+            "item_id": self.label.item_id,
+            "comment_id": self.flag.pk,
+            "notice_id": self.notice.pk,
         }
 
 
@@ -99,9 +104,10 @@ def world(project: Any, alice: Any, bob: Any) -> World:
     Score.objects.create(evaluation=evaluation, name="reward accuracy", value=0.75, lower=0.3, upper=0.95, n=4)
     team = Team.objects.create(project=project, name="Letters")
     invitation = Invitation.objects.create(project=project, author=alice.person)
+    flag = talk.comment(item=label.item, author=bob, text="@alice: which product is meant?", flag=True)
     return World(
         *(prompt, first_label, snapshot, run, base, tuned, old_answer, new_answer, assignment, label, number_one),
-        *(team, invitation),
+        *(team, invitation, flag, Notice.objects.get(person=alice.person)),
     )
 
 

@@ -66,6 +66,8 @@ def test_the_calls_of_the_guide_work(api, world, alice, bob, project, tmp_path):
         **{"LABEL": world.label.pk, "PERSON": bob.person_id, "SNAPSHOT": world.snapshot.pk, "MODEL": world.tuned.pk},
         **{"RESPONSE": world.new_answer.pk, "ROUND": 2, "REWARD": reward.pk, "TEAM": world.team.pk},
         **{"INVITATION": world.invitation.pk, "INVITED": world.invitation.token},
+        **{"COMMENT": world.flag.pk, "NOTICE": world.notice.pk, "FIRST_LABEL": world.first_label.pk},
+        **{"ITEM": world.label.item_id},
     }
     calls = [
         line

@@ -5,11 +5,11 @@ from typing import Any
 
 from django.utils import timezone
 
-from annotation import invitations, labelling, teams
+from annotation import invitations, labelling, reviewing, talk, teams
 from annotation.asking import ask
 from annotation.guidelines import publish
 from annotation.labelling import Said
-from annotation.models import Invitation, Membership, Project, User
+from annotation.models import Invitation, Label, Membership, Project, User
 from evaluation.models import Evaluation, Round, RoundStep, Score
 from tests.annotation.making import a_comparison, a_prompt, an_answer, lease
 from training.models import Generation, Metric, ModelVersion, Run, Sample, Snapshot
@@ -79,7 +79,12 @@ def _judged(desk: Project, members: dict[str, Membership]) -> dict[str, Any]:
         labelling.submit(assignment=lease(members["bob"], "demonstration"), said=said)
     labelling.retract(label=label, actor=members["bea"])
     Membership.objects.filter(pk=members["bea"].pk).update(paused_at=timezone.now(), paused_because="much too fast")
-    return {"label": label.pk}
+    own = Label.objects.live().filter(person=members["bob"].person, item__kind="comparison").first()
+    assert own is not None
+    reviewing.open_case(item=own.item, reason="asked")
+    flag = talk.comment(item=own.item, author=members["bob"], text="@alice: which product is meant?", flag=True)
+    talk.comment(item=own.item, author=members["alice"], text="@bob the green tea.")
+    return {"label": label.pk, "own_label": own.pk, "assignment": own.assignment_id, "flag": flag.pk}
 
 
 def _people(desk: Project, members: dict[str, Membership]) -> dict[str, Any]:

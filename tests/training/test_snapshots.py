@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from annotation import labelling
+from annotation import labelling, reviewing
 from annotation.labelling import Said
 from annotation.models import Event
 from tests.annotation.making import a_prompt, all_at_once
@@ -198,6 +198,47 @@ def test_the_edit_of_a_best_answer_is_a_row_and_is_preferred_over_its_original(p
 
 
 # What never enters
+
+
+def decides(member, item, **said):
+    """The label by which a reviewer settles this item."""
+    reviewing.open_case(item=item, reason="asked")
+    case = reviewing.next_case(membership=member)
+    ranks = dict(zip(item.answers.values_list("response_id", flat=True), said.pop("ranks", ()), strict=False))
+    return labelling.submit(
+        assignment=case.assignment, said=Said(ranks=[ranks[pk] for pk in case.assignment.order if ranks], **said)
+    )
+
+
+def test_a_reviewers_decision_counts_alone_whatever_the_majority(project, bob, bea, alice, member):
+    item = compares(a_prompt(project), "A", "B")
+    for person in (bob, bea, alice):
+        says(person, item, **A_BETTER)
+    rita = member("rita", "reviewer")
+    decision = decides(rita, item, **B_BETTER)
+    (row,) = rows_of(project)
+    assert (answers([row], "chosen"), answers([row], "rejected")) == (["B"], ["A"])
+    assert (row["labels"], row["agreement"]) == ([decision.pk], 1.0)
+    labelling.retract(label=decision, actor=rita)
+    assert answers(rows_of(project), "chosen") == ["A"]
+
+
+def test_a_decision_for_a_tie_or_a_rejection_leaves_no_row(project, bob, member):
+    ranked, cleaned = compares(a_prompt(project), "A", "B"), demonstrates(a_prompt(project), "A draft.")
+    says(bob, ranked, **A_BETTER)
+    says(bob, cleaned, verdict="accept")
+    rita = member("rita", "reviewer")
+    decides(rita, ranked, ranks=(1, 1))
+    decides(rita, cleaned, verdict="reject")
+    assert rows_of(project) == rows_of(project, "demonstrations") == []
+
+
+def test_a_reviewer_may_take_over_an_edit_of_somebody(project, bob, member):
+    item = demonstrates(a_prompt(project), "yes 10")
+    says(bob, item, verdict="edit", text="Yes, from ten.")
+    decision = decides(member("rita", "reviewer"), item, verdict="edit", text="Yes, from ten.")
+    (row,) = rows_of(project, "demonstrations")
+    assert (answers([row]), row["labels"]) == (["Yes, from ten."], [decision.pk])
 
 
 def test_gold_heldout_withdrawn_replaced_and_simulated_labels_stay_out(project, bob, bea, alice, robot):

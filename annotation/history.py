@@ -1,0 +1,40 @@
+"""What a person has said so far: finding one's own labels again."""
+
+from django.db.models import Func, QuerySet, TextField
+
+from annotation.models import Label, Membership
+
+STATES = {"live": "Counts", "revised": "Revised since", "withdrawn": "Withdrawn"}
+
+
+class Spoken(Func):
+    """The texts of a conversation's turns, without the names of roles."""
+
+    template = "jsonb_path_query_array(%(expressions)s, '$[*].content')::text"
+    output_field = TextField()
+
+
+def own_labels(
+    *, member: Membership, kind: str = "", verdict: str = "", state: str = "", q: str = ""
+) -> QuerySet[Label]:
+    """The member's own labels in the project, newest first; `q` is looked for in the conversation."""
+    labels = Label.objects.filter(project_id=member.project_id, person_id=member.person_id)
+    if kind:
+        labels = labels.filter(item__kind=kind)
+    if verdict:
+        labels = labels.filter(verdict=verdict)
+    if state == "live":
+        labels = labels.live()  # type: ignore[attr-defined]
+    elif state == "revised":
+        labels = labels.filter(superseded_by__isnull=False)
+    elif state == "withdrawn":
+        labels = labels.filter(retracted_at__isnull=False)
+    if q.strip():
+        labels = labels.annotate(spoken=Spoken("item__prompt__messages")).filter(spoken__icontains=_as_json(q.strip()))
+    labels = labels.select_related("item__prompt", "project", "response", "superseded_by", "assignment")
+    return labels.prefetch_related("judgements").order_by("-id")
+
+
+def _as_json(text: str) -> str:
+    """As JSON spells it inside a string."""
+    return text.replace("\\", "\\\\").replace('"', '\\"')
