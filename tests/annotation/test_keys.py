@@ -18,10 +18,10 @@ def test_without_a_choice_the_usual_keys_hold(bob):
 
 
 def test_a_chosen_key_replaces_the_usual_ones(bob):
-    keys.set_keys(person=bob.person, chosen={"left": "F", "submit": "n"})
+    keys.set_keys(person=bob.person, chosen={"left": "Z", "submit": "n"})
     bob.person.refresh_from_db()
     page = keys.on_page(bob.person, "comparison")
-    assert (page["f"], page["n"]) == ("left", "submit")
+    assert (page["z"], page["n"]) == ("left", "submit")
     assert "ArrowLeft" not in page
     assert "Enter" not in page
 
@@ -33,7 +33,7 @@ def test_a_chosen_key_wins_over_another_actions_second_key(bob):
 
 
 def test_an_empty_choice_brings_the_usual_key_back(bob):
-    keys.set_keys(person=bob.person, chosen={"left": "f"})
+    keys.set_keys(person=bob.person, chosen={"left": "z"})
     keys.set_keys(person=bob.person, chosen={"left": ""})
     assert bob.person.keys == {}
 
@@ -57,9 +57,9 @@ def test_what_cannot_work_is_refused_and_nothing_is_changed(bob, chosen, why):
 
 
 def test_actions_of_different_pages_may_share_a_key(bob):
-    keys.set_keys(person=bob.person, chosen={"left": "f", "accept": "f"})
-    assert keys.on_page(bob.person, "comparison")["f"] == "left"
-    assert keys.on_page(bob.person, "demonstration")["f"] == "accept"
+    keys.set_keys(person=bob.person, chosen={"left": "z", "accept": "z"})
+    assert keys.on_page(bob.person, "comparison")["z"] == "left"
+    assert keys.on_page(bob.person, "demonstration")["z"] == "accept"
 
 
 def test_no_two_usual_keys_clash():
