@@ -68,6 +68,7 @@ def test_disagreement_is_decided_blind_and_the_decision_stands(
     rita.goto("/projects/desk/")
     rita.get_by_role("link", name=re.compile("Review\\W+1$")).press("Enter")
     expect(rita.locator(".voice")).to_have_count(2)
+    rita.wait_for_load_state("load")  # the keys listen by then
     said = rita.locator("main").inner_text()
     assert "Left better" in said
     assert "Right better" in said
