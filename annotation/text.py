@@ -1,4 +1,4 @@
-"""Text: canonical forms and hashes, and showing what people and models wrote. Imports no Django."""
+"""Text: canonical forms and hashes, what can be stored, and which side a prompt is on. Imports no Django."""
 
 import hashlib
 import json
@@ -6,41 +6,12 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
-
-import nh3
-from markdown_it import MarkdownIt
-
-# What may appear on a page. Links and pictures are left out of answers on purpose: an annotator judges text, and a
-# picture's address would be fetched from the reader's browser.
-TAGS = {
-    *("p", "br", "hr", "em", "strong", "s", "blockquote", "code", "pre", "ul", "ol", "li"),
-    *("h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td"),
-}
-ATTRIBUTES = {"ol": {"start"}}
-REACHED_BY_TAB = {"pre": {"tabindex": "0"}, "table": {"tabindex": "0"}}  # they scroll by themselves, also by keyboard
 
 DEEPEST = 100  # levels of nesting in JSON that comes from outside
 NUL = "\0"
 INVISIBLE = {"Cc", "Cf", "Cn"}  # controls, format characters such as the zero-width space, what is no character yet
 UNSTORABLE = re.compile(f"[{NUL}\ud800-\udfff]")
-
-
-@lru_cache(maxsize=1)
-def _markdown() -> MarkdownIt:
-    return MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"])
-
-
-@lru_cache(maxsize=4096)
-def to_html(text: str) -> str:
-    """Render Markdown and sanitise the result; markup in `text` itself is shown as text.
-
-    >>> to_html("*hello* <script>alert(1)</script>")
-    '<p><em>hello</em> &lt;script&gt;alert(1)&lt;/script&gt;</p>\\n'
-    """
-    html = _markdown().render(text)
-    return nh3.clean(html, tags=TAGS, attributes=ATTRIBUTES, set_tag_attribute_values=REACHED_BY_TAB, link_rel=None)
 
 
 def why_unstorable(value: Any, depth: int = 0) -> str:
