@@ -18,7 +18,7 @@ def labelled_rows(*, project: Project, kind: str = "") -> Iterator[dict[str, Any
     People appear under pseudonyms. Memory stays flat, however many rows there are.
     """
     judgements = Prefetch("judgements", Judgement.objects.order_by("position"))
-    labels = Label.objects.live().select_related("response").prefetch_related(judgements).order_by("id")
+    labels = Label.objects.live().select_related("response__prompt").prefetch_related(judgements).order_by("id")
     items: QuerySet[Item] = (
         Item.objects.filter(Exists(Label.objects.live().filter(item=OuterRef("pk"))), project=project)
         .select_related("prompt")
@@ -72,7 +72,10 @@ def said(label: Label, kind: str, project: Project) -> dict[str, Any]:
         "text": label.response.text if label.response else None,
     }
     if kind == Kind.DEMONSTRATION:
-        return {**row, "verdict": label.verdict}
+        row["verdict"] = label.verdict
+        if label.response and label.response.prompt_id != label.item.prompt_id:  # earlier turns were mended
+            row["prompt"] = label.response.prompt.messages
+        return row
     votes = [
         {"answer": one.response_id, "position": one.position, "rank": one.rank, "unacceptable": one.unacceptable}
         for one in label.judgements.all()

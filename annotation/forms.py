@@ -1,6 +1,7 @@
 """Forms: they validate and never write."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -12,6 +13,15 @@ from annotation.models.items import Kind
 from annotation.models.labels import Verdict
 from annotation.talk import THEN
 
+TURN = re.compile(r"turn_(\d{1,4})", re.A)
+LONGEST = 200_000  # characters of an answer, or of a turn
+
+
+def turns_in(data: Mapping[str, Any]) -> dict[int, str]:
+    """The earlier turns that a page sends along: `turn_3` is the fourth of the conversation."""
+    found = ((TURN.fullmatch(name), text) for name, text in data.items())
+    return {int(name[1]): str(text).replace("\r\n", "\n") for name, text in found if name}
+
 
 class LabelForm(forms.Form):
     """What both labelling pages send along."""
@@ -19,9 +29,11 @@ class LabelForm(forms.Form):
     client_uuid = forms.UUIDField()
     seconds = forms.FloatField(required=False, min_value=0, max_value=1e6)
     comment = forms.CharField(required=False, max_length=4000)
+    flags = forms.Field(required=False, widget=forms.MultipleHiddenInput)
 
     def common(self) -> dict[str, Any]:
-        return {key: self.cleaned_data[key] for key in ("client_uuid", "seconds", "comment")}
+        kept = {key: self.cleaned_data[key] for key in ("client_uuid", "seconds", "comment")}
+        return {**kept, "flags": self.cleaned_data["flags"] or ()}
 
     def said(self) -> Said:
         raise NotImplementedError  # each page's form below says it in its own terms
@@ -32,12 +44,19 @@ class DemonstrationForm(LabelForm):
         choices=[("accept", "Accept"), ("edit", "Edit"), ("reject", "Reject")],
         error_messages={"required": "Choose accept, edit or reject."},
     )
-    text = forms.CharField(required=False, max_length=200_000, strip=False)
+    text = forms.CharField(required=False, max_length=LONGEST, strip=False)
+
+    def clean(self) -> dict[str, Any]:
+        if any(len(text) > LONGEST for text in turns_in(self.data).values()):
+            raise forms.ValidationError(f"An earlier turn is longer than {LONGEST:,} characters.")
+        return self.cleaned_data
 
     def said(self) -> Said:
         verdict = self.cleaned_data["verdict"]
-        text = self.cleaned_data["text"].replace("\r\n", "\n") if verdict == "edit" else ""
-        return Said(**self.common(), verdict=verdict, text=text)
+        if verdict != "edit":
+            return Said(**self.common(), verdict=verdict)
+        text = self.cleaned_data["text"].replace("\r\n", "\n")
+        return Said(**self.common(), verdict=verdict, text=text, turns=turns_in(self.data))
 
 
 class ComparisonForm(LabelForm):
@@ -138,6 +157,13 @@ class CommentForm(forms.Form):
 class SettleForm(forms.Form):
     answer = forms.CharField(required=False, max_length=3800)
     then = forms.ChoiceField(required=False, choices=list(THEN.items()))
+
+
+class CheckForm(forms.Form):
+    """A text to check, and perhaps the person's assignment that it answers."""
+
+    text = forms.CharField(required=False, max_length=LONGEST, strip=False)
+    assignment = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
 
 
 class ImportForm(forms.Form):

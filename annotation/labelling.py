@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from annotation import leasing, ranking, reviewing
 from annotation.asking import add_response
+from annotation.mending import changed, differences, mended_prompt, problem_of
 from annotation.models import Assignment, Item, Judgement, Label, Membership, Response, Review
 from annotation.models.events import record
 from annotation.models.items import Kind, Purpose, State
@@ -30,12 +31,14 @@ class Said:
     `ranks` and `unacceptable` run over the answers as shown, left first; rank 1 is best and equal ranks are
     ties. `strength` says how much better the one best answer is than the next: 1 (weakest) to the number of the
     project's levels, None for a tie. `criteria` names for each criterion that was judged the place of the answer that
-    is better in it, None for no difference. `text` is an edit: of the draft, or of the one best answer.
+    is better in it, None for no difference. `text` is an edit: of the draft, or of the one best answer. `turns` are
+    new words of earlier turns of the assistant, by their place in the conversation; they go with an edit of the draft.
     """
 
     client_uuid: uuid.UUID = field(default_factory=uuid.uuid4)
     verdict: str = ""
     text: str = ""
+    turns: Mapping[int, str] = field(default_factory=dict)
     flags: Sequence[str] = ()
     ranks: Sequence[int] = ()
     unacceptable: Sequence[bool] = ()
@@ -136,10 +139,14 @@ def undo(*, assignment: Assignment) -> Assignment:
 def fields_of(label: Label) -> dict[str, object]:
     """What a label says, as the fields of the page it was said on: to be filled in again."""
     fields: dict[str, object] = {"comment": label.comment}
+    if label.flags:
+        fields["flags"] = label.flags
     if label.verdict:
         fields |= {"verdict": label.verdict}
         if label.verdict == Verdict.EDIT and label.response:
-            fields |= {"text": label.response.text}
+            kept = label.response
+            turns = differences(label.item.prompt.messages, kept.prompt.messages)
+            fields |= {"text": kept.text, **{f"turn_{place}": words for place, words in turns.items()}}
         return fields
     return fields | ranking.fields_of(label)
 
@@ -203,7 +210,7 @@ def _store(assignment: Assignment, said: Said, *, supersedes: Label | None, firs
         client_uuid=said.client_uuid,
         verdict=said.verdict,
         response=_kept_text(item, shown, said) if item.kind == Kind.DEMONSTRATION else ranking.edit(item, shown, said),
-        flags=list(said.flags),
+        flags=list(dict.fromkeys(said.flags)),
         strength=said.strength if ranking.best(said.ranks) is not None else None,
         criteria=ranking.by_response(said.criteria, shown),
         comment=said.comment,
@@ -236,10 +243,14 @@ def problems_of(said: Said, item: Item, shown: Sequence[Response]) -> list[str]:
     """Why a label does not fit its item, in sentences for the person; empty if it does."""
     if said.seconds is not None and not 0 <= said.seconds < 1e7:
         return ["The time spent is a number of seconds, and not negative."]
-    if reason := why_unstorable([said.text, said.comment, said.flags, said.criteria]):
+    if reason := why_unstorable([said.text, *said.turns.values(), said.comment, said.flags, said.criteria]):
         return [f"What you wrote {reason}."]
     if unknown := sorted(set(said.criteria) - set(item.project.criteria)):
         return [f"This project has no criterion called {', '.join(unknown)}."]
+    if unknown := sorted(set(said.flags) - set(item.project.flags)):
+        return [f"This project has no flag called {', '.join(unknown)}."]
+    if said.turns and item.kind != Kind.DEMONSTRATION:
+        return ["In a comparison the conversation stays as it is."]
     if item.kind == Kind.DEMONSTRATION:
         if said.ranks or said.verdict not in Verdict.values:
             return ["Choose accept, edit or reject."]
@@ -249,20 +260,27 @@ def problems_of(said: Said, item: Item, shown: Sequence[Response]) -> list[str]:
             return ["There is no answer to accept yet: write one."]
         if said.criteria:
             return ["Criteria are for comparing answers."]
+        if said.verdict == Verdict.EDIT and (problem := problem_of(item.prompt.messages, said.turns)):
+            return [problem]
         return []
     return ranking.problems_of(said, item.project, shown)
 
 
 def _kept_text(item: Item, shown: Sequence[Response], said: Said) -> Response | None:
-    """The answer a demonstration label stands for: accepted, edited or newly written; None if rejected."""
+    """The answer a demonstration label stands for: accepted, edited or newly written; None if rejected.
+
+    Where earlier turns were mended it answers the conversation that came of it.
+    """
     original = shown[0] if shown else None
     if said.verdict == Verdict.REJECT:
         return None
     if said.verdict == Verdict.ACCEPT:
         return original
     text = said.text.strip()
-    if original is not None and text == original.text.strip():
+    turns = changed(item.prompt.messages, said.turns)
+    if original is not None and text == original.text.strip() and not turns:
         raise ValidationError("Nothing was changed: accept the answer, or edit it.")
+    prompt = mended_prompt(prompt=item.prompt, turns=turns)
     origin = Origin.EDIT if original else Origin.HUMAN
-    response, _ = add_response(prompt=item.prompt, text=text, origin=origin, edited_from=original)
+    response, _ = add_response(prompt=prompt, text=text, origin=origin, edited_from=original)
     return response

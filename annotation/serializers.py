@@ -6,6 +6,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from annotation import leasing, progress, ranking
+from annotation.checking import MOST
+from annotation.checks import KINDS
 from annotation.importing import Summary
 from annotation.labelling import Said
 from annotation.models import Assignment, Judgement, Label, Membership, Prompt
@@ -61,6 +63,7 @@ class ProjectDetailSerializer(ProjectSerializer):
         source="project.strength_levels", child=serializers.CharField(), help_text="Weakest first."
     )
     criteria = serializers.ListField(source="project.criteria", child=serializers.CharField())
+    flags = serializers.ListField(source="project.flags", child=serializers.CharField())
     progress = serializers.SerializerMethodField()
     own_labels = serializers.SerializerMethodField(help_text="How many labels this person has given.")
 
@@ -126,6 +129,30 @@ class SummarySerializer(serializers.Serializer):
         return [{"line": line, "reason": reason} for line, reason in summary.rejected]
 
 
+# Checking a text
+
+
+class CheckSerializer(serializers.Serializer):
+    text = serializers.CharField(allow_blank=True, trim_whitespace=False, max_length=200_000)
+    messages = MessageSerializer(many=True, required=False, help_text="The conversation that the text answers.")
+
+
+class FoundSerializer(serializers.Serializer):
+    kind = serializers.ChoiceField(choices=sorted(KINDS))
+    sentence = serializers.CharField()
+    start = serializers.IntegerField(help_text="Places are counted in Unicode characters, from 0.")
+    end = serializers.IntegerField()
+
+
+class CheckedSerializer(serializers.Serializer):
+    findings = FoundSerializer(many=True, help_text=f"The first {MOST}, in the order of the text.")
+    more = serializers.IntegerField(help_text="How many there are beyond those.")
+    tokens = serializers.IntegerField(
+        allow_null=True, help_text="About how many, conversation and text; null if there is no model to ask."
+    )
+    limit = serializers.IntegerField(allow_null=True, help_text="How many the model can read, if it says so.")
+
+
 # Labelling. What is shown here must not tell who wrote an answer, nor why it is asked about.
 
 
@@ -162,13 +189,16 @@ class AssignmentSerializer(serializers.ModelSerializer):
         source="item.project.strength_levels", child=serializers.CharField(), help_text="Weakest first."
     )
     criteria = serializers.ListField(source="item.project.criteria", child=serializers.CharField())
+    flags = serializers.ListField(
+        source="item.project.flags", child=serializers.CharField(), help_text="What may be wrong with an answer."
+    )
     draft = serializers.DictField(help_text="What this person has kept of it so far.")
 
     class Meta:
         model = Assignment
         fields = (
             *("id", "kind", "leased_at", "lease_until", "prompt", "answers"),
-            *("ties_allowed", "strength_levels", "criteria", "draft"),
+            *("ties_allowed", "strength_levels", "criteria", "flags", "draft"),
         )
 
     @extend_schema_field(ShownAnswerSerializer(many=True))
@@ -204,7 +234,14 @@ class SaidSerializer(serializers.Serializer):
         max_length=200_000,
         help_text="With the verdict edit; in a comparison, the one best answer made better.",
     )
-    flags = serializers.ListField(child=serializers.CharField(max_length=64), required=False, max_length=20)
+    turns = serializers.DictField(
+        child=serializers.CharField(allow_blank=True, trim_whitespace=False, max_length=200_000),
+        required=False,
+        help_text="With the verdict edit: new words for earlier turns of the assistant, by their place in `prompt`.",
+    )
+    flags = serializers.ListField(
+        child=serializers.CharField(max_length=64), required=False, max_length=20, help_text="Some of the project's."
+    )
     criteria = serializers.DictField(
         child=serializers.IntegerField(min_value=0, max_value=7, allow_null=True),
         required=False,
@@ -213,12 +250,19 @@ class SaidSerializer(serializers.Serializer):
     comment = serializers.CharField(required=False, allow_blank=True, max_length=4000)
     seconds = serializers.FloatField(required=False, allow_null=True, min_value=0, max_value=1e6)
 
+    def validate_turns(self, turns: dict[str, str]) -> dict[int, str]:
+        if not all(place.isascii() and place.isdigit() and len(place) < 5 for place in turns):
+            raise serializers.ValidationError("Name each turn by its place, counted from 0.")
+        return {int(place): text.replace("\r\n", "\n") for place, text in turns.items()}
+
     @staticmethod
     def said(data: dict[str, Any]) -> Said:
         fields = {key: value for key, value in data.items() if key not in ("next", "beyond")}
         if "text" in fields:
             kept = fields.get("verdict") in (None, Verdict.EDIT)
             fields["text"] = fields["text"].replace("\r\n", "\n") if kept else ""
+        if fields.get("verdict") in (Verdict.ACCEPT, Verdict.REJECT):  # they leave the conversation as it is
+            fields.pop("turns", None)
         return Said(**fields)
 
 
@@ -284,7 +328,9 @@ class LabelSerializer(serializers.ModelSerializer):
     judgements = JudgementSerializer(many=True)
     live = serializers.SerializerMethodField(help_text="Neither withdrawn nor replaced.")
     item = serializers.SerializerMethodField(help_text="For leads; null for others.")
-    prompt = serializers.SerializerMethodField(help_text="For leads; null for others.")
+    prompt = serializers.SerializerMethodField(
+        help_text="For leads; null for others. Another than the item's if earlier turns were mended."
+    )
     response = serializers.SerializerMethodField(help_text="For leads; null for others.")
 
     class Meta:
@@ -310,7 +356,9 @@ class LabelSerializer(serializers.ModelSerializer):
         return label.item_id if self.context.get("lead") else None
 
     def get_prompt(self, label: Label) -> int | None:
-        return label.item.prompt_id if self.context.get("lead") else None
+        if not self.context.get("lead"):
+            return None
+        return label.response.prompt_id if label.response else label.item.prompt_id
 
     def get_response(self, label: Label) -> int | None:
         return label.response_id if self.context.get("lead") else None
@@ -365,6 +413,7 @@ class ExportedLabelSerializer(serializers.Serializer):
     text = serializers.CharField(
         allow_null=True, help_text="The text that was kept; of a comparison, the best answer as it was edited."
     )
+    prompt = MessageSerializer(many=True, required=False, help_text="If earlier turns were mended: the conversation.")
 
 
 class ExportedRowSerializer(serializers.Serializer):

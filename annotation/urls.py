@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation.views import joining, keys, mine, notices, people, projects, quality, review, talk, work
+from annotation.views import checking, joining, keys, mine, notices, people, projects, quality, review, talk, work
 
 urlpatterns = [
     path("", projects.projects, name="projects"),
@@ -27,6 +27,7 @@ urlpatterns = [
     path("projects/<slug:slug>/label/<slug:kind>/", work.work, name="work"),
     path("projects/<slug:slug>/label/<slug:kind>/ahead/", work.ahead, name="ahead"),
     path("projects/<slug:slug>/label/<slug:kind>/undo/", work.undo, name="undo"),
+    path("projects/<slug:slug>/check/", checking.check, name="check"),
     path("assignments/<int:pk>/submit/", work.submit, name="submit"),
     path("assignments/<int:pk>/skip/", work.skip, name="skip"),
     path("assignments/<int:pk>/draft/", work.draft, name="draft"),

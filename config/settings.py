@@ -288,3 +288,4 @@ RUN_LOST_SECONDS = int(os.environ.get("TOUCHSTONE_RUN_LOST_SECONDS", "45"))  # s
 if RUN_LOST_SECONDS < 3 * RUN_HEARTBEAT_SECONDS:
     raise ImproperlyConfigured(f"TOUCHSTONE_RUN_LOST_SECONDS must be {3 * RUN_HEARTBEAT_SECONDS} or more.")
 RUN_FINISHED_TASK = "evaluation.tasks.run_finished"  # woken when a run ends, so that a round goes on
+COUNT_TOKENS = "training.tokens.count"  # how long a conversation is for a project's model, told while people write

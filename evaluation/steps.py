@@ -292,9 +292,12 @@ def _ended(run: Run) -> StepStatus:
 
 
 def _least_asked(current: Round, split: str, number: int, seed: int) -> list[int]:
-    """Prompts with the fewest comparisons so far, in an order drawn by the seed among equals."""
+    """Prompts with the fewest comparisons so far, in an order drawn by the seed among equals.
+
+    Conversations that were mended are left out: each would count its twin's question a second time.
+    """
     rows = (
-        Prompt.objects.filter(project=current.project, split=split)
+        Prompt.objects.filter(project=current.project, split=split, edited_from=None)
         .annotate(asked=Count("items", filter=Q(items__kind=Kind.COMPARISON)))
         .values_list("pk", "asked", "sha256")
     )

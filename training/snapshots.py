@@ -18,6 +18,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 from pydantic import BaseModel, ConfigDict, Field
 
 from annotation.models import Label, Project, Prompt, Response, User
@@ -137,13 +138,13 @@ def _demonstrations(project: Project, rule: Rule) -> list[Row]:
     labels = (
         Label.objects.trainable(simulated=rule.simulated)
         .filter(project=project, response__isnull=False)  # of comparisons too: the best answer, edited
-        .select_related("item__prompt", "response")
+        .select_related("response__prompt")
         .order_by("id")
     )
     rows: dict[tuple[int, int], Row] = {}
     for label in labels:
         assert label.response is not None
-        prompt = label.item.prompt
+        prompt = label.response.prompt  # the item's, unless earlier turns were mended
         row = rows.setdefault(
             (prompt.pk, label.response.pk),
             {**_prompt_columns(prompt), "completion": _answer(label.response.text), "labels": []},
@@ -203,7 +204,7 @@ def _preferences(project: Project, rule: Rule) -> list[Row]:
     if rule.edits_as_preferences:
         edits = (
             Label.objects.trainable(simulated=rule.simulated)
-            .filter(project=project, response__isnull=False)
+            .filter(project=project, response__prompt=F("item__prompt"))  # and not in a mended conversation
             .exclude(verdict=Verdict.ACCEPT)
             .select_related("item__prompt", "response")
             .prefetch_related("item__responses", "judgements__response")

@@ -39,6 +39,9 @@ class ProjectForm(forms.ModelForm):
         "Labels remember the number of the line: do not change the order once people have labelled."
     )
     criteria = LinesField(required=False, help_text="One on each line, for example helpful.")
+    flags = LinesField(
+        required=False, help_text="What may be wrong with an answer, one on each line; people tick them with the label."
+    )
 
     class Meta:
         model = Project
@@ -49,6 +52,12 @@ class ProjectForm(forms.ModelForm):
         if not 1 <= len(levels) <= 20:
             raise ValidationError("Name one to twenty degrees, one on each line.")
         return levels
+
+    def clean_flags(self) -> list[str]:
+        flags = list(dict.fromkeys(self.cleaned_data["flags"]))
+        if len(flags) > 20 or any(len(flag) > 64 for flag in flags):
+            raise ValidationError("Name up to twenty flags, each of 64 letters at most.")
+        return flags
 
 
 @admin.register(Project)
@@ -73,6 +82,7 @@ class ProjectAdmin(Desk):
             },
         ),
         ("What a comparison says", {"fields": ("strength_levels", "criteria")}),
+        ("What may be wrong with an answer", {"fields": ("flags",)}),
         (
             "Keeping models honest",
             {

@@ -1,8 +1,9 @@
 """The API of room 1, a module for each topic: gate, serializer, verb, answer."""
 
-from annotation.api import labelling, people, quality, review, talk
+from annotation.api import checking, labelling, people, quality, review, talk
 
 urlpatterns = [
+    *checking.urlpatterns,
     *labelling.urlpatterns,
     *people.urlpatterns,
     *quality.urlpatterns,

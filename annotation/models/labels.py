@@ -49,8 +49,13 @@ class LabelQuerySet(models.QuerySet["Label"]):
 
     def trainable(self, *, simulated: bool = False) -> "LabelQuerySet":
         """Labels that may enter a training snapshot: counted and decisive ones on no held-out prompt, by no
-        simulated person."""
+        simulated person.
+
+        Where earlier turns were mended, the answer belongs to the conversation that came of it; that might have been
+        there before, and be held out.
+        """
         labels = self.counted().decisive().filter(item__prompt__split="train")
+        labels = labels.exclude(response__prompt__split="heldout")
         return labels if simulated else labels.filter(simulated=False)
 
 
@@ -58,8 +63,9 @@ class Label(models.Model):
     """One judgement by one person of one item.
 
     Demonstration: `verdict`, and `response`, the text that may be trained on (the original if accepted, the
-    new one if edited, none if rejected). Comparison: a `Judgement` per answer, `strength`, an index into the
-    project's levels (1 is the weakest; empty for ties), and perhaps `response`, the best answer made better.
+    new one if edited, none if rejected) as an answer to its own prompt, which is the item's unless earlier turns were
+    mended. Comparison: a `Judgement` per answer, `strength`, an index into the project's levels (1 is the weakest;
+    empty for ties), and perhaps `response`, the best answer made better. `flags` are those of the project's that hold.
     `criteria` names for each criterion the answer that is better in it (0 for none). A `decision` is the word of
     a reviewer, which settles the item. `gold_correct` is empty but for gold items.
     """

@@ -4,6 +4,7 @@
  */
 import { diff } from "./diff.js";
 import { onKeys } from "./keys.js";
+import { isMended } from "./mend.js";
 
 const SETTING = "touchstone.changes";
 const work = document.getElementById("work");
@@ -18,7 +19,8 @@ const inWords = (number) => `${number} ${number === 1 ? "word" : "words"}`;
 let waiting = 0;
 
 const original = () => (part("original") ? part("original").value : null);
-const changed = () => original() === null || plain(part("edit").value) !== plain(original());
+const mended = () => [...work.querySelectorAll("[data-turn]")].some(isMended);
+const changed = () => original() === null || plain(part("edit").value) !== plain(original()) || mended();
 
 function setVerdict(verdict) {
   const input = radio(verdict);
@@ -51,7 +53,7 @@ function note() {
 function showChanges() {
   const panel = part("changes");
   if (!panel) return;
-  panel.hidden = !changed() || localStorage.getItem(SETTING) === "hidden";
+  panel.hidden = plain(part("edit").value) === plain(original()) || localStorage.getItem(SETTING) === "hidden";
   if (panel.hidden) return;
   const pieces = diff(original(), part("edit").value).map(([kind, text]) => {
     if (kind === "same") return document.createTextNode(text);
@@ -89,10 +91,19 @@ onKeys({
     refresh();
     return true;
   },
+  ...Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8, 9].map((number) => [number, () => tick(number)])),
 });
 
+/** The digits tick the project's quality flags. */
+function tick(number) {
+  const box = form()?.querySelectorAll("[name=flags]")[number - 1];
+  if (!box) return false;
+  box.click();
+  return true;
+}
+
 work.addEventListener("input", (event) => {
-  if (!event.target.matches("[data-edit]")) return;
+  if (!event.target.matches("[data-edit], [data-turn]")) return;
   setVerdict(changed() ? "edit" : "accept");
   refresh();
 });

@@ -52,6 +52,7 @@ PAGES = {
     "team": ("get", [404, 403, 403, 200]),
     "delete_team": ("post", [404, 403, 403, 302]),
     "join": ("get", [200, 200, 200, 200]),
+    "check": ("post", [404, 200, 200, 200]),
     "submit": ("post", [404, 404, 404, 404]),
     "skip": ("post", [404, 404, 404, 404]),
     "draft": ("post", [404, 404, 404, 404]),
@@ -76,6 +77,7 @@ ON_AN_ASSIGNMENT = ["submit", "skip", "draft", "release"]
 OF_LEADS_TO_WRITE = ["remove_person", "revoke_invitation", "delete_team"]
 ONLY_TO_WRITE = ["ahead", "undo", "rate_person", "recompute", *ON_AN_ASSIGNMENT, *OF_LEADS_TO_WRITE]
 ONLY_TO_WRITE += ["withdraw", "settle", "read_notices", "decide", "pass_on"]
+NEVER_TO_READ = [*ONLY_TO_WRITE, "check"]  # the last writes nothing, and is no page either
 OPEN_TO_ALL = ["join"]  # whoever has the link
 OF_NOBODY = ["projects", "keys", "notices", "read_notices"]  # whose addresses name nothing
 
@@ -141,7 +143,7 @@ def test_the_table_above_has_every_page():
 def test_whoever_is_not_signed_in_is_sent_to_sign_in(client, address, page, method):
     before = anything()
     answer = getattr(client, method)(address(page))
-    wrong_method = page in (ONLY_TO_READ if method == "post" else ONLY_TO_WRITE)
+    wrong_method = page in (ONLY_TO_READ if method == "post" else NEVER_TO_READ)
     if wrong_method:
         assert answer.status_code == 405
     else:
@@ -196,7 +198,7 @@ def test_only_the_ways_a_page_is_meant_for_are_open(as_, address, alice, page):
     assert client.delete(address(page)).status_code == 405
     if page in ONLY_TO_READ:
         assert client.post(address(page)).status_code == 405
-    if page in ONLY_TO_WRITE:
+    if page in NEVER_TO_READ:
         assert client.get(address(page)).status_code == 405
 
 

@@ -81,12 +81,12 @@ def test_a_label_knows_who_said_it_about_what_and_when(project, bob):
     project.criteria = ["honest"]
     project.save()
     item = a_comparison(project)
-    said = first_is_better(strength=3, comment="Clearer.", seconds=12.5, criteria={"honest": 1}, flags=["odd"])
+    said = first_is_better(strength=3, comment="Clearer.", seconds=12.5, criteria={"honest": 1}, flags=["tone", "tone"])
     label = Label.objects.get(pk=submit(bob, said).pk)
     right = label.assignment.order[1]
     assert (label.project, label.item, label.person, label.assignment.state) == (project, item, bob.person, "submitted")
     assert (label.client_uuid, label.strength, label.comment, label.seconds) == (said.client_uuid, 3, "Clearer.", 12.5)
-    assert (label.criteria, label.flags, label.simulated, label.response) == ({"honest": right}, ["odd"], False, None)
+    assert (label.criteria, label.flags, label.simulated, label.response) == ({"honest": right}, ["tone"], False, None)
     assert label.assignment.ended_at is not None
 
 
@@ -211,6 +211,26 @@ def test_an_answer_that_is_not_there_cannot_be_accepted(project, bob):
     a_demonstration(project, answer=None)
     assignment = lease(bob, "demonstration")
     assert "no answer to accept" in refusal(labelling.submit, assignment=assignment, said=Said(verdict="accept"))
+
+
+# Flags
+
+
+@pytest.mark.parametrize("kind", ["comparison", "demonstration"])
+def test_either_kind_of_label_takes_the_projects_flags(project, bob, kind):
+    project.flags = ["dull", "rude"]
+    project.save()
+    a_comparison(project), a_demonstration(project)
+    what = {"ranks": (1, 2)} if kind == "comparison" else {"verdict": "reject"}
+    assert submit(bob, Said(**what, flags=["rude", "dull", "rude"]), kind).flags == ["rude", "dull"]
+
+
+@pytest.mark.parametrize("kind", ["comparison", "demonstration"])
+def test_a_flag_that_the_project_does_not_have_is_refused(project, bob, kind):
+    a_comparison(project), a_demonstration(project)
+    what = {"ranks": (1, 2)} if kind == "comparison" else {"verdict": "reject"}
+    said = Said(**what, flags=["tone", "odd", "bad"])
+    assert "no flag called bad, odd" in refusal(labelling.submit, assignment=lease(bob, kind), said=said)
 
 
 # Sending again

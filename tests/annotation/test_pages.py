@@ -479,3 +479,32 @@ def test_an_upload_larger_than_memory_keeps_is_read_from_disk(upload, project, s
     lines = b"\n".join(b'{"prompt": "Question %d?"}' % number for number in range(300))
     assert re.search(r"<dd[^>]*>300</dd>", text_of(upload(lines)))
     assert Prompt.objects.count() == 300
+
+
+# Flags and earlier turns
+
+
+def test_the_projects_flags_are_on_the_page_and_kept_with_the_label(page, project):
+    project.flags = ["too long", "<b>rude</b>"]
+    project.save()
+    a_demonstration(project)
+    html = text_of(page.get(work("demonstration")))
+    assert html.count('name="flags"') == 2
+    assert "<b>rude" not in html
+    page.post(to("submit", held()), said(verdict="reject", flags=["too long", "<b>rude</b>"]))
+    assert Label.objects.get().flags == ["too long", "<b>rude</b>"]
+
+
+def test_a_project_without_flags_asks_for_none(page, project):
+    project.flags = []
+    project.save()
+    a_demonstration(project)
+    assert 'name="flags"' not in text_of(page.get(work("demonstration")))
+
+
+def test_flags_stay_ticked_when_the_label_is_refused(page, project):
+    a_demonstration(project)
+    page.get(work("demonstration"))
+    answer = page.post(to("submit", held()), said(verdict="edit", text="", flags=["tone", "unheard of"]))
+    assert answer.status_code == 422
+    assert re.findall(r'value="([\w ]+)" checked', text_of(answer)) == ["tone"]

@@ -17,8 +17,12 @@ FOR_ALL = {
     "notices/read/",
 }  # a password, an invitation; then one's own rows
 OWN = ("assignments/", "notices/<")  # not even a superuser reads them for somebody else
-FOR_ANNOTATORS = {"projects/<slug:slug>/", "projects/<slug:slug>/next/", "projects/<slug:slug>/labels/"} | {
-    "projects/<slug:slug>/undo/"
+FOR_ANNOTATORS = {
+    "projects/<slug:slug>/",
+    "projects/<slug:slug>/next/",
+    "projects/<slug:slug>/undo/",
+    "projects/<slug:slug>/labels/",
+    "projects/<slug:slug>/check/",
 }
 
 

@@ -6,8 +6,10 @@ import uuid
 import pytest
 
 from annotation import leasing
-from annotation.models import Assignment, Item, Label
-from tests.annotation.making import a_comparison, a_demonstration, let_time_pass
+from annotation.asking import ask
+from annotation.models import Assignment, Item, Label, Prompt
+from annotation.text import sha256
+from tests.annotation.making import a_comparison, a_demonstration, an_answer, let_time_pass
 from training.models import Generation, ModelVersion, Run, Sample
 
 NEXT = "/api/v1/projects/desk/next/"
@@ -89,6 +91,7 @@ def test_nothing_tells_who_wrote_an_answer_or_that_it_is_gold(api, project, bob)
         "ties_allowed",
         "strength_levels",
         "criteria",
+        "flags",
         "draft",
     }
     for one in (shown, said["next"]):
@@ -132,11 +135,11 @@ def test_both_unacceptable_is_a_tie(api, project, bob):
 
 def test_a_demonstration_is_edited(api, project, bob):
     a_demonstration(project, "A draft.")
-    answer = submit(api(bob), take(api(bob), "demonstration"), verdict="edit", text="Better.\r\n", flags=["rude"])
+    answer = submit(api(bob), take(api(bob), "demonstration"), verdict="edit", text="Better.\r\n", flags=["tone"])
     assert answer.status_code == 201
     assert answer.json()["label"]["text"] == "Better."
     assert Label.objects.get().response.origin == "edit"
-    assert Label.objects.get().flags == ["rude"]
+    assert Label.objects.get().flags == ["tone"]
 
 
 def test_an_accepted_demonstration_ignores_text(api, project, bob):
@@ -353,3 +356,80 @@ def test_the_last_label_is_undone(api, project, bob):
     again = client.post(url, {"kind": "comparison"}, format="json")
     assert again.status_code == 400
     assert "no label" in str(again.json())
+
+
+# Checks, flags, earlier turns
+
+
+CHECK = "/api/v1/projects/desk/check/"
+
+
+def by_characters(*, project, messages):
+    return sum(len(message["content"]) for message in messages), None
+
+
+def test_a_text_is_checked_and_counted_with_its_conversation(api, project, bob, settings):
+    settings.COUNT_TOKENS = f"{__name__}.by_characters"
+    talk = [{"role": "user", "content": "Hello?"}]
+    answer = api(bob).post(CHECK, {"text": "Dear [NAME]", "messages": talk}, format="json")
+    assert answer.status_code == 200
+    found = answer.json()
+    assert [(one["kind"], one["start"], one["end"]) for one in found["findings"]] == [("placeholder", 5, 11)]
+    assert (found["more"], found["tokens"], found["limit"]) == (0, 17, None)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"text": None}, {"text": "a" * 200_001}, {"text": "a", "messages": [{"role": "dog", "content": "woof"}]}],
+)
+def test_what_is_no_text_is_not_checked(api, project, bob, body):
+    assert api(bob).post(CHECK, body, format="json").status_code == 400
+
+
+def test_a_check_is_for_members(api, project, charlie):
+    assert api(charlie).post(CHECK, {"text": "a"}, format="json").status_code == 404
+
+
+def test_the_flags_to_choose_from_are_told_and_others_refused(api, project, bob):
+    a_comparison(project)
+    assignment = take(api(bob))
+    assert assignment["flags"] == project.flags
+    assert api(bob).get("/api/v1/projects/desk/").json()["flags"] == project.flags
+    assert submit(api(bob), assignment, ranks=[1, 2], flags=["odd"]).status_code == 400
+    label = submit(api(bob), assignment, ranks=[1, 2], flags=["tone"]).json()["label"]
+    assert label["flags"] == ["tone"]
+
+
+def a_talk(project):
+    talk = [
+        {"role": "user", "content": "Do you sell tea?"},
+        {"role": "assistant", "content": "No idea."},
+        {"role": "user", "content": "How much?"},
+    ]
+    prompt = Prompt.objects.create(project=project, messages=talk, sha256=sha256(talk), split="train")
+    return ask(project=project, prompt=prompt, kind="demonstration", responses=[an_answer(prompt, "Cheap.")])[0]
+
+
+def test_earlier_turns_are_mended_with_an_edit(api, project, bob, alice):
+    item = a_talk(project)
+    assignment = take(api(bob), "demonstration")
+    answer = submit(api(bob), assignment, verdict="edit", text="Four.", turns={"1": "We\r\ndo."})
+    assert answer.status_code == 201, answer.content
+    label = Label.objects.get()
+    assert label.response.prompt.messages[1]["content"] == "We\ndo."
+    (told,) = api(alice).get("/api/v1/projects/desk/labels/").json()["results"]
+    assert told["prompt"] == label.response.prompt_id != item.prompt_id
+
+
+@pytest.mark.parametrize("turns", [{"one": "a"}, {"-1": "a"}, {"٣": "a"}, {"0": "a"}, {"99999": "a"}, ["a"], {"1": ""}])
+def test_turns_that_do_not_fit_are_refused(api, project, bob, turns):
+    a_talk(project)
+    assignment = take(api(bob), "demonstration")
+    assert submit(api(bob), assignment, verdict="edit", text="Four.", turns=turns).status_code == 400
+    assert not Label.objects.exists()
+
+
+def test_turns_are_left_out_when_the_answer_is_accepted(api, project, bob):
+    item = a_talk(project)
+    submit(api(bob), take(api(bob), "demonstration"), verdict="accept", turns={"1": "We do."})
+    assert Label.objects.get().response.prompt == item.prompt

@@ -330,6 +330,7 @@ class TestProjectsAndPeople:
     FIELDS = {
         "name": "Help desk", "slug": "help", "labels_per_item": 2, "lease_minutes": 10, "skip_policy": "drop",
         "strength_levels": "slightly\nmuch", "criteria": "helpful", "heldout_share": 0.2, "gold_share": 0,
+        "flags": "dull\nrude\ndull",
     }  # fmt: skip
 
     def test_whoever_makes_a_project_leads_it(self, desk: Client, alice: Any) -> None:
@@ -337,6 +338,7 @@ class TestProjectsAndPeople:
         made = Project.objects.get(slug="help")
         assert answer.status_code == 302
         assert made.strength_levels == ["slightly", "much"]
+        assert made.flags == ["dull", "rude"]
         assert made.memberships.get().person == alice.person
         assert made.memberships.get().role == "lead"
 

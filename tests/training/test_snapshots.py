@@ -10,7 +10,8 @@ import pytest
 
 from annotation import labelling, reviewing
 from annotation.labelling import Said
-from annotation.models import Event
+from annotation.models import Event, Prompt
+from annotation.text import sha256
 from tests.annotation.making import a_prompt, all_at_once
 from tests.training.making import a_preference, an_edit, compares, demonstrates, says
 from training import snapshots
@@ -18,6 +19,19 @@ from training.models import Snapshot
 from training.snapshots import NoRows, Rule, freeze
 
 pytestmark = pytest.mark.django_db
+
+
+TALK = [
+    {"role": "user", "content": "Do you sell tea?"},
+    {"role": "assistant", "content": "No idea."},
+    {"role": "user", "content": "How much?"},
+]
+
+
+def a_talk(project, split="train"):
+    """A conversation whose earlier answer wants mending, and a draft of the next one."""
+    prompt = Prompt.objects.create(project=project, messages=TALK, sha256=sha256(TALK), split=split)
+    return demonstrates(prompt, "Cheap.")
 
 
 @pytest.fixture
@@ -49,6 +63,37 @@ BOTH_BAD = {"ranks": (1, 1), "unacceptable": (True, True)}
 
 
 # Demonstrations
+
+
+def test_an_answer_is_a_row_of_the_conversation_it_was_kept_in(project, bob):
+    label = says(bob, a_talk(project), verdict="edit", text="Four euros.", turns={1: "We do."})
+    (row,) = rows_of(project, "demonstrations")
+    assert [turn["content"] for turn in row["prompt"]] == ["Do you sell tea?", "We do.", "How much?"]
+    assert (row["prompt_sha256"], row["labels"]) == (label.response.prompt.sha256, [label.pk])
+
+
+def test_an_edit_in_a_mended_conversation_is_no_preference(project, bob, bea):
+    """The two answers answer different conversations."""
+    item = a_talk(project)
+    type(item).objects.filter(pk=item.pk).update(wanted=2)
+    says(bob, item, verdict="edit", text="Four euros.", turns={1: "We do."})
+    assert rows_of(project) == []
+    says(bea, item, verdict="edit", text="Four euros.")
+    (row,) = rows_of(project)
+    assert [turn["content"] for turn in row["prompt"]] == ["Do you sell tea?", "No idea.", "How much?"]
+
+
+def test_a_held_out_conversation_stays_out_however_it_is_mended(project, bob):
+    says(bob, a_talk(project, split="heldout"), verdict="edit", text="Four euros.", turns={1: "We do."})
+    assert rows_of(project, "demonstrations") == []
+    assert rows_of(project) == []
+
+
+def test_a_conversation_that_is_held_out_is_not_trained_on_by_mending_another_into_it(project, bob):
+    held = [TALK[0], {"role": "assistant", "content": "We do."}, TALK[2]]
+    Prompt.objects.create(project=project, messages=held, sha256=sha256(held), split="heldout")
+    says(bob, a_talk(project), verdict="edit", text="Four euros.", turns={1: "We do."})
+    assert rows_of(project, "demonstrations") == []
 
 
 def test_accepted_edited_and_written_answers_are_rows(project, bob):
