@@ -55,7 +55,7 @@ ACTIONS = {
         Action("edit", "Edit the answer; Esc leaves the text", ("e",), DEMONSTRATION),
         Action("reject", "Reject it", ("r",), DEMONSTRATION),
         Action("changes", "Show or hide what you changed", ("d",), DEMONSTRATION),
-        Action("mend", "Mend an earlier turn of the assistant; again for the one before", ("m",), DEMONSTRATION),
+        Action("mend", "Mend an earlier turn of the assistant; again for the one before", ("t",), DEMONSTRATION),
         Action("warning", "Go to the next warning in the text", ("w",), DEMONSTRATION),
         Action("submit", "Submit and go on; Ctrl Enter while typing", ("Enter",)),
         Action("undo", "Take back your last label and judge it again", ("u",)),

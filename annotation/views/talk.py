@@ -60,7 +60,13 @@ def _thread(
             if not request.htmx:
                 return redirect(request.path)
             form = CommentForm()
-    context = {**place(member), **about(member, item, assignment), "item": item, "turns": item.prompt.messages}
+    context = {
+        **place(member),
+        **about(member, item, assignment),
+        "item": item,
+        "turns": item.prompt.messages,
+        "language": item.prompt.language,
+    }
     context |= {"thread_form": form, "assignment": assignment, "asked": asked, "here": request.path}
     if member.at_least(Role.REVIEWER):
         context["answers"] = assignment.shown() if assignment else [one.response for one in item.answers.all()]

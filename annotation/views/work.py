@@ -148,7 +148,13 @@ def _next(request: Request, member: Membership, kind: str) -> HttpResponse:
 def one_item(member: Membership, assignment: Assignment, form: LabelForm | None = None) -> dict[str, Any]:
     """What every page shows that asks about an item; `form` is what was sent and refused, or is filled in again."""
     prompt: Prompt = assignment.item.prompt
-    context = {"assignment": assignment, "form": form, "kind": assignment.item.kind, "turns": prompt.messages}
+    context = {
+        "assignment": assignment,
+        "form": form,
+        "kind": assignment.item.kind,
+        "turns": prompt.messages,
+        "language": prompt.language,
+    }
     if assignment.item.kind == Kind.COMPARISON:
         context |= comparison.page(assignment, form.data if form else assignment.draft)
     else:

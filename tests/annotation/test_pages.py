@@ -405,7 +405,7 @@ def test_the_guidelines_are_rendered(page, project, place):
     text = "# Be *kind*\n\n<script>alert(1)</script>\n\n[shop](javascript:alert(1))"
     publish(project=project, text=text, asks_again=False)
     html = text_of(page.get(f"/projects/desk/{place}"))
-    assert "<h1>Be <em>kind</em></h1>" in html
+    assert '<h1 dir="auto">Be <em>kind</em></h1>' in html
     assert "<script>alert" not in html
     assert 'href="javascript:' not in html
 

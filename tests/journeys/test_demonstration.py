@@ -81,7 +81,7 @@ def test_a_demonstration_is_cleaned_by_keyboard(seeded: Product, sign_in: Callab
     expect(page.locator("[name=flags]:checked")).to_have_count(1)
 
     # An earlier turn, in its place.
-    page.keyboard.press("m")
+    page.keyboard.press("t")
     expect(page.locator("#turn-2")).to_be_focused()
     expect(page.locator("#warnings-2 .warning")).to_have_count(1)
     page.keyboard.press("Control+a")
