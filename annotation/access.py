@@ -13,6 +13,7 @@ from django.http import Http404
 from annotation.models import (
     Assignment,
     Comment,
+    Gold,
     Invitation,
     Item,
     Label,
@@ -232,4 +233,36 @@ def notice(user: User, pk: int) -> QuerySet[Notice]:
     found = notices(user).filter(pk=pk)
     if not found.exists():
         raise Http404("No such notice")
+    return found
+
+
+def item(user: User, slug: str, pk: int) -> Item:
+    """An item of a project the person leads; raises as `membership` does."""
+    leads = membership(user, slug, Role.LEAD)
+    found = Item.objects.select_related("prompt", "project").filter(pk=pk, project=leads.project).first()
+    if found is None:
+        raise Http404("No such item")
+    return found
+
+
+def gold(user: User, slug: str, pk: int) -> Gold:
+    """A gold item of a project the person leads; raises as `membership` does."""
+    leads = membership(user, slug, Role.LEAD)
+    rows = Gold.objects.select_related("item__prompt", "item__project", "author")
+    found = rows.filter(pk=pk, item__project=leads.project).first()
+    if found is None:
+        raise Http404("No such gold")
+    return found
+
+
+def gold_answer(user: User, pk: int) -> Label:
+    """The person's own label on gold, in a project that tells them what was right; Http404 otherwise."""
+    found = (
+        Label.objects.select_related("item__gold", "item__project", "item__prompt", "assignment__item", "response")
+        .filter(pk=pk, person_id=user.pk, gold_correct__isnull=False, item__gold__isnull=False)
+        .filter(project__gold_feedback=True, project__memberships__person_id=user.pk)
+        .first()
+    )
+    if found is None:
+        raise Http404("No such answer")
     return found

@@ -1,4 +1,4 @@
-"""Taking labelled data out: one row for each item with a live label, read in a stream."""
+"""Taking labelled data out: one row for each item with a live label, gold left out, read in a stream."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +20,8 @@ def labelled_rows(*, project: Project, kind: str = "") -> Iterator[dict[str, Any
     judgements = Prefetch("judgements", Judgement.objects.order_by("position"))
     labels = Label.objects.live().select_related("response__prompt").prefetch_related(judgements).order_by("id")
     items: QuerySet[Item] = (
-        Item.objects.filter(Exists(Label.objects.live().filter(item=OuterRef("pk"))), project=project)
+        Item.objects.work()
+        .filter(Exists(Label.objects.live().filter(item=OuterRef("pk"))), project=project)
         .select_related("prompt")
         .prefetch_related(
             Prefetch("answers", ItemResponse.objects.select_related("response").order_by("order")),

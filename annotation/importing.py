@@ -2,6 +2,7 @@
 
 A row of an export (`prompt` + `answers`) is asked again; what people said of it does not come along.
 The same line twice adds nothing. A bad line is reported with its number and reason and stops nothing.
+A line with `gold` says what the right answer is: its items are asked to see how well people judge (annotation/gold.py).
 """
 
 import json
@@ -11,12 +12,14 @@ from itertools import islice, pairwise
 from math import ceil
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from annotation import gold, goldlines
 from annotation.asking import MOST_ANSWERS, fingerprint
 from annotation.models import Item, ItemResponse, Project, Prompt, Response, User
 from annotation.models.events import record
-from annotation.models.items import Kind
+from annotation.models.items import Kind, Purpose
 from annotation.models.prompts import Origin, Split
 from annotation.text import as_seen, is_heldout, sha256, why_unstorable
 
@@ -40,6 +43,7 @@ class Row:
     language: str = ""
     tags: list[str] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
+    gold: goldlines.Known | None = None
 
     def __post_init__(self) -> None:
         self.sha256 = sha256(self.messages)
@@ -65,6 +69,7 @@ class Summary:
     responses: int = 0
     demonstrations: int = 0
     comparisons: int = 0
+    gold: int = 0
     rejected: list[tuple[int, str]] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -79,7 +84,7 @@ def import_lines(*, project: Project, lines: Iterable[str | bytes], actor: User 
     summary = Summary()
     rows = _rows(lines, summary)
     while batch := list(islice(rows, BATCH)):
-        _store(project, batch, summary)
+        _store(project, batch, summary, actor)
     record(
         "data imported",
         project,
@@ -143,7 +148,7 @@ def parse(line: str, number: int = 1) -> Row:
         raise BadLine('needs "messages" or "prompt"')
     if not messages or messages[-1]["role"] != "user" or not messages[-1]["content"].strip():
         raise BadLine("the conversation before the answer must end with what the user says")
-    return Row(
+    row = Row(
         line=number,
         messages=messages,
         kind=kind,
@@ -152,6 +157,12 @@ def parse(line: str, number: int = 1) -> Row:
         tags=_tags(data.get("tags")),
         metadata=_metadata(data.get("metadata")),
     )
+    if data.get("gold") is not None:
+        try:
+            row.gold = goldlines.understand(data["gold"], row.kind, row.answers, row.groups(), data.get("responses"))
+        except ValueError as error:
+            raise BadLine(f'"gold" {error}') from None
+    return row
 
 
 def _messages(value: Any, name: str) -> list[dict[str, str]]:
@@ -220,13 +231,14 @@ def _metadata(value: Any) -> dict[str, Any]:
 
 
 @transaction.atomic
-def _store(project: Project, rows: list[Row], summary: Summary) -> None:
+def _store(project: Project, rows: list[Row], summary: Summary, actor: User | None) -> None:
     """Add what a batch brings that is not there yet, in a handful of statements; one import of a project at a time,
     so that what one adds the next one knows."""
     Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     prompts, new_prompts = _add_prompts(project, rows)
     responses, new_responses = _add_responses(rows, prompts)
     new_items = _add_items(project, rows, prompts, responses)
+    turned = _mark_gold(project, rows, prompts, responses, summary, actor)
     summary.prompts += len(new_prompts)
     summary.responses += len(new_responses)
     for row in rows:
@@ -238,7 +250,7 @@ def _store(project: Project, rows: list[Row], summary: Summary) -> None:
             summary.demonstrations += len(fresh)
         else:
             summary.comparisons += len(fresh)
-        added = fresh or row.sha256 in new_prompts
+        added = fresh or row.sha256 in new_prompts or row.line in turned
         new_items -= fresh
         new_prompts.discard(row.sha256)
         if added:
@@ -322,3 +334,37 @@ def _add_items(
         ignore_conflicts=True,
     )
     return set(missing)
+
+
+def _mark_gold(
+    project: Project,
+    rows: list[Row],
+    prompts: dict[str, int],
+    responses: dict[tuple[int, str], int],
+    summary: Summary,
+    actor: User | None,
+) -> set[int]:
+    """Make the items of lines that say what is right gold, unless they are; returns the lines that did something."""
+    turned = set()
+    for row in rows:
+        if row.gold is None:
+            continue
+        for group in row.groups():
+            ids = {text: responses[prompts[row.sha256], sha256(text)] for text in group}
+            item = Item.objects.get(project=project, fingerprint=fingerprint(row.kind, row.sha256, map(sha256, group)))
+            if item.purpose == Purpose.GOLD:
+                continue
+            try:
+                gold.mark(
+                    item=item,
+                    right=row.gold.right(ids),
+                    explanation=row.gold.explanation,
+                    quiz=row.gold.quiz,
+                    actor=actor,
+                )
+            except ValidationError as error:
+                summary.rejected.append((row.line, " ".join(error.messages)))
+            else:
+                summary.gold += 1
+                turned.add(row.line)
+    return turned

@@ -9,8 +9,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from annotation import leasing, ranking, reviewing
+from annotation import gold, leasing, ranking, reviewing
 from annotation.asking import add_response
+from annotation.guidelines import seen_by
 from annotation.mending import changed, differences, mended_prompt, problem_of
 from annotation.models import Assignment, Item, Judgement, Label, Membership, Response, Review
 from annotation.models.events import record
@@ -59,8 +60,7 @@ def submit(*, assignment: Assignment, said: Said) -> Label:
 
     Raises ValidationError if it does not fit the item, LeaseLost if the item has no place left for it.
     """
-    _lock_membership(assignment)
-    assignment = _locked(assignment.pk)
+    assignment, member = _locked(assignment)
     known = Label.objects.filter(client_uuid=said.client_uuid).first()
     if known is not None:
         if known.assignment_id != assignment.pk:
@@ -74,9 +74,7 @@ def submit(*, assignment: Assignment, said: Said) -> Label:
     elif assignment.state != State.LEASED:
         _take_back(assignment)
     withdrawn = assignment.labels.filter(superseded_by__isnull=True).first()
-    told = assignment.item.project.gold_feedback
-    first_word = withdrawn.gold_correct if withdrawn is not None and told else None
-    label = _store(assignment, said, supersedes=withdrawn, first_word=first_word)
+    label = _store(assignment, member, said, supersedes=withdrawn)
     assignment.state = State.SUBMITTED
     assignment.ended_at = timezone.now()
     assignment.draft = {}
@@ -92,16 +90,15 @@ def submit(*, assignment: Assignment, said: Said) -> Label:
 def revise(*, label: Label, said: Said) -> Label:
     """Replace one's own label by a new one; the old one stays on record.
 
-    On gold the first word stands: whoever was told what is right would only repeat it.
     Raises ValidationError if the label is no longer the live one or the new one does not fit the item.
     """
-    assignment = _locked(label.assignment_id)
+    assignment, member = _locked(label.assignment)
     known = Label.objects.filter(client_uuid=said.client_uuid).first()
     if known is not None and known.supersedes_id == label.pk:
         return known
     if not Label.objects.live().filter(pk=label.pk).exists():
         raise ValidationError("This label was revised or withdrawn already.")
-    revised = _store(assignment, said, supersedes=label, first_word=label.gold_correct)
+    revised = _store(assignment, member, said, supersedes=label)
     if revised.decision:
         Review.objects.filter(decision=label).update(decision=revised)
     else:
@@ -116,8 +113,7 @@ def undo(*, assignment: Assignment) -> Assignment:
     The label stays on record as withdrawn. Raises ValidationError if there is nothing to take back, or if the
     person has been told the right answer since.
     """
-    _lock_membership(assignment)
-    assignment = _locked(assignment.pk)
+    assignment, _ = _locked(assignment)
     label = Label.objects.live().filter(assignment=assignment).prefetch_related("judgements").first()
     if assignment.state != State.SUBMITTED or label is None or label.decision:
         raise ValidationError("There is no label of yours to take back here.")
@@ -170,21 +166,22 @@ def retract(*, label: Label, actor: Membership) -> None:
         reviewing.reconsider(assignment.item)
 
 
-def _lock_membership(assignment: Assignment) -> None:
-    """First of all, as in `leasing.next_assignment`, which may be leasing this very item to the person again."""
-    list(
-        Membership.objects.select_for_update(no_key=True).filter(
-            person_id=assignment.person_id, project_id=assignment.item.project_id
-        )
+def _locked(assignment: Assignment) -> tuple[Assignment, Membership | None]:
+    """The assignment, and its person's membership unless they have left the project; one request at a time."""
+    # The membership first, as in `leasing.next_assignment`, which may be leasing this very item to the person again.
+    member = (
+        Membership.objects.select_for_update(no_key=True)
+        .filter(person_id=assignment.person_id, project_id=assignment.item.project_id)
+        .first()
     )
-
-
-def _locked(pk: int) -> Assignment:
-    return (
+    locked = (
         Assignment.objects.select_for_update(of=["self"])
-        .select_related("item__project", "item__prompt", "person")
-        .get(pk=pk)
+        .select_related("item__project", "item__prompt", "item__gold", "person")
+        .get(pk=assignment.pk)
     )
+    if member is not None:
+        member.project, member.person = locked.item.project, locked.person
+    return locked, member
 
 
 def _take_back(assignment: Assignment) -> None:
@@ -194,14 +191,12 @@ def _take_back(assignment: Assignment) -> None:
         raise LeaseLost("This item went to somebody else when its lease ended.")
 
 
-def _store(assignment: Assignment, said: Said, *, supersedes: Label | None, first_word: bool | None = None) -> Label:
-    """`first_word` is what is known already of how right the person was on gold."""
+def _store(assignment: Assignment, member: Membership | None, said: Said, *, supersedes: Label | None) -> Label:
     item = assignment.item
     shown = assignment.shown()
     problems = problems_of(said, item, shown)
     if problems:
         raise ValidationError(problems)
-    simulated = item.project.memberships.filter(person_id=assignment.person_id, simulated=True).exists()
     label = Label(
         project_id=item.project_id,
         item=item,
@@ -215,9 +210,10 @@ def _store(assignment: Assignment, said: Said, *, supersedes: Label | None, firs
         criteria=ranking.by_response(said.criteria, shown),
         comment=said.comment,
         seconds=said.seconds,
-        simulated=simulated,
+        simulated=member is not None and member.simulated,
+        guidelines=seen_by(member) if member is not None else None,
         decision=assignment.review,
-        gold_correct=first_word,
+        gold_correct=_gold_correct(item, shown, said, before=supersedes),
         supersedes=supersedes,
     )
     try:
@@ -236,7 +232,22 @@ def _store(assignment: Assignment, said: Said, *, supersedes: Label | None, firs
             )
             for position, response in enumerate(shown)
         )
+    if label.gold_correct is not None and member is not None:
+        gold.weigh(label=label, membership=member)
     return label
+
+
+def _gold_correct(item: Item, shown: Sequence[Response], said: Said, *, before: Label | None) -> bool | None:
+    """Whether the label says what is known to be right; None where nothing is. Whoever was told what is right would
+    only repeat it: there the first word stands."""
+    if before is not None and before.gold_correct is not None and item.project.gold_feedback:
+        return before.gold_correct
+    known = getattr(item, "gold", None)
+    if known is None:
+        return None
+    bad = [response.pk for response, marked in zip(shown, said.unacceptable, strict=False) if marked]
+    ranks = {response.pk: rank for response, rank in zip(shown, said.ranks, strict=False)}
+    return gold.is_right(known, verdict=said.verdict, ranks=ranks, unacceptable=bad)
 
 
 def problems_of(said: Said, item: Item, shown: Sequence[Response]) -> list[str]:

@@ -11,6 +11,9 @@ cannot hold without the membership.
 
 A reviewer's claim on a case is an assignment too, with the same lease. It takes no place of the item, and whoever has
 seen a case is not given its item to label.
+
+Gold (annotation/gold.py) is drawn by lot at the project's share, and claimed by the same statement; a new annotator's
+quiz comes before anything else.
 """
 
 import random
@@ -24,8 +27,9 @@ from django.utils import timezone
 from annotation import parts
 from annotation.models import Assignment, Item, Membership, Project, Review
 from annotation.models.events import record
-from annotation.models.items import State
+from annotation.models.items import Purpose, State
 from annotation.models.projects import SkipPolicy
+from annotation.standing import quiz_of
 from annotation.text import storable
 
 # Assignments that keep an item from being given to the same person again. `skipped` is left out when skipped
@@ -33,17 +37,18 @@ from annotation.text import storable
 SPENT = (State.LEASED, State.SUBMITTED, State.RETRACTED, State.SKIPPED)
 LONGEST_DRAFT = 400_000  # characters
 MOST_HELD = 4  # items of a kind that one person may hold: what is on the page, the one fetched ahead, and a margin
+STANDING = ("paused_at", "paused_because", "quiz_passed_at", "gold_since")  # what is read anew under the lock
 
 CLAIM = """
 WITH candidate AS (
     SELECT item.id FROM {among}
     WHERE item.project_id = %(project)s AND item.kind = %(kind)s
-      AND NOT item.dropped AND item.taken < item.wanted
+      AND NOT item.dropped AND item.taken < item.wanted AND {asked_for}
       AND NOT EXISTS (
         SELECT 1 FROM annotation_assignment mine
         WHERE mine.item_id = item.id AND mine.person_id = %(person)s
           AND (mine.state = ANY(%(spent)s) OR mine.review))
-    ORDER BY {place}.priority DESC, {place}.id
+    ORDER BY {order}
     LIMIT 1
     FOR NO KEY UPDATE OF item {locked}
 )
@@ -51,26 +56,48 @@ UPDATE annotation_item SET taken = taken + 1
 FROM candidate WHERE annotation_item.id = candidate.id
 RETURNING annotation_item.id
 """
+WORK = {"asked_for": "item.purpose <> 'gold'", "order": "{place}.priority DESC, {place}.id"}
+QUIZ = {
+    "asked_for": "EXISTS (SELECT 1 FROM annotation_gold gold WHERE gold.item_id = item.id AND gold.quiz)",
+    "order": "random()",
+}
+# Only while there is other work for this person: at the end of the queue gold alone would show itself.
+GOLD = {
+    "asked_for": """EXISTS (SELECT 1 FROM annotation_gold gold WHERE gold.item_id = item.id AND NOT gold.quiz)
+      AND EXISTS (
+        SELECT 1 FROM {other}
+        WHERE other.project_id = %(project)s AND other.kind = %(kind)s AND other.purpose <> 'gold'
+          AND NOT other.dropped AND other.taken < other.wanted AND NOT EXISTS (
+            SELECT 1 FROM annotation_assignment met
+            WHERE met.item_id = other.id AND met.person_id = %(person)s
+              AND (met.state = ANY(%(spent)s) OR met.review)))""",
+    "order": "random()",
+}
+LOT = random.SystemRandom()
 
 
 @transaction.atomic
 def next_assignment(*, membership: Membership, kind: str, beyond: Collection[int] = ()) -> Assignment | None:
     """The person's next piece of work of this kind, leased to them; None if there is none for them, as in
-    an archived project.
+    an archived project or while they are paused.
 
     Their own unfinished lease comes first and is renewed, unless it is one of `beyond`: assignments (ids) that are on
     their page already, while the item after them is fetched. Before giving up, overdue leases are taken back, and
     items that others are claiming at this moment are waited for: they may have room for one more.
     """
     # One request of a person at a time, so that two open pages share one lease.
-    Membership.objects.select_for_update(no_key=True).get(pk=membership.pk)
+    membership.refresh_from_db(from_queryset=Membership.objects.select_for_update(no_key=True), fields=STANDING)
     project, person = membership.project, membership.person
-    if project.archived:
+    if project.archived or membership.paused_at:
         return None
+    quiz = quiz_of(membership)
+    in_quiz = quiz is not None and quiz.due
     now = timezone.now()
     until = lease_end(project, now)
 
     held = Assignment.objects.held().filter(person=person, review=False, item__project=project, item__kind=kind)
+    if in_quiz:
+        held = held.filter(item__gold__quiz=True)
     mine = list(held.filter(item__dropped=False).select_related("item__prompt", "item__project").order_by("id"))
     for assignment in mine:
         if assignment.pk in beyond:
@@ -81,8 +108,14 @@ def next_assignment(*, membership: Membership, kind: str, beyond: Collection[int
     if len(mine) >= MOST_HELD:
         return None
 
+    if quiz is not None and in_quiz:
+        if quiz.answered + len(mine) >= quiz.length:  # its last question is on their page: what comes next hangs on it
+            return None
+        item_id = _claim(membership, kind, SPENT, QUIZ) or _claim(membership, kind, SPENT[:-1], QUIZ)
+        return _lease(membership, item_id, now, until) if item_id else None
     with transaction.atomic():
-        item_id = _claim(membership, kind, SPENT, wait=False)
+        item_id = _claim(membership, kind, SPENT, GOLD) if LOT.random() < project.gold_share else None
+        item_id = item_id or _claim(membership, kind, SPENT)
         if item_id is None:  # let go of items that others took while we looked: PostgreSQL has locked them for us
             transaction.set_rollback(True)
     if item_id is None:
@@ -90,31 +123,39 @@ def next_assignment(*, membership: Membership, kind: str, beyond: Collection[int
         item_id = _claim(membership, kind, SPENT, wait=True)
     if item_id is None and project.skip_policy == SkipPolicy.TO_ME:
         item_id = _claim(membership, kind, SPENT[:-1], wait=True)
-    if item_id is None:
-        return None
+    return _lease(membership, item_id, now, until) if item_id else None
+
+
+def _lease(membership: Membership, item_id: int, now: datetime, until: datetime) -> Assignment:
     item = Item.objects.select_related("prompt", "project").get(pk=item_id)
     order = list(item.answers.values_list("response_id", flat=True))
-    random.SystemRandom().shuffle(order)
+    LOT.shuffle(order)
     lease = {"state": State.LEASED, "leased_at": now, "lease_until": until, "ended_at": None, "skip_reason": ""}
     # An item that comes back keeps its order: a page of the first time may still be open, and be sent.
     assignment, _ = Assignment.objects.update_or_create(
-        item=item, person=person, defaults=lease, create_defaults={**lease, "order": order}
+        item=item, person=membership.person, defaults=lease, create_defaults={**lease, "order": order}
     )
     assignment.item = item
     return assignment
 
 
-def _claim(membership: Membership, kind: str, spent: tuple[State, ...], *, wait: bool) -> int | None:
+def _claim(
+    membership: Membership, kind: str, spent: tuple[State, ...], among: dict[str, str] = WORK, *, wait: bool = False
+) -> int | None:
     asked = {
         "project": membership.project_id,
         "kind": kind,
         "person": membership.person_id,
         "spent": [str(state) for state in spent],
     }
+    own = parts.of(membership)
+    sources = parts.sources(own, asked, thorough=wait) if among is WORK else [parts.directly(own, asked)]
+    asked_for = among["asked_for"].format(other=parts.table(own, "other"))
     locked = "" if wait else "SKIP LOCKED"
     with connection.cursor() as cursor:
-        for among, place, parameters in parts.sources(parts.of(membership), asked, thorough=wait):
-            cursor.execute(CLAIM.format(among=among, place=place, locked=locked), parameters)
+        for table, place, parameters in sources:
+            order = among["order"].format(place=place)
+            cursor.execute(CLAIM.format(among=table, asked_for=asked_for, order=order, locked=locked), parameters)
             if row := cursor.fetchone():
                 return int(row[0])
     return None
@@ -167,7 +208,7 @@ def skip(*, assignment: Assignment, reason: str = "") -> bool:
         Review.objects.filter(assignment=assignment).update(assignment=None)
         record("case passed on", item, project=item.project, actor=assignment.person, reason=reason)
         return True
-    drop = item.project.skip_policy == SkipPolicy.DROP
+    drop = item.project.skip_policy == SkipPolicy.DROP and item.purpose != Purpose.GOLD
     changes = {"dropped": True} if drop else {}
     Item.objects.filter(pk=item.pk).update(taken=F("taken") - 1, **changes)
     record("item skipped", item, project=item.project, actor=assignment.person, reason=reason, dropped=drop)

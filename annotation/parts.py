@@ -96,6 +96,18 @@ def claims(own: Sequence[Part]) -> tuple[str, dict[str, Any]]:
     return f"({' OR '.join(sql for sql, _ in sides)})", parameters
 
 
+def table(own: Sequence[Part], item: str = "item") -> str:
+    """Items under this name, those that lie in one of the parts alone; its parameters are those of `claims`."""
+    if not own:
+        return f"annotation_item {item}"
+    return f"annotation_item {item} JOIN annotation_prompt prompt ON prompt.id = {item}.prompt_id AND {claims(own)[0]}"
+
+
+def directly(own: Sequence[Part], asked: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    """Where to claim an item from when few come into question, such as gold."""
+    return table(own), "item", {**asked, **(claims(own)[1] if own else {})}
+
+
 def sources(own: Sequence[Part], asked: dict[str, Any], *, thorough: bool) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Where to claim an item from, one place after another until one has it: a FROM clause of `item`, the table whose
     priority and id give the order, and its parameters. `thorough` searches at once, and anew."""

@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from annotation import leasing, progress, ranking
+from annotation import guidelines, leasing, progress, ranking
 from annotation.checking import MOST
 from annotation.checks import KINDS
 from annotation.importing import Summary
@@ -57,7 +57,9 @@ class ProgressByKindSerializer(serializers.Serializer):
 
 
 class ProjectDetailSerializer(ProjectSerializer):
-    guidelines = serializers.CharField(source="project.guidelines", help_text="Markdown.")
+    guidelines = serializers.SerializerMethodField(help_text="Markdown.")
+    guidelines_number = serializers.SerializerMethodField(help_text="Of the newest version; null if there is none.")
+    guidelines_unread = serializers.SerializerMethodField(help_text="Whether this person has yet to read it.")
     ties_allowed = serializers.BooleanField(source="project.ties_allowed")
     strength_levels = serializers.ListField(
         source="project.strength_levels", child=serializers.CharField(), help_text="Weakest first."
@@ -67,9 +69,19 @@ class ProjectDetailSerializer(ProjectSerializer):
     progress = serializers.SerializerMethodField()
     own_labels = serializers.SerializerMethodField(help_text="How many labels this person has given.")
 
+    def get_guidelines(self, member: Membership) -> str:
+        return member.project.guidelines
+
+    def get_guidelines_number(self, member: Membership) -> int | None:
+        current = member.project.current_guidelines
+        return current.number if current else None
+
+    def get_guidelines_unread(self, member: Membership) -> bool:
+        return bool(member.pk and guidelines.unread(member))
+
     @extend_schema_field(ProgressByKindSerializer)
     def get_progress(self, member: Membership) -> Any:
-        return ProgressByKindSerializer(progress.of_project(member.project)).data
+        return ProgressByKindSerializer(progress.as_seen_by(member)).data
 
     def get_own_labels(self, member: Membership) -> int:
         return progress.labels_by(member.person, member.project)
@@ -108,6 +120,7 @@ class ImportRowSerializer(serializers.Serializer):
     language = serializers.CharField(required=False)
     tags = serializers.ListField(child=serializers.CharField(), required=False)
     metadata = serializers.DictField(required=False)
+    gold = serializers.DictField(required=False, help_text="What is known to be right: `ranks` or `verdicts`, and why.")
 
 
 class RejectedSerializer(serializers.Serializer):
@@ -122,6 +135,7 @@ class SummarySerializer(serializers.Serializer):
     responses = serializers.IntegerField(help_text="New answers.")
     demonstrations = serializers.IntegerField(help_text="New items to clean.")
     comparisons = serializers.IntegerField(help_text="New items to rank.")
+    gold = serializers.IntegerField(help_text="Items whose right answer came with them.")
     rejected = serializers.SerializerMethodField()
 
     @extend_schema_field(RejectedSerializer(many=True))
@@ -208,6 +222,7 @@ class AssignmentSerializer(serializers.ModelSerializer):
 
 class NextSerializer(serializers.Serializer):
     assignment = AssignmentSerializer(allow_null=True, help_text="null when nothing waits for this person.")
+    detail = serializers.CharField(help_text="Why there is none, in a sentence, where it is not that nothing waits.")
 
 
 class SaidSerializer(serializers.Serializer):
@@ -277,6 +292,7 @@ class SkipSerializer(BeyondSerializer):
 
 class SkippedSerializer(serializers.Serializer):
     next = AssignmentSerializer(allow_null=True)
+    detail = serializers.CharField(help_text="Why there is no next one, where it is not that nothing waits.")
 
 
 class DraftSerializer(serializers.Serializer):
@@ -327,6 +343,7 @@ class LabelSerializer(serializers.ModelSerializer):
     criteria = serializers.SerializerMethodField(help_text="By criterion, the better answer's position; or null.")
     judgements = JudgementSerializer(many=True)
     live = serializers.SerializerMethodField(help_text="Neither withdrawn nor replaced.")
+    guidelines = serializers.SerializerMethodField(help_text="Number of the version its author had read.")
     item = serializers.SerializerMethodField(help_text="For leads; null for others.")
     prompt = serializers.SerializerMethodField(
         help_text="For leads; null for others. Another than the item's if earlier turns were mended."
@@ -338,8 +355,11 @@ class LabelSerializer(serializers.ModelSerializer):
         fields = (
             *("id", "kind", "assignment", "person", "simulated", "client_uuid", "live", "created_at", "retracted_at"),
             *("decision", "verdict", "text", "flags", "strength", "judgements", "criteria", "comment", "seconds"),
-            *("item", "prompt", "response"),
+            *("guidelines", "item", "prompt", "response"),
         )
+
+    def get_guidelines(self, label: Label) -> int | None:
+        return label.guidelines.number if label.guidelines else None
 
     def get_text(self, label: Label) -> str | None:
         return label.response.text if label.response else None
@@ -364,9 +384,18 @@ class LabelSerializer(serializers.ModelSerializer):
         return label.response_id if self.context.get("lead") else None
 
 
+class FeedbackSerializer(serializers.Serializer):
+    correct = serializers.BooleanField()
+    explanation = serializers.CharField()
+
+
 class SubmittedSerializer(serializers.Serializer):
     label = LabelSerializer()  # type: ignore[assignment]  # a field, though fields have a label too
+    feedback = FeedbackSerializer(
+        allow_null=True, help_text="What was known to be right, where the project tells people; null otherwise."
+    )
     next = AssignmentSerializer(allow_null=True, help_text="null when it was not asked for, or nothing waits.")
+    detail = serializers.CharField(help_text="Why there is no next one, where it is not that nothing waits.")
 
 
 class LabelFilterSerializer(serializers.Serializer):

@@ -2,13 +2,31 @@
 
 from django.urls import path
 
-from annotation.views import checking, joining, keys, mine, notices, people, projects, quality, review, talk, work
+from annotation.views import (
+    checking,
+    gold,
+    guidelines,
+    joining,
+    keys,
+    mine,
+    notices,
+    pace,
+    people,
+    projects,
+    quality,
+    review,
+    talk,
+    work,
+)
 
 urlpatterns = [
     path("", projects.projects, name="projects"),
     path("projects/<slug:slug>/", projects.project, name="project"),
-    path("projects/<slug:slug>/guidelines/", projects.guidelines, name="guidelines"),
-    path("projects/<slug:slug>/guidelines/edit/", projects.edit_guidelines, name="edit_guidelines"),
+    path("projects/<slug:slug>/me/", pace.my_work, name="my_work"),
+    path("projects/<slug:slug>/guidelines/", guidelines.current, name="guidelines"),
+    path("projects/<slug:slug>/guidelines/edit/", guidelines.edit, name="edit_guidelines"),
+    path("projects/<slug:slug>/guidelines/versions/", guidelines.versions, name="guidelines_versions"),
+    path("projects/<slug:slug>/guidelines/<int:number>/", guidelines.version, name="guidelines_version"),
     path("projects/<slug:slug>/import/", projects.import_data, name="import"),
     path("keys/", keys.keys, name="keys"),
     path("projects/<slug:slug>/quality/", quality.quality, name="quality"),
@@ -24,6 +42,14 @@ urlpatterns = [
     path("projects/<slug:slug>/teams/<int:pk>/", people.team, name="team"),
     path("projects/<slug:slug>/teams/<int:pk>/delete/", people.delete_team, name="delete_team"),
     path("join/<slug:token>/", joining.join, name="join"),
+    path("projects/<slug:slug>/guidelines/<int:number>/read/", work.read_guidelines, name="read_guidelines"),
+    path("projects/<slug:slug>/gold/", gold.overview, name="gold"),
+    path("projects/<slug:slug>/gold/add/", gold.candidates, name="gold_candidates"),
+    path("projects/<slug:slug>/gold/add/<int:item_id>/", gold.make, name="make_gold"),
+    path("projects/<slug:slug>/gold/<int:pk>/", gold.edit, name="gold_item"),
+    path("projects/<slug:slug>/people/<int:pk>/pause/", gold.pause, name="pause"),
+    path("projects/<slug:slug>/people/<int:pk>/unpause/", gold.unpause, name="unpause"),
+    path("labels/<int:pk>/gold/", gold.answer, name="gold_answer"),
     path("projects/<slug:slug>/label/<slug:kind>/", work.work, name="work"),
     path("projects/<slug:slug>/label/<slug:kind>/ahead/", work.ahead, name="ahead"),
     path("projects/<slug:slug>/label/<slug:kind>/undo/", work.undo, name="undo"),

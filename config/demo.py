@@ -51,7 +51,7 @@ def set_up(say: Callable[[str], object], *, model: bool = True, samples: bool = 
         people = [_person(project, sign_in) for sign_in in sign_ins]
         if created:
             text = "\n\n".join((CONTENT / name).read_text() for name in ("guidelines.md", "policy.md"))
-            publish(project=project, text=text, actor=people[0])
+            publish(project=project, text=text, actor=people[0], asks_again=False)  # straight to the work
             for name in ("drafts.jsonl", "prompts.jsonl"):
                 with (CONTENT / name).open("rb") as lines:
                     say(f"{name}: {import_lines(project=project, lines=lines, actor=people[0])}")

@@ -33,7 +33,7 @@ def readiness(project: Project) -> dict[str, Any]:
             "demonstrations": labels.filter(item__kind=Kind.DEMONSTRATION, response__isnull=False).count(),
             "comparisons": labels.filter(item__kind=Kind.COMPARISON).count(),
             "heldout_pairs": heldout.filter(item__kind=Kind.COMPARISON).count(),
-            "simulated": Label.objects.live().filter(project=project, simulated=True).count(),
+            "simulated": Label.objects.counted().filter(project=project, simulated=True).count(),
         },
         "can_start": not reason,
         "reason": reason,
@@ -153,7 +153,7 @@ def sentences(current: Round) -> list[str]:
         *_preferred(current),
         *_length(steps.get(Step.SAMPLING, {})),
     ]
-    waiting = new_items(current).open().count()
+    waiting = new_items(current).open().work().count()
     if waiting:
         verb = "waits" if waiting == 1 else "wait"
         said.append(f"{counted(waiting, 'new comparison')} {verb}, the least certain first.")

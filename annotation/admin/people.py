@@ -9,13 +9,14 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
+from django.urls import reverse
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from annotation import people
-from annotation.desk import is_lead, led_by
+from annotation.desk import is_lead, led_by, link
 from annotation.models import Membership, User
 from annotation.requests import Request
 
@@ -85,6 +86,14 @@ class MembershipInline(TabularInline):
 
 class PeopleOfProject(MembershipInline):
     form = MembershipForm
+    readonly_fields = ("paused",)
+
+    @display(description="Paused")
+    def paused(self, membership: Membership) -> str:
+        """Why, with a link to the page on which a lead lets them go on."""
+        if not membership.paused_at:
+            return "–"
+        return link(reverse("gold", args=[membership.project.slug]) + "#paused", membership.paused_because or "Yes")
 
 
 class ProjectsOfPerson(MembershipInline):

@@ -125,7 +125,7 @@ class ProjectAdmin(Desk):
 
     @display(description="Open items")
     def waiting(self, project: Project) -> int:
-        return Item.objects.open().filter(project=project).count()
+        return Item.objects.open().work().filter(project=project).count()
 
     @display(description="State", label={"Active": "success", "Archived": None}, ordering="archived")
     def standing(self, project: Project) -> str:

@@ -13,8 +13,8 @@ from django.utils.text import Truncator
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from annotation import reviewing
-from annotation.desk import BY_PROJECT, Desk, ReadOnlyInline, count_of, prose, sure
+from annotation import overlap, reviewing
+from annotation.desk import BY_PROJECT, Desk, ReadOnlyInline, count_of, led_by, prose, sure
 from annotation.models import Assignment, Item, ItemResponse, Prompt, Response
 from annotation.models.items import Purpose, State
 from annotation.models.prompts import Split
@@ -146,6 +146,31 @@ class ItemAdmin(Desk):
         except ValidationError as error:
             return self.done(request, self.here(item), " ".join(error.messages), messages.ERROR)
         return self.done(request, self.here(item), "The item is with the reviewers.")
+
+    actions = ("ask_one", "ask_two", "ask_three", "ask_five")
+
+    @action(description="Ask 1 person", permissions=["lead"])
+    def ask_one(self, request: Request, items: QuerySet[Item]) -> None:
+        self._ask(request, items, 1)
+
+    @action(description="Ask 2 people", permissions=["lead"])
+    def ask_two(self, request: Request, items: QuerySet[Item]) -> None:
+        self._ask(request, items, 2)
+
+    @action(description="Ask 3 people", permissions=["lead"])
+    def ask_three(self, request: Request, items: QuerySet[Item]) -> None:
+        self._ask(request, items, 3)
+
+    @action(description="Ask 5 people", permissions=["lead"])
+    def ask_five(self, request: Request, items: QuerySet[Item]) -> None:
+        self._ask(request, items, 5)
+
+    def _ask(self, request: Request, items: QuerySet[Item], people: int) -> None:
+        """The chosen items, of one project or of several; who has judged one already keeps their place."""
+        changed = 0
+        for project in led_by(request).filter(pk__in=items.values("project")):
+            changed += overlap.ask_people(project=project, items=items, people=people, actor=request.user)
+        messages.success(request, f"{changed} items changed. Those that more than {people} have already keep them.")
 
     @display(description="Prompt")
     def asked(self, item: Item) -> str:

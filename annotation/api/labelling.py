@@ -14,7 +14,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from annotation import access, exporting, labelling, leasing
+from annotation import access, exporting, gold, labelling, leasing, standing
 from annotation.endpoints import NDJSON, Conflict, Endpoint, NdjsonParser, NdjsonRenderer, documented, json_line
 from annotation.importing import import_lines
 from annotation.models import Assignment, Label, Membership, Prompt, User
@@ -25,6 +25,7 @@ from annotation.serializers import (
     DraftSerializer,
     ExportedRowSerializer,
     ExportFilterSerializer,
+    FeedbackSerializer,
     ImportRowSerializer,
     KindSerializer,
     LabelFilterSerializer,
@@ -105,12 +106,17 @@ def _lines(data: Any) -> Iterable[str | bytes]:
 class Next(Endpoint):
     @documented("Labelling", NextSerializer, sends=AskSerializer, refuses=(400, 401, 403, 404), operation_id="next")
     def post(self, request: Request, slug: str) -> Response:
-        """Lease this person's next item of a kind; an unfinished one of theirs comes first, and is renewed."""
+        """Lease this person's next item of a kind; an unfinished one of theirs comes first, and is renewed.
+
+        `detail` says why there is none where it is not that nothing waits: they are paused, or their entry quiz goes on
+        with the other kind.
+        """
         member = access.membership(self.person, slug)
         sent = self.sent(AskSerializer)
         if member.pk is None:
             raise PermissionDenied("Join the project to label in it.")
-        return Response({"assignment": _next(member, **sent)})
+        assignment = _next(member, **sent)
+        return Response({"assignment": assignment, "detail": "" if assignment else standing.why_nothing(member)})
 
 
 class Undo(Endpoint):
@@ -122,7 +128,7 @@ class Undo(Endpoint):
         last = access.last_judged(self.person, project, self.sent(KindSerializer)["kind"])
         if last is None:
             raise ValidationError({"non_field_errors": ["There is no label of yours to take back."]})
-        return Response({"assignment": AssignmentSerializer(labelling.undo(assignment=last)).data})
+        return Response({"assignment": AssignmentSerializer(labelling.undo(assignment=last)).data, "detail": ""})
 
 
 class Submit(Endpoint):
@@ -145,7 +151,10 @@ class Submit(Endpoint):
         resent = labelling.is_resent(assignment=assignment, said=said)
         label = labelling.submit(assignment=assignment, said=said)
         more = _after(self.person, assignment, sent)
-        return Response({"label": LabelSerializer(label).data, "next": more}, status=200 if resent else 201)
+        told = gold.feedback(label)
+        feedback = FeedbackSerializer(told).data if told else None
+        answer = {"label": LabelSerializer(label).data, "feedback": feedback, **more}
+        return Response(answer, status=200 if resent else 201)
 
 
 class Skip(Endpoint):
@@ -156,7 +165,7 @@ class Skip(Endpoint):
         sent = self.sent(SkipSerializer)
         if not leasing.skip(assignment=assignment, reason=sent["reason"]):
             raise Conflict(LEASE_ENDED)
-        return Response({"next": _after(self.person, assignment, sent)})
+        return Response(_after(self.person, assignment, sent))
 
 
 class Draft(Endpoint):
@@ -184,12 +193,14 @@ class Release(Endpoint):
         return Response({"released": leasing.release(assignment=assignment, **self.sent(ReleaseSerializer))})
 
 
-def _after(person: User, assignment: Assignment, sent: dict[str, Any]) -> Any:
-    """The next assignment of the same kind, if the request asks for it."""
+def _after(person: User, assignment: Assignment, sent: dict[str, Any]) -> dict[str, Any]:
+    """The next assignment of the same kind if the request asks for it, and why there is none."""
     if not sent["next"]:
-        return None
+        return {"next": None, "detail": ""}
     item = assignment.item
-    return _next(access.membership(person, item.project.slug), item.kind, sent.get("beyond", ()))
+    member = access.membership(person, item.project.slug)
+    found = _next(member, item.kind, sent.get("beyond", ()))
+    return {"next": found, "detail": "" if found else standing.why_nothing(member)}
 
 
 def _next(member: Membership, kind: str, beyond: Iterable[int] = ()) -> Any:
@@ -210,7 +221,8 @@ class Labels(Endpoint):
         if "live" in asked:
             live = Label.objects.live().values("pk")
             rows = rows.filter(pk__in=live) if asked["live"] else rows.exclude(pk__in=live)
-        rows = rows.select_related("person", "item", "response", "superseded_by").prefetch_related("judgements")
+        rows = rows.select_related("person", "item", "response", "superseded_by", "guidelines")
+        rows = rows.prefetch_related("judgements")
         lead = access.membership(self.person, slug).at_least(Role.LEAD)
         return self.page(rows, LabelSerializer, lead=lead)
 

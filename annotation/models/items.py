@@ -28,6 +28,10 @@ class ItemQuerySet(models.QuerySet["Item"]):
         """Those that can still be handed to somebody."""
         return self.filter(dropped=False, taken__lt=F("wanted"))
 
+    def work(self) -> "ItemQuerySet":
+        """Those that are asked for their answers: gold is asked to see how well people judge."""
+        return self.exclude(purpose=Purpose.GOLD)
+
     def of_kind(self, kind: str) -> "ItemQuerySet":
         return self.filter(kind=kind)
 

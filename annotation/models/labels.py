@@ -112,6 +112,7 @@ class Label(models.Model):
         indexes = [
             models.Index(fields=["project", "-id"], name="label_newest"),
             models.Index(fields=["person", "project", "-id"], name="label_of_person"),
+            models.Index(fields=["person", "item"], condition=Q(gold_correct__isnull=False), name="label_of_gold"),
         ]
 
     def __str__(self) -> str:

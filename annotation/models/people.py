@@ -58,6 +58,9 @@ class Membership(models.Model):
     quiz_passed_at = models.DateTimeField(null=True, blank=True)
     paused_at = models.DateTimeField(null=True, blank=True, help_text="Since when they are given no items.")
     paused_because = models.CharField(max_length=300, blank=True)
+    gold_since = models.DateTimeField(
+        null=True, blank=True, help_text="From when their answers to gold count: since a lead last let them go on."
+    )
     excluded_at = models.DateTimeField(
         null=True, blank=True, help_text="Since when their labels count for nothing in consensus and training."
     )

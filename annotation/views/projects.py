@@ -1,15 +1,13 @@
-"""The projects, and one at a glance: its guidelines, what is brought in."""
+"""The projects, one at a glance, and what is brought in."""
 
-from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Count
 from django.http import HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_http_methods
 
-from annotation import access, progress
-from annotation.forms import GuidelinesForm, ImportForm
-from annotation.guidelines import publish
+from annotation import access, progress, standing
+from annotation.forms import ImportForm
 from annotation.importing import import_lines
 from annotation.models import Project
 from annotation.models.items import Kind
@@ -30,7 +28,7 @@ def projects(request: Request) -> HttpResponse:
                 "project": project,
                 "role": member.role,
                 "waiting": progress.waiting_for(member) if member.pk else {},
-                "progress": progress.of_project(project),
+                "progress": progress.as_seen_by(member),
             }
         )
     return render(request, "annotation/projects.html", {"rows": rows})
@@ -48,32 +46,14 @@ def project(request: Request, slug: str) -> HttpResponse:
         "annotation/project.html",
         {
             **place(member),
+            "quiz": standing.quiz_of(member),
+            "why_paused": standing.why_paused(member) if member.paused_at else "",
             "waiting": progress.waiting_for(member) if member.pk else dict.fromkeys(Kind.values, 0),
-            "progress": progress.of_project(project),
+            "progress": progress.as_seen_by(member),
             "own_labels": progress.labels_by(request.user, project),
             "prompts": {"train": splits.get("train", 0), "heldout": splits.get("heldout", 0)},
         },
     )
-
-
-@require_GET
-@login_required
-def guidelines(request: Request, slug: str) -> HttpResponse:
-    member = access.membership(request.user, slug)
-    return render(request, "annotation/guidelines.html", place(member))
-
-
-@require_http_methods(["GET", "POST"])
-@login_required
-def edit_guidelines(request: Request, slug: str) -> HttpResponse:
-    member = access.membership(request.user, slug, Role.LEAD)
-    form = GuidelinesForm(request.POST or None, initial={"guidelines": member.project.guidelines})
-    if request.method == "POST" and form.is_valid():
-        text = form.cleaned_data.pop("guidelines").replace("\r\n", "\n")
-        publish(project=member.project, text=text, actor=request.user, **form.cleaned_data)
-        messages.success(request, "The guidelines were saved.")
-        return redirect("guidelines", slug)
-    return render(request, "annotation/edit_guidelines.html", {**place(member), "form": form})
 
 
 @require_http_methods(["GET", "POST"])

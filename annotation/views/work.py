@@ -13,16 +13,18 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpResponse, JsonResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from annotation import access, labelling, leasing, progress
+from annotation import access, gold, guidelines, labelling, leasing, pace, progress
 from annotation.forms import LabelForm, label_form
-from annotation.models import Assignment, Membership, Prompt
+from annotation.models import Assignment, Guidelines, Membership, Prompt
 from annotation.models.items import Kind
 from annotation.requests import Request
+from annotation.standing import quiz_kinds, quiz_of, whom_to_ask
 from annotation.views import comparison, place, talk
 
 
@@ -35,7 +37,7 @@ def work(request: Request, slug: str, kind: str) -> HttpResponse:
     if not member.pk:  # a superuser who looks in
         messages.info(request, "Join the project in the admin to label in it.")
         return redirect(member.project)
-    return _work(request, member, kind, leasing.next_assignment(membership=member, kind=kind))
+    return _go_on(request, member, kind, gold.feedback_of(request.user, request.GET.get("after", "")))
 
 
 @require_POST
@@ -56,16 +58,17 @@ def submit(request: Request, pk: int) -> HttpResponse:
     member = access.membership(request.user, assignment.item.project.slug)
     kind = assignment.item.kind
     form = label_form(assignment, request.POST)
+    feedback = None
     if form.is_valid():
         try:
-            labelling.submit(assignment=assignment, said=form.said())
+            feedback = gold.feedback(labelling.submit(assignment=assignment, said=form.said()))
         except ValidationError as error:
             form.add_error(None, error)
         except labelling.LeaseLost as error:
             messages.warning(request, f"{error} Here is another.")
     if form.errors:
         return _work(request, member, kind, assignment, form, status=422)
-    return _next(request, member, kind)
+    return _next(request, member, kind, feedback)
 
 
 @require_POST
@@ -120,6 +123,20 @@ def release(request: Request, pk: int) -> HttpResponse:
     return HttpResponse(status=204)
 
 
+@require_POST
+@login_required
+def read_guidelines(request: Request, slug: str, number: int) -> HttpResponse:
+    """The person has read this version; answers with the next item if they were about to label."""
+    member = access.membership(request.user, slug)
+    version = get_object_or_404(Guidelines, project=member.project, number=number)
+    if member.pk:
+        guidelines.mark_read(membership=member, version=version)
+    kind = request.POST.get("kind", "")
+    if kind not in Kind.values or not member.pk:
+        return redirect("guidelines", slug)
+    return _next(request, member, kind)
+
+
 def _member(request: Request, slug: str, kind: str) -> Membership:
     member = access.membership(request.user, slug)
     if kind not in Kind.values:
@@ -138,11 +155,19 @@ def _wants_fragment(request: Request) -> bool:
     return request.headers.get("X-Touchstone") == "item"
 
 
-def _next(request: Request, member: Membership, kind: str) -> HttpResponse:
+def _next(request: Request, member: Membership, kind: str, feedback: gold.Feedback | None = None) -> HttpResponse:
     if not _wants_fragment(request):  # the ordinary redirect after a POST
-        return redirect("work", member.project.slug, kind)
+        address = reverse("work", args=[member.project.slug, kind])
+        return redirect(f"{address}?after={feedback.label}" if feedback else address)
+    return _go_on(request, member, kind, feedback)
+
+
+def _go_on(request: Request, member: Membership, kind: str, feedback: gold.Feedback | None = None) -> HttpResponse:
+    """The guidelines if they have changed, or else the next item beyond those that are on the page."""
     on_page = {int(pk) for pk in request.POST.getlist("on_page") if pk.isdecimal()}
-    return _work(request, member, kind, leasing.next_assignment(membership=member, kind=kind, beyond=on_page))
+    to_read = guidelines.unread(member)
+    assignment = None if to_read else leasing.next_assignment(membership=member, kind=kind, beyond=on_page)
+    return _work(request, member, kind, assignment, to_read=to_read, feedback=feedback)
 
 
 def one_item(member: Membership, assignment: Assignment, form: LabelForm | None = None) -> dict[str, Any]:
@@ -183,14 +208,23 @@ def _work(
     assignment: Assignment | None,
     form: LabelForm | None = None,
     status: int = 200,
+    to_read: Guidelines | None = None,
+    feedback: gold.Feedback | None = None,
 ) -> HttpResponse:
-    context = {**place(member), "kind": kind, "assignment": assignment, "form": form}
-    context["progress"] = progress.of_project(member.project)[kind]
-    context["own_labels"] = progress.labels_by(request.user, member.project)
+    context = {**place(member), "kind": kind, "assignment": assignment, "form": form, "feedback": feedback}
+    quiz = quiz_of(member)
+    context["quiz"] = quiz if quiz is not None and quiz.due else None
+    context["progress"] = progress.as_seen_by(member)[kind]
+    context["own"] = pace.at_a_glance(member)
     if assignment is not None:
         context |= one_item(member, assignment, form)
+    elif to_read is not None:
+        context["to_read"] = to_read
+        context["changes"] = guidelines.changes_for(member, to_read)
+    elif member.paused_at:
+        context["whom_to_ask"] = whom_to_ask(member.project)
     else:
-        waiting = progress.waiting_for(member)
+        waiting = quiz_kinds(member) if context["quiz"] else progress.waiting_for(member)
         context["other_kind"] = next((k for k in Kind.values if k != kind and waiting[k]), None)
     template = "annotation/_item.html" if _wants_fragment(request) else "annotation/work.html"
     return render(request, template, context, status=status)

@@ -162,12 +162,31 @@ document.addEventListener(
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (event.defaultPrevented || !form.matches("form[data-item], #skip-form, #undo-form")) return;
+  if (event.defaultPrevented || !form.matches("form[data-item], #skip-form, #undo-form, [data-reading]")) return;
   event.preventDefault();
   if (held) return;
   if (form.id === "undo-form") undo(form.action);
+  else if (form.matches("[data-reading]")) goOn(form);
   else sendOff(form);
 });
+
+/** The guidelines were read: the answer is the next item. */
+async function goOn(form) {
+  holdStill(true);
+  let html = "";
+  try {
+    const answer = await box.post(form.action, new URLSearchParams(new FormData(form)));
+    if (answer.status === 200) html = await answer.text();
+  } catch {
+    // Said below.
+  }
+  if (html) {
+    take(read(html));
+  } else {
+    holdStill(false);
+    note("The server did not answer: try again.");
+  }
+}
 
 async function undo(url) {
   if (box.count()) await box.flush();

@@ -14,7 +14,7 @@ from django.utils import timezone
 from annotation import labelling, leasing
 from annotation.asking import add_response, ask
 from annotation.labelling import Said
-from annotation.models import Assignment, Item, Label, Project, Prompt, Response
+from annotation.models import Assignment, Gold, Item, Label, Project, Prompt, Response
 from annotation.text import sha256
 
 _number = itertools.count(1)
@@ -68,6 +68,16 @@ def prefers(member: Any, item: Item, best: int, **more: Any) -> Label:
     assert assignment.item == item
     ranks = [1 if response == best else 2 for response in assignment.order]
     return labelling.submit(assignment=assignment, said=Said(ranks=ranks, **more))
+
+
+def asked(gold: Gold, member: Any) -> Assignment:
+    """A gold item, leased to this member as if the lot had fallen on it."""
+    Item.objects.filter(pk=gold.item_id).update(taken=F("taken") + 1)
+    until = timezone.now() + timedelta(minutes=20)
+    order = list(gold.item.answers.values_list("response_id", flat=True))
+    return Assignment.objects.create(
+        item=gold.item, person=member.person, leased_at=timezone.now(), lease_until=until, order=order
+    )
 
 
 def let_time_pass(assignments: Iterable[Assignment] | Any) -> None:

@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from annotation import access, labelling, talk, urls
+from annotation.gold import Right, mark
 from annotation.models import (
     Assignment,
     Event,
@@ -23,7 +24,7 @@ from annotation.models import (
     Team,
     User,
 )
-from tests.annotation.making import a_comparison, a_demonstration, first_is_better, lease
+from tests.annotation.making import a_comparison, a_demonstration, asked, first_is_better, lease
 
 PASSWORD = "a-secret-of-nobody"
 
@@ -34,6 +35,9 @@ PAGES = {
     "keys": ("get", [200, 200, 200, 200]),
     "project": ("get", [404, 200, 200, 200]),
     "guidelines": ("get", [404, 200, 200, 200]),
+    "guidelines_versions": ("get", [404, 200, 200, 200]),
+    "guidelines_version": ("get", [404, 200, 200, 200]),
+    "my_work": ("get", [404, 200, 200, 200]),
     "work": ("get", [404, 200, 200, 200]),
     "edit_guidelines": ("get", [404, 403, 403, 200]),
     "import": ("get", [404, 403, 403, 200]),
@@ -53,6 +57,14 @@ PAGES = {
     "delete_team": ("post", [404, 403, 403, 302]),
     "join": ("get", [200, 200, 200, 200]),
     "check": ("post", [404, 200, 200, 200]),
+    "read_guidelines": ("post", [404, 302, 302, 302]),
+    "gold": ("get", [404, 403, 403, 200]),
+    "gold_candidates": ("get", [404, 403, 403, 200]),
+    "make_gold": ("get", [404, 403, 403, 200]),
+    "gold_item": ("get", [404, 403, 403, 200]),
+    "pause": ("post", [404, 403, 403, 302]),
+    "unpause": ("post", [404, 403, 403, 302]),
+    "gold_answer": ("get", [404, 404, 404, 404]),
     "submit": ("post", [404, 404, 404, 404]),
     "skip": ("post", [404, 404, 404, 404]),
     "draft": ("post", [404, 404, 404, 404]),
@@ -71,12 +83,19 @@ PAGES = {
     "read_notices": ("post", [302, 302, 302, 302]),
     "notice": ("get", [404, 404, 404, 302]),  # alice is told of the flag
 }
-ONLY_TO_READ = ["projects", "project", "guidelines", "work", "quality", "raters", "export_work"]
-ONLY_TO_READ += ["my_labels", "flags", "notices", "notice", "review"]
+ONLY_TO_READ = [
+    *("projects", "project", "guidelines", "guidelines_versions", "guidelines_version", "my_work", "work"),
+    *("quality", "raters", "export_work", "gold_candidates", "gold_answer"),
+    *("my_labels", "flags", "notices", "notice", "review"),
+]
 ON_AN_ASSIGNMENT = ["submit", "skip", "draft", "release"]
-OF_LEADS_TO_WRITE = ["remove_person", "revoke_invitation", "delete_team"]
-ONLY_TO_WRITE = ["ahead", "undo", "rate_person", "recompute", *ON_AN_ASSIGNMENT, *OF_LEADS_TO_WRITE]
-ONLY_TO_WRITE += ["withdraw", "settle", "read_notices", "decide", "pass_on"]
+OF_LEADS_TO_WRITE = ["remove_person", "revoke_invitation", "delete_team", "pause", "unpause"]
+ONLY_TO_WRITE = [
+    *("ahead", "undo", "rate_person", "recompute", "read_guidelines"),
+    *("withdraw", "settle", "read_notices", "decide", "pass_on"),
+    *ON_AN_ASSIGNMENT,
+    *OF_LEADS_TO_WRITE,
+]
 NEVER_TO_READ = [*ONLY_TO_WRITE, "check"]  # the last writes nothing, and is no page either
 OPEN_TO_ALL = ["join"]  # whoever has the link
 OF_NOBODY = ["projects", "keys", "notices", "read_notices"]  # whose addresses name nothing
@@ -90,31 +109,35 @@ def held(project, bob):
 
 
 @pytest.fixture
-def address(held, project, alice, bob):
+def address(project, held, bob, alice):
+    known = mark(item=a_demonstration(project), right=Right(verdicts=["accept"]))
+    project.gold_feedback = True
+    project.save()
     team = Team.objects.create(project=project, name="Letters")
     invitation = Invitation.objects.create(project=project, author=alice.person)
     flag = talk.comment(item=held.item, author=bob, text="Is this a question?", flag=True)
-    alone = {
-        **dict.fromkeys([*ON_AN_ASSIGNMENT, "thread", "decide", "pass_on"], held.pk),
-        **dict.fromkeys(["comment", "settle"], flag.pk),
-        **dict.fromkeys(["withdraw", "revise"], 0),
-        "join": invitation.token,
-        "notice": Notice.objects.get(person=alice.person).pk,
+    theirs = {
+        **{page: ["desk", held.person_id] for page in ("person", "remove_person", "export_work", "rate_person")},
+        **{page: ["desk", team.pk] for page in ("team", "delete_team")},
+        "revoke_invitation": ["desk", invitation.pk],
+        "join": [invitation.token],
+        **{page: ["desk", "demonstration"] for page in ("work", "ahead", "undo")},
+        "read_guidelines": ["desk", 1],
+        "guidelines_version": ["desk", 1],
+        "make_gold": ["desk", held.item_id],
+        "gold_item": ["desk", known.pk],
+        "pause": ["desk", alice.person_id],
+        "unpause": ["desk", alice.person_id],
+        "gold_answer": [labelling.submit(assignment=asked(known, bob), said=labelling.Said(verdict="accept")).pk],
+        **{page: [held.pk] for page in (*ON_AN_ASSIGNMENT, "thread", "decide", "pass_on")},
+        **{page: [flag.pk] for page in ("comment", "settle")},
+        **{page: [0] for page in ("withdraw", "revise")},
+        "notice": [Notice.objects.get(person=alice.person).pk],
+        **{page: [] for page in OF_NOBODY},
     }
 
     def find(page: str) -> str:
-        if page in OF_NOBODY:
-            return reverse(page)
-        if page in ("work", "ahead", "undo"):
-            return reverse(page, args=["desk", "demonstration"])
-        if page in alone:
-            return reverse(page, args=[alone[page]])
-        below = {
-            **dict.fromkeys(["person", "remove_person", "export_work", "rate_person"], held.person_id),
-            **dict.fromkeys(["team", "delete_team"], team.pk),
-            "revoke_invitation": invitation.pk,
-        }
-        return reverse(page, args=["desk", below[page]] if page in below else ["desk"])
+        return reverse(page, args=theirs.get(page, ["desk"]))
 
     return find
 
@@ -236,7 +259,7 @@ def test_a_superuser_sees_every_project_and_labels_only_as_a_member(as_, address
         assert client.get(address(page)).status_code == 200
     answer = client.get(address("work"))
     assert (answer.status_code, answer.url) == (302, "/projects/desk/")
-    assert Assignment.objects.count() == 1
+    assert Assignment.objects.count() == 2  # both are bob's
 
 
 def test_somebody_who_was_shut_out_is_out_at_once(as_, address, bob):

@@ -15,11 +15,13 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from annotation import labelling, leasing
-from annotation.models import Assignment, Item, Label
+from annotation.gold import Right, mark
+from annotation.models import Assignment, Item, Label, Membership
 from tests.annotation.making import (
     a_comparison,
     a_demonstration,
     all_at_once,
+    asked,
     first_is_better,
     lease,
     let_time_pass,
@@ -236,3 +238,58 @@ def test_a_label_revised_many_times_at_once_has_one_successor(project, bob):
     got = [revision for revision in all_at_once(*repeat(revise, THREADS)) if revision is not None]
     assert got == [Label.objects.live().get()]
     assert got[0].supersedes == label
+
+
+def test_gold_is_mixed_in_at_its_share_by_many_hands_and_nothing_is_collected_twice(project, member):
+    """Of n draws at share p, the number of gold items lies within 4 standard deviations of n p, but for one test run
+    in 15,000."""
+    share, people, draws = 0.25, [member(f"person{number}") for number in range(8)], 15
+    project.gold_share = share
+    project.save()
+    for _ in range(draws * len(people) + len(people)):
+        a_comparison(project)
+    for _ in range(draws):
+        known = a_comparison(project)
+        first, second = known.responses.all()
+        mark(item=known, right=Right(ranks={first.pk: 1, second.pk: 2}))
+
+    def work(person):
+        person = Membership.objects.select_related("project", "person").get(pk=person.pk)
+        for _ in range(draws):
+            labelling.submit(assignment=lease(person), said=first_is_better())
+
+    all_at_once(*(partial(work, person) for person in people), patience=PATIENCE)
+    total = draws * len(people)
+    found = Label.objects.filter(item__purpose="gold").count()
+    spread = (total * share * (1 - share)) ** 0.5
+    assert abs(found - total * share) < 4 * spread
+    assert Label.objects.filter(gold_correct__isnull=False).count() == found
+    assert Label.objects.count() == total
+    assert overlabelled() == []
+    assert miscounted() == []
+    ordinary = Label.objects.filter(item__purpose="train").values_list("item", flat=True)
+    assert len(ordinary) == len(set(ordinary))
+
+
+def test_gold_answered_and_somebody_paused_while_leases_are_taken_back_do_not_wait_for_each_other(project, bob):
+    project.gold_threshold, project.gold_minimum = 1, 1
+    project.save()
+    for _ in range(10):
+        Membership.objects.filter(pk=bob.pk).update(paused_at=None)
+        known, other = a_comparison(project), a_demonstration(project)
+        first, second = known.responses.all()
+        made = mark(item=known, right=Right(ranks={first.pk: 1, second.pk: 2}))
+        assignment = asked(made, bob)
+        ranks = [2 if pk == first.pk else 1 for pk in assignment.order]
+        drafts = lease(Membership.objects.get(pk=bob.pk), "demonstration")
+        let_time_pass([assignment, drafts])
+        all_at_once(
+            partial(labelling.submit, assignment=assignment, said=labelling.Said(ranks=ranks)),
+            leasing.return_overdue,
+            leasing.return_overdue,
+        )
+        assert Membership.objects.get(pk=bob.pk).paused_at
+        assert Item.objects.get(pk=other.pk).taken == 0
+        Assignment.objects.filter(item=other).delete()
+        other.delete()
+    assert miscounted() == []

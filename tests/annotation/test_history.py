@@ -9,8 +9,9 @@ import pytest
 from django.urls import reverse
 
 from annotation import history, labelling
+from annotation.gold import Right, mark
 from annotation.labelling import Said
-from annotation.models import Assignment, Item, Label
+from annotation.models import Assignment, Label
 from annotation.views.mine import PAGE
 from annotation.wording import criteria_in_words, in_words
 from tests.annotation.making import a_demonstration, a_prompt, an_answer, ask, first_is_better, lease
@@ -240,13 +241,13 @@ def test_on_gold_the_first_word_stands_and_nothing_shows_it(page, bob, project):
     project.gold_feedback = True
     project.save()
     label = judged(bob)
-    Item.objects.filter(pk=label.item_id).update(purpose="gold")
+    mark(item=label.item, right=Right(verdicts=["accept"]))
     told = Label(**{field.attname: getattr(label, field.attname) for field in Label._meta.concrete_fields})
     told.pk, told.client_uuid, told.supersedes, told.gold_correct = None, uuid.uuid4(), label, False
     told.save(force_insert=True)
     revise = reverse("revise", args=[told.pk])
     html = page.get(revise).content.decode()
-    assert "gold" not in re.sub(r"note--gold|gold-", "", html.lower())
+    assert "gold" not in re.sub(r"note--gold|gold-|css/gold.css", "", html.lower())
     page.post(revise, sent(html, verdict="reject"))
     assert Label.objects.live().get().gold_correct is False
 

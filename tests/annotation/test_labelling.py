@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from annotation import labelling, leasing
 from annotation.asking import ask
+from annotation.gold import Right, mark
 from annotation.labelling import LeaseLost, Said
 from annotation.models import Event, Item, Judgement, Label, Response
 from tests.annotation.making import (
@@ -426,13 +427,15 @@ def test_whoever_withdrew_a_label_may_judge_again_while_there_is_room(project, b
 
 
 def test_labels_on_gold_items_held_out_prompts_or_withdrawn_ones_are_not_trained_on(project, bob, alice):
-    gold = a_comparison(project, purpose="gold")
+    gold = a_comparison(project)
     held_out = a_prompt(project, split="heldout")
     answers = [an_answer(held_out, text) for text in ("a", "b")]
     ask(project=project, prompt=held_out, kind="comparison", responses=answers)
     withdrawn, kept = a_comparison(project), a_comparison(project)
     labels = {label.item: label for label in (submit(bob, first_is_better()) for _ in range(4))}
     labelling.retract(label=labels[withdrawn], actor=alice)
+    first, second = gold.responses.all()
+    mark(item=gold, right=Right(ranks={first.pk: 1, second.pk: 2}))
     assert gold in labels
     assert list(Label.objects.trainable()) == [labels[kept]]
 

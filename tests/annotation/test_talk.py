@@ -6,8 +6,9 @@ from django.http import Http404
 from django.urls import reverse
 
 from annotation import access, labelling, leasing, notices, reviewing, talk
+from annotation.gold import Right, mark
 from annotation.models import Comment, Event, Label, Notice, Project, Review
-from tests.annotation.making import a_comparison, a_demonstration, first_is_better, lease
+from tests.annotation.making import a_comparison, a_demonstration, asked, first_is_better, lease
 
 
 @pytest.fixture
@@ -22,7 +23,9 @@ def item(project):
 
 @pytest.fixture
 def gold(project):
-    return a_comparison(project, wanted=50, purpose="gold")
+    item = a_comparison(project)
+    first, second = item.answers.values_list("response_id", flat=True)
+    return mark(item=item, right=Right(ranks={first: 1, second: 2})).item
 
 
 def read_by(member, item):
@@ -96,7 +99,7 @@ def test_opinions_do_not_travel_ahead_of_labels(item, bob, bea, rita):
 def test_on_gold_a_thread_is_between_its_author_and_the_leads_for_ever(gold, bob, bea, alice):
     talk.comment(item=gold, author=bob, text="@bea @alice the answer here is the left one")
     talk.comment(item=gold, author=alice, text="@bob yes")
-    labelling.submit(assignment=lease(bea), said=first_is_better())
+    labelling.submit(assignment=asked(gold.gold, bea), said=first_is_better())
     assert read_by(bea, gold) == []
     assert read_by(bob, gold) == ["@bea @alice the answer here is the left one", "@bob yes"]
     assert len(read_by(alice, gold)) == 2

@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 
 from annotation import labelling, leasing
 from annotation.labelling import Said
-from annotation.models import Event, Label
+from annotation.models import Event, Item, Label
 from tests.annotation.making import a_comparison, a_demonstration, lease, miscounted, overlabelled
 
 FRAGMENT = {"X-Touchstone": "item"}
@@ -83,8 +83,9 @@ def test_what_was_not_said_or_was_taken_back_cannot_be_undone(project, bob):
 def test_who_was_told_the_answer_cannot_undo(project, bob):
     project.gold_feedback = True
     project.save()
-    a_comparison(project, purpose="gold")
+    item = a_comparison(project)
     assignment = lease(bob)
+    Item.objects.filter(pk=item.pk).update(purpose="gold")
     labelling.submit(assignment=assignment, said=Said(ranks=(1, 2)))
     with pytest.raises(ValidationError, match="told the answer"):
         labelling.undo(assignment=assignment)

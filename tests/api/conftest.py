@@ -10,10 +10,11 @@ from rest_framework.test import APIClient
 
 from annotation import labelling, talk
 from annotation.asking import ask
+from annotation.gold import Right, mark
 from annotation.labelling import Said
 from annotation.models import Invitation, Notice, Team
 from evaluation.models import Evaluation, Round, RoundStep, Score
-from tests.annotation.making import a_prompt, an_answer, lease
+from tests.annotation.making import a_demonstration, a_prompt, an_answer, lease
 from training import snapshots
 from training.models import Generation, Metric, ModelVersion, Run, Sample
 
@@ -51,6 +52,7 @@ class World:
     invitation: Any
     flag: Any
     notice: Any
+    gold: Any
 
     @property
     def ids(self) -> dict[str, Any]:
@@ -70,6 +72,7 @@ class World:
             "item_id": self.label.item_id,
             "comment_id": self.flag.pk,
             "notice_id": self.notice.pk,
+            "gold_id": self.gold.pk,
         }
 
 
@@ -104,10 +107,11 @@ def world(project: Any, alice: Any, bob: Any) -> World:
     Score.objects.create(evaluation=evaluation, name="reward accuracy", value=0.75, lower=0.3, upper=0.95, n=4)
     team = Team.objects.create(project=project, name="Letters")
     invitation = Invitation.objects.create(project=project, author=alice.person)
+    known = mark(item=a_demonstration(project), right=Right(verdicts=["accept"]))
     flag = talk.comment(item=label.item, author=bob, text="@alice: which product is meant?", flag=True)
     return World(
         *(prompt, first_label, snapshot, run, base, tuned, old_answer, new_answer, assignment, label, number_one),
-        *(team, invitation, flag, Notice.objects.get(person=alice.person)),
+        *(team, invitation, flag, Notice.objects.get(person=alice.person), known),
     )
 
 

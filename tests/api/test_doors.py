@@ -23,6 +23,9 @@ FOR_ANNOTATORS = {
     "projects/<slug:slug>/undo/",
     "projects/<slug:slug>/labels/",
     "projects/<slug:slug>/check/",
+    "projects/<slug:slug>/me/",
+    "projects/<slug:slug>/guidelines/",
+    "projects/<slug:slug>/guidelines/<int:number>/read/",
 }
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from annotation import leasing
 from annotation.asking import ask
-from annotation.models import Assignment, Item, Label, Prompt
+from annotation.gold import Right, mark
+from annotation.models import Assignment, Item, Label, Project, Prompt
 from annotation.text import sha256
 from tests.annotation.making import a_comparison, a_demonstration, an_answer, let_time_pass
 from training.models import Generation, ModelVersion, Run, Sample
@@ -63,7 +64,6 @@ def test_nothing_tells_who_wrote_an_answer_or_that_it_is_gold(api, project, bob)
     gold = a_comparison(
         project,
         ["one", "other"],
-        purpose="gold",
         priority=5,
         wanted=3,
         selection={"selector": "uncertainty", "round": 4},
@@ -74,9 +74,12 @@ def test_nothing_tells_who_wrote_an_answer_or_that_it_is_gold(api, project, bob)
     gold.prompt.split, gold.prompt.tags, gold.prompt.metadata = "heldout", ["hard"], {"from": "secret-file"}
     gold.prompt.messages = [{**gold.prompt.messages[0], "model": "secret-model"}]
     gold.prompt.save()
+    better, worse = gold.responses.all()
+    mark(item=gold, right=Right(ranks={better.pk: 1, worse.pk: 2}), explanation="Because.")
     plain = a_comparison(project, ["one", "other"])
 
     client = api(bob)
+    Project.objects.update(gold_share=0.999_999)
     shown = take(client)
     said = submit(client, shown, ranks=[1, 2], next=True).json()
     assert (shown["id"], said["next"]["id"]) == tuple(Assignment.objects.get(item=item).pk for item in (gold, plain))

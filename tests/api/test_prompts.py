@@ -32,6 +32,7 @@ def test_lines_become_prompts_and_items(api, alice):
         "responses": 4,
         "demonstrations": 1,
         "comparisons": 1,
+        "gold": 0,
         "rejected": [],
     }
     assert Item.objects.count() == 2

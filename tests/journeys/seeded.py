@@ -7,11 +7,13 @@ from django.utils import timezone
 
 from annotation import invitations, labelling, reviewing, talk, teams
 from annotation.asking import ask
+from annotation.gold import Right, mark
 from annotation.guidelines import publish
 from annotation.labelling import Said
 from annotation.models import Invitation, Label, Membership, Project, User
+from annotation.pausing import pause
 from evaluation.models import Evaluation, Round, RoundStep, Score
-from tests.annotation.making import a_comparison, a_prompt, an_answer, lease
+from tests.annotation.making import a_comparison, a_demonstration, a_prompt, an_answer, asked, lease
 from training.models import Generation, Metric, ModelVersion, Run, Sample, Snapshot
 
 MARKDOWN = """# House style
@@ -50,7 +52,7 @@ def make() -> dict[str, Any]:
     for name in ("alice", "bob"):
         Membership.objects.create(person=people[name], project=empty, role=roles.get(name, "annotator"))
     publish(project=desk, text=MARKDOWN, actor=people["alice"], asks_again=False)
-    ids = _judged(desk, members) | _people(desk, members) | _loop(desk, people["alice"])
+    ids = _judged(desk, members) | _people(desk, members) | _loop(desk, people["alice"]) | _gold(desk, members)
     for number in range(3):  # what is still to be done
         a_comparison(desk, answers=(f"{MARKDOWN}\n\nFirst {number}.", "Second. " * 60), wanted=3)
         _demonstration(desk, f"A draft, number {number}.", wanted=3)
@@ -63,6 +65,26 @@ def _demonstration(project: Project, text: str, **more: Any) -> None:
     prompt.messages = [*messages, *prompt.messages]
     prompt.save()
     ask(project=project, prompt=prompt, kind="demonstration", responses=[an_answer(prompt, text)], **more)
+
+
+def _gold(desk: Project, members: dict[str, Membership]) -> dict[str, Any]:
+    """Gold, one of it answered wrongly; somebody who is paused; guidelines that bob has not read."""
+    desk.gold_feedback = True
+    desk.save()
+    items = [a_demonstration(desk, f"Known, {number}.") for number in range(2)]
+    known, quiz = (
+        mark(item=item, right=Right(verdicts=["accept"]), explanation="It is **kind**.", quiz=bool(number))
+        for number, item in enumerate(items)
+    )
+    answer = labelling.submit(assignment=asked(known, members["bob"]), said=Said(verdict="reject"))
+    ben = User.objects.create_user("ben", password="ben-has-a-secret")
+    pause(membership=Membership.objects.create(person=ben, project=desk), because="Let us talk about the last batch.")
+    reading = Project.objects.create(slug="reading", name="Reading")
+    Membership.objects.create(person=members["bob"].person, project=reading)
+    for text in ("# Be kind\n\nAlways.", "# Be kind\n\nAlways, and short."):
+        publish(project=reading, text=text, note="Short, too.")
+    plain = a_demonstration(desk, "Not known yet.")
+    return {"gold": known.pk, "quiz": quiz.pk, "gold_answer": answer.pk, "plain": plain.pk}
 
 
 def _judged(desk: Project, members: dict[str, Membership]) -> dict[str, Any]:

@@ -1,0 +1,59 @@
+"""Guidelines: as they are, how they came to be, and writing the next version."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods
+
+from annotation import access, guidelines
+from annotation.forms import GuidelinesForm
+from annotation.models.people import Role
+from annotation.requests import Request
+from annotation.views import place
+
+
+@require_GET
+@login_required
+def current(request: Request, slug: str) -> HttpResponse:
+    member = access.membership(request.user, slug)
+    context = {**place(member), "version": member.project.current_guidelines}
+    context["unread"] = guidelines.unread(member) if member.pk else None
+    return render(request, "annotation/guidelines.html", context)
+
+
+@require_GET
+@login_required
+def versions(request: Request, slug: str) -> HttpResponse:
+    """Every version, the newest first, with what it says has changed."""
+    member = access.membership(request.user, slug)
+    rows = member.project.guidelines_versions.select_related("author").defer("text")
+    return render(request, "annotation/guidelines_versions.html", {**place(member), "versions": rows})
+
+
+@require_GET
+@login_required
+def version(request: Request, slug: str, number: int) -> HttpResponse:
+    """One version: what it changed, word by word, and all of it."""
+    member = access.membership(request.user, slug)
+    known = member.project.guidelines_versions.select_related("author")
+    shown = known.filter(number=number).first()
+    if shown is None:
+        raise Http404("No such version")
+    before = known.filter(number__lt=number).first()
+    changes = guidelines.changes(before.text, shown.text) if before else []
+    context = {**place(member), "version": shown, "before": before, "changes": changes}
+    return render(request, "annotation/guidelines_version.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@login_required
+def edit(request: Request, slug: str) -> HttpResponse:
+    member = access.membership(request.user, slug, Role.LEAD)
+    form = GuidelinesForm(request.POST or None, initial={"guidelines": member.project.guidelines})
+    if request.method == "POST" and form.is_valid():
+        text = form.cleaned_data.pop("guidelines").replace("\r\n", "\n")
+        guidelines.publish(project=member.project, text=text, actor=request.user, **form.cleaned_data)
+        messages.success(request, "The guidelines were saved.")
+        return redirect("guidelines", slug)
+    return render(request, "annotation/edit_guidelines.html", {**place(member), "form": form})

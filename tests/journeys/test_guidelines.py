@@ -1,0 +1,79 @@
+"""Guidelines that changed are read before the next item, and the label says which version it follows; by keyboard."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.benchmarks.product import Product
+
+pytestmark = pytest.mark.journey
+
+SIZES = {"desktop": {"width": 1440, "height": 900}, "phone": {"width": 360, "height": 740}}
+PREPARE = """
+from annotation.importing import import_lines
+from annotation.models import Project
+project = Project.objects.get(slug="desk")
+project.labels_per_item = 1
+project.save()
+import_lines(project=project, lines=ROWS)
+"""
+
+
+@pytest.fixture(scope="module")
+def items(product: Product) -> None:
+    rows = [json.dumps({"prompt": f"Do you sell tea {n}?", "responses": ["Yes, we do.", "No."]}) for n in range(30)]
+    product.manage("shell", stdin=PREPARE.replace("ROWS", repr(rows)))
+
+
+def judge(page: Page) -> int:
+    """Judge the item on the page; returns the version of the guidelines on the label."""
+    page.keyboard.press("ArrowLeft")
+    with page.expect_response(lambda answer: answer.url.endswith("/submit/")):
+        page.keyboard.press("Enter")
+    page.wait_for_function("document.documentElement.dataset.outbox === 'sent'")
+    return page.evaluate("fetch('/api/v1/projects/desk/labels/').then(r => r.json())")["results"][0]["guidelines"]
+
+
+def publish(lead: Page, text: str, note: str) -> None:
+    lead.goto("/projects/desk/guidelines/edit/")
+    lead.get_by_label("Guidelines", exact=True).fill(text)
+    lead.get_by_label("What changed").fill(note)
+    lead.get_by_label("What changed").press("Enter")
+    lead.wait_for_url(lambda url: url.endswith("/guidelines/"))
+
+
+@pytest.mark.parametrize("screen", SIZES)
+def test_a_change_is_read_once_and_stands_on_the_labels_that_follow_it(
+    product: Product, sign_in: Callable[..., Page], items: None, screen: str
+) -> None:
+    lead, page = sign_in("alice", viewport=SIZES[screen]), sign_in("bob", viewport=SIZES[screen])
+    page.goto("/projects/desk/label/comparison/")
+    page.wait_for_selector("[name=client_uuid]", state="attached")
+    before = judge(page)
+
+    publish(lead, f"# House style\n\nBe brief on a {screen}.", f"Brief on a {screen}.")
+    assert judge(page) == before  # what is on the page is judged by what they know
+    if page.locator("[name=client_uuid]").count():  # and so is what was fetched ahead
+        assert judge(page) == before
+    expect(page.locator("[data-reading]")).to_be_visible()
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+    page.get_by_role("button", name="I have read").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[name=client_uuid]", state="attached")
+    assert judge(page) == before + 1
+    assert page.evaluate("document.querySelector('#guide .guide-text').textContent").strip().endswith(f"{screen}.")
+
+    page.goto("/projects/desk/guidelines/versions/")
+    page.get_by_role("link", name=f"Version {before + 1}").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".changed ins").first).to_be_visible()
+    page.goto("/projects/desk/me/")
+    expect(page.locator(".figures")).to_contain_text("Today")
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
