@@ -28,8 +28,8 @@ def test_next_does_not_wait_for_reading_and_the_label_says_what_was_read(api, pr
     shown = api(bob).post(DESK + "next/", {"kind": "comparison"}, format="json").json()["assignment"]
     said = {"client_uuid": str(uuid.uuid4()), "ranks": [1, 2]}
     answer = api(bob).post(f"/api/v1/assignments/{shown['id']}/submit/", said, format="json").json()
-    assert answer["label"]["guidelines"] is None
-    assert Label.objects.get().guidelines is None
+    assert answer["label"]["guidelines"] == 1
+    assert Label.objects.get().guidelines.number == 1  # the one before that which asks to be read
 
 
 def test_one_reads_ones_own_work(api, project, bob, bea):
