@@ -5,21 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests import browser as chromium
 from tests.benchmarks.product import Product, running
+from tests.journeys.desk import PEOPLE
 
-PEOPLE = """
-from annotation.guidelines import publish
-from annotation.models import Membership, Project, User
-project = Project.objects.create(slug="desk", name="Desk", heldout_share=0.3)
-publish(project=project, text="# House style", asks_again=False)
-for name, role in (("alice", "lead"), ("bob", "annotator")):
-    person = User.objects.create_user(name, password=f"{name}-has-a-secret", is_staff=role == "lead")
-    Membership.objects.create(person=person, project=project, role=role)
-User.objects.create_user("charlie", password="charlie-has-a-secret")
-"""
+expect.set_options(timeout=15_000)  # milliseconds: two journeys share the cores
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """Ranking by keyboard, on a desktop and on a phone: what was clicked is what the export says, sides undone."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -9,6 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from tests.benchmarks.product import Product
+from tests.journeys.desk import pages_alone
 
 pytestmark = pytest.mark.journey
 
@@ -27,6 +28,12 @@ bea = User.objects.create_user("bea", password="bea-has-a-secret")
 Membership.objects.create(person=bea, project=project)
 print(import_lines(project=project, lines=json.loads('ROWS')))
 """
+
+
+@pytest.fixture(scope="module")
+def product() -> Iterator[Product]:
+    with pages_alone() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,14 @@
 """A new annotator's quiz, word of gold while they work, a pause, and a lead who lets them go on; by keyboard."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.benchmarks.product import Product
+from tests.journeys.desk import pages_alone
 
 pytestmark = pytest.mark.journey
 
@@ -26,6 +27,12 @@ for name in ("desktop", "phone"):
     Membership.objects.create(person=person, project=project)
 print(import_lines(project=project, lines=ROWS))
 """
+
+
+@pytest.fixture(scope="module")
+def product() -> Iterator[Product]:
+    with pages_alone() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

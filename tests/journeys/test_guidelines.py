@@ -1,13 +1,14 @@
 """Guidelines that changed are read before the next item, and the label says which version it follows; by keyboard."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.benchmarks.product import Product
+from tests.journeys.desk import pages_alone
 
 pytestmark = pytest.mark.journey
 
@@ -20,6 +21,12 @@ project.labels_per_item = 1
 project.save()
 import_lines(project=project, lines=ROWS)
 """
+
+
+@pytest.fixture(scope="module")
+def product() -> Iterator[Product]:
+    with pages_alone() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
