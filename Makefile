@@ -34,9 +34,10 @@ browser: install ## a Chromium for the browser journeys: an installed one, or el
 demo: install ## Touchstone with a small shop's replies to judge; prints where to look and how to sign in
 	@$(RUN) manage.py demo
 
-test: install browser ## all tests: units, then training and database processes and whole journeys in a browser
+test: install browser ## all tests: units, then training and database processes, then whole journeys in a browser
 	@$(RUN) -m pytest $(TEST_FLAGS) -n 2 --dist loadfile -m "not process and not journey and not model"
-	@$(RUN) -m pytest $(TEST_FLAGS) -n 2 --dist loadfile -m "process or journey"
+	@$(RUN) -m pytest $(TEST_FLAGS) -n 2 --dist loadfile -m process
+	@$(RUN) -m pytest $(TEST_FLAGS) -n 2 --dist loadfile -m journey
 
 lint: install ## style, types, import contracts, templates, scripts, migrations, production settings
 	@echo "ruff";            $(RUN) -m ruff check --quiet .

@@ -8,6 +8,7 @@ import { csrfToken } from "./csrf.js";
 import { all, put, remove } from "./store.js";
 
 const PATIENCE = 20_000; // milliseconds for one answer
+const LONGEST_FAREWELL = 60_000; // characters
 const DELAYS = [1000, 2000, 4000, 8000, 15_000];
 const AGAIN = new Set([408, 425, 429]);
 
@@ -82,7 +83,8 @@ async function send(entry) {
   const body = new URLSearchParams(entry.body);
   for (const assignment of onPage()) body.append("on_page", assignment);
   try {
-    const answer = await post(entry.url, body);
+    // A page that is closed right after still sends it; the browser lets only short ones outlive the page.
+    const answer = await post(entry.url, body, { keepalive: entry.body.length < LONGEST_FAREWELL });
     if (answer.type === "opaqueredirect" || answer.status === 403) return later("signed out");
     if (answer.status >= 500 || AGAIN.has(answer.status)) return later("unreachable");
     return { status: answer.status, html: await answer.text() };

@@ -94,6 +94,7 @@ def test_from_the_invitation_to_the_exported_work(
             dora.keyboard.press("a")
             dora.keyboard.press("Enter")
             dora.wait_for_function("uuid => document.querySelector('[name=client_uuid]')?.value !== uuid", arg=before)
+        dora.wait_for_function("document.documentElement.dataset.outbox === 'sent'")
 
     lead.goto("/projects/desk/people/")
     row = lead.get_by_role("row").filter(has_text=f"dora{width}")
