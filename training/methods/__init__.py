@@ -1,0 +1,85 @@
+"""What can be run: one entry for each method, with the settings a person may choose.
+
+Both sides read this package: the forms are built from the settings models, and each recipe validates its
+`spec.json` with the same model. So it needs pydantic alone, neither Django nor torch. To add a method, write
+its settings in a module here, one line in `METHODS`, and a recipe of the same name in `training/recipes/`.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from training.methods.answers import ConvertSettings, GenerateSettings, ScoreSettings
+from training.methods.preferences import DpoSettings, RewardSettings
+from training.methods.sft import SftSettings
+from training.methods.shared import Settings, TrainingSettings
+
+__all__ = [
+    "CONVERT",
+    "METHODS",
+    "ConvertSettings",
+    "DpoSettings",
+    "GenerateSettings",
+    "Method",
+    "RewardSettings",
+    "ScoreSettings",
+    "Settings",
+    "SftSettings",
+    "TrainingSettings",
+]
+
+
+@dataclass(frozen=True)
+class Method:
+    name: str
+    title: str
+    summary: str
+    settings: type[Settings]
+    produces: Literal["policy", "reward"] | None = None
+    snapshot_kind: Literal["demonstrations", "preferences"] | None = None
+
+
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in (
+        Method(
+            "sft",
+            "Learn from good answers",
+            "Supervised fine-tuning: the model learns to answer like the examples people wrote or approved.",
+            SftSettings,
+            "policy",
+            "demonstrations",
+        ),
+        Method(
+            "reward",
+            "Learn what people prefer",
+            "A reward model: reads an answer and gives it a score, higher where people would choose it.",
+            RewardSettings,
+            "reward",
+            "preferences",
+        ),
+        Method(
+            "dpo",
+            "Prefer what people chose",
+            "Direct preference optimisation: the model moves towards the answers people chose and away "
+            "from the others.",
+            DpoSettings,
+            "policy",
+            "preferences",
+        ),
+        Method(
+            "generate",
+            "Write new answers",
+            "Draws several answers from a model for each prompt, to be ranked next.",
+            GenerateSettings,
+        ),
+        Method("score", "Score answers", "Gives every answer the score of a reward model.", ScoreSettings),
+    )
+}
+
+# Bringing a base model in is run like a method, but is no step of the loop, and so is not offered among them.
+CONVERT = Method(
+    "convert",
+    "Import a model",
+    "Reads a model from a GGUF file, a folder or a hub and stores it in one layout.",
+    ConvertSettings,
+)

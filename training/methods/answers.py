@@ -1,0 +1,75 @@
+"""Settings of what is done with models besides training them: writing answers, scoring them, importing."""
+
+from pydantic import Field, model_validator
+
+from training.methods.shared import Settings
+
+
+class GenerateSettings(Settings):
+    samples_per_prompt: int = Field(
+        4,
+        ge=1,
+        le=64,
+        title="Answers per prompt",
+        description="How many answers are drawn for each prompt. Four gives people a ranking to make "
+        "without tiring them (InstructGPT, Ouyang et al. 2022, showed 4 to 9).",
+    )
+    max_new_tokens: int = Field(
+        128,
+        ge=1,
+        le=8192,
+        title="Longest answer (tokens)",
+        description="Where an answer is cut off if it has not ended by itself. Time grows with it.",
+    )
+    temperature: float = Field(
+        0.8,
+        ge=0.0,
+        le=2.0,
+        title="Temperature",
+        description="How adventurous the answers are. 0.8 gives answers different enough to be worth "
+        "ranking and still sensible (SimPO, Meng et al. 2024, samples its pairs so); 0 always "
+        "takes the likeliest word.",
+    )
+    top_p: float = Field(
+        0.95,
+        gt=0.0,
+        le=1.0,
+        title="Top-p",
+        description="Draws only from the likeliest words that together have this probability, which keeps "
+        "nonsense from the long tail out (Holtzman et al. 2020). 1 draws from all words.",
+    )
+    batch_size: int = Field(
+        32,
+        ge=1,
+        le=1024,
+        title="Answers at once",
+        description="How many answers are written side by side. More is faster until memory runs out.",
+    )
+
+    @model_validator(mode="after")
+    def _one_answer_when_nothing_is_drawn(self) -> "GenerateSettings":
+        if self.temperature == 0 and self.samples_per_prompt > 1:
+            raise ValueError("at temperature 0 all answers to a prompt are the same: ask for one answer per prompt")
+        return self
+
+
+class ScoreSettings(Settings):
+    batch_size: int = Field(
+        16,
+        ge=1,
+        le=1024,
+        title="Answers at once",
+        description="How many answers are scored side by side. It changes the speed and not the scores.",
+    )
+    max_length: int = Field(
+        2048,
+        ge=16,
+        le=131072,
+        title="Longest conversation (tokens)",
+        description="Of a longer one only the end is read, where the answer stands; the run's page says "
+        "how many were longer.",
+    )
+
+
+class ConvertSettings(Settings):
+    """Nothing to choose: the model is brought into one layout, and its weights stay as they are."""
