@@ -17,24 +17,15 @@ from rest_framework.response import Response
 from annotation import access, exporting, gold, labelling, leasing, standing
 from annotation.endpoints import NDJSON, Conflict, Endpoint, NdjsonParser, NdjsonRenderer, documented, json_line
 from annotation.importing import import_lines
-from annotation.models import Assignment, Label, Membership, Prompt, User
-from annotation.models.people import Role
-from annotation.serializers import (
+from annotation.labelserializers import (
     AskSerializer,
     AssignmentSerializer,
     DraftSerializer,
-    ExportedRowSerializer,
-    ExportFilterSerializer,
     FeedbackSerializer,
-    ImportRowSerializer,
     KindSerializer,
     LabelFilterSerializer,
     LabelSerializer,
     NextSerializer,
-    ProjectDetailSerializer,
-    ProjectSerializer,
-    PromptFilterSerializer,
-    PromptSerializer,
     ReleasedSerializer,
     ReleaseSerializer,
     SaidSerializer,
@@ -42,6 +33,17 @@ from annotation.serializers import (
     SkipSerializer,
     SubmitSerializer,
     SubmittedSerializer,
+)
+from annotation.models import Assignment, Label, Membership, Prompt, User
+from annotation.models.people import Role
+from annotation.serializers import (
+    ExportedRowSerializer,
+    ExportFilterSerializer,
+    ImportRowSerializer,
+    ProjectDetailSerializer,
+    ProjectSerializer,
+    PromptFilterSerializer,
+    PromptSerializer,
     SummarySerializer,
 )
 

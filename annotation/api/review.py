@@ -8,8 +8,8 @@ from rest_framework.response import Response
 from annotation import access, labelling, reviewing
 from annotation.api.shapes import CaseSerializer, NextCaseSerializer, OpenedCaseSerializer
 from annotation.endpoints import Endpoint, documented
+from annotation.labelserializers import LabelSerializer, SaidSerializer
 from annotation.models.people import Role
-from annotation.serializers import LabelSerializer, SaidSerializer
 
 
 class NextCase(Endpoint):

@@ -5,10 +5,10 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from annotation.labelserializers import AssignmentSerializer
 from annotation.models import Comment, Notice, Review
 from annotation.models.items import Kind
 from annotation.reviewing import Voice, voices
-from annotation.serializers import AssignmentSerializer
 from annotation.talk import THEN
 
 
