@@ -143,11 +143,17 @@ def _judged(said: Votes, ids: Integers, voice: Array) -> Judged:
     return Judged(said, said.unit(), np.searchsorted(ids, said.person), voice, rows[place] == 1)
 
 
-def _shares(did: NDArray[np.bool_], who: Integers, people: int) -> tuple[Integers, Integers, list[Interval | None]]:
+def _of_labels(label: Integers, who: Integers, did: NDArray[Any]) -> tuple[Integers, Array]:
+    """One row for each label: whose it is, and in what share of its pairs; those of a ranking are one judgement."""
+    _, first, place, n = np.unique(label, return_index=True, return_inverse=True, return_counts=True)
+    return who[first], np.bincount(place, did.astype(float), minlength=len(n)) / n
+
+
+def _shares(did: NDArray[Any], who: Integers, people: int) -> tuple[Array, Integers, list[Interval | None]]:
     """Of each person: how often they did it, of how many, and the share with its interval."""
     n = np.bincount(who, minlength=people)
-    k = np.bincount(who[did], minlength=people)
-    return k, n, [wilson(float(a), int(b)) if b else None for a, b in zip(k, n, strict=True)]
+    k = np.asarray(np.bincount(who, did.astype(float), minlength=people), np.float64)
+    return k, n, [wilson(float(min(a, b)), int(b)) if b else None for a, b in zip(k, n, strict=True)]
 
 
 def _named(p_values: Any) -> Integers:
@@ -160,9 +166,7 @@ def _percent(share: float) -> str:
 
 def _rightness(pairs: Judged, ways: list[Ways]) -> None:
     """Who guesses, or says the opposite of the others."""
-    size = np.bincount(np.unique(pairs.said.label, return_inverse=True)[1]) if len(pairs.said) else np.ones(0)
-    answers = (1 + np.sqrt(1 + 8 * size)) / 2
-    weight = (2 / answers)[np.unique(pairs.said.label, return_inverse=True)[1]]  # n answers: n - 1 free judgements
+    weight = 2 / _answers(pairs)  # of n answers: n - 1 free judgements
     found: Competence = competence.measure(pairs.unit, pairs.who, pairs.said.value, pairs.voice, weight)
     for one, chance, lower, upper, n in zip(
         ways, found.chance, found.lower, found.upper, found.informative, strict=True
@@ -187,12 +191,13 @@ def _rightness(pairs: Judged, ways: list[Ways]) -> None:
 
 def _sides(pairs: Judged, ways: list[Ways]) -> None:
     """Who prefers a side, or chooses sides in a pattern."""
-    rows = pairs.alone & (pairs.said.value != 0)
+    rows = pairs.said.value != 0
     left = (pairs.said.value[rows] == 1) == (pairs.said.first_left[rows] == 1)
-    who = pairs.who[rows]
-    k, n, shares = _shares(left, who, len(ways))
+    who, share_left = _of_labels(pairs.said.label[rows], pairs.who[rows], left)
+    k, n, shares = _shares(share_left, who, len(ways))
     for one, share in zip(ways, shares, strict=True):
         one.left = share
+    # The share of a ranking's pairs is no wider spread than a coin, so the binomial names nobody more for it.
     p = [
         competence.tail(int(b), int(max(a, b - a)), 0.5 + SIDE_MARGIN) if b >= MINIMUM else np.nan
         for a, b in zip(k, n, strict=True)
@@ -203,7 +208,8 @@ def _sides(pairs: Judged, ways: list[Ways]) -> None:
         side, part = ("left", share.value) if share.value > 0.5 else ("right", 1 - share.value)
         said = f"Takes the {side} answer in {_percent(part)} of pairs, though the sides are drawn by lot."
         ways[place].findings.append(Finding("side", said))
-    _streaks(pairs.said.label[rows], who, left, ways)
+    two = pairs.alone[rows]
+    _streaks(pairs.said.label[rows][two], pairs.who[rows][two], left[two], ways)
 
 
 def _streaks(label: Integers, who: Integers, left: NDArray[np.bool_], ways: list[Ways]) -> None:
@@ -230,7 +236,7 @@ def _streaks(label: Integers, who: Integers, left: NDArray[np.bool_], ways: list
 def _lengths(pairs: Judged, ways: list[Ways]) -> None:
     """Who takes the longer answer more often than the others do on the same pairs: what all prefer is no bias."""
     said = pairs.said
-    rows = pairs.alone & (said.value != 0) & (said.first_bytes != said.second_bytes)
+    rows = (said.value != 0) & (said.first_bytes != said.second_bytes)
     longer = (said.value == 1) == (said.first_bytes > said.second_bytes)
     own, others, who, shares = _beside(pairs, rows, longer, len(ways))
     usual = _mean(others, who, len(ways))
@@ -244,7 +250,8 @@ def _lengths(pairs: Judged, ways: list[Ways]) -> None:
 
 def _ties(pairs: Judged, ways: list[Ways]) -> None:
     """Who calls a tie more often than the others do on the same pairs."""
-    own, others, who, shares = _beside(pairs, pairs.alone, pairs.said.value == 0, len(ways))
+    every = np.ones(len(pairs.said), bool)
+    own, others, who, shares = _beside(pairs, every, pairs.said.value == 0, len(ways))
     usual = _mean(others, who, len(ways))
     for one, share, mean in zip(ways, shares, usual, strict=True):
         one.tie, one.tie_others = share, mean
@@ -276,9 +283,11 @@ def _beside(
     part = Judged(judged.said.where(rows), judged.unit[rows], judged.who[rows], judged.voice, judged.alone[rows])
     own = did[rows].astype(float)
     others = part.others(own)
-    shares = _shares(did[rows], part.who, people)[2]
+    who, share = _of_labels(part.said.label, part.who, own)
     met = ~np.isnan(others)
-    return own[met], others[met], part.who[met], shares
+    label, person = part.said.label[met], part.who[met]
+    theirs, usual = _of_labels(label, person, others[met])
+    return _of_labels(label, person, own[met])[1], usual, theirs, _shares(share, who, people)[2]
 
 
 def _drifting(own: Array, others: Array, who: Integers, people: int, margin: float) -> Integers:
@@ -299,9 +308,12 @@ def _share(values: Array, who: Integers, place: int) -> float:
 def _speed(pairs: Judged, drafts: Judged, ways: list[Ways]) -> None:
     """Who is done before anybody could have read the answers."""
     quick = drafts.said.value != VERDICTS.index("edit")  # an edit takes its own time
-    who = np.concatenate([pairs.who[pairs.alone], drafts.who[quick]])
-    seconds = np.concatenate([pairs.said.seconds[pairs.alone], drafts.said.seconds[quick]])
-    size = np.concatenate([_bytes(pairs.said)[pairs.alone], _bytes(drafts.said)[quick]])
+    judge, read = _of_labels(pairs.said.label, pairs.who, _bytes(pairs.said) * _answers(pairs) / 2)
+    who = np.concatenate([judge, drafts.who[quick]])
+    seconds = np.concatenate(
+        [_of_labels(pairs.said.label, pairs.who, pairs.said.seconds)[1], drafts.said.seconds[quick]]
+    )
+    size = np.concatenate([read, _bytes(drafts.said)[quick]])
     words = size / WORD_BYTES
     timed = ~np.isnan(seconds) & (seconds > 0) & (words >= FEWEST_WORDS)
     who, pace = who[timed], words[timed] * 60 / seconds[timed]
@@ -314,6 +326,12 @@ def _speed(pairs: Judged, drafts: Judged, ways: list[Ways]) -> None:
         share = _percent(k[place] / n[place])
         said = f"Gave {share} of the labels faster than anybody reads ({READING_LIMIT:,.0f} words a minute)."
         ways[place].findings.append(Finding("speed", said))
+
+
+def _answers(pairs: Judged) -> Array:
+    """For each pair, how many answers its label is about: n of them make n (n - 1) / 2 pairs."""
+    _, place, rows = np.unique(pairs.said.label, return_inverse=True, return_counts=True)
+    return ((1 + np.sqrt(1 + 8 * rows)) / 2)[place] if len(rows) else np.zeros(0)
 
 
 def _bytes(said: Votes) -> Array:

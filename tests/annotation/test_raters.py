@@ -10,7 +10,7 @@ from annotation import competence, raters
 from annotation.models import Event, Membership
 from tests.annotation.making import a_prompt
 from tests.benchmarks import raters as simulated
-from tests.training.making import demonstrates, says
+from tests.training.making import compares, demonstrates, says
 
 
 def world(project, kinds, seed=1, labels=60):
@@ -90,6 +90,32 @@ def test_who_is_done_before_anybody_could_have_read_is_named(project, bob, bea):
     assert rules(found["bob"]) == {"speed"}
     assert found["bob"].fast.value == 1.0
     assert found["bea"].pace == pytest.approx(200 * 5 / 6 * 60 / 40, rel=0.01)
+
+
+def test_in_rankings_of_three_the_same_habits_are_named(project, bob, bea, alice, member):
+    random = Random(8)
+    tom, lea = member("tom"), member("lea")
+    for _ in range(30):
+        sizes = random.sample([20, 60, 120], 3)
+        item = compares(a_prompt(project), *(f"{size} " + "word " * size for size in sizes))
+        truth = random.sample([1, 2, 3], 3)
+        by_length = [1 + sorted(sizes, reverse=True).index(size) for size in sizes]
+        for who, ranks, seconds in (
+            (alice, truth, 50),
+            (bea, truth, 60),
+            (bob, [1, 2, 3], 50),
+            (lea, by_length, 50),
+            (tom, [1, 1, 1], 1),
+        ):
+            says(who, item, ranks=tuple(ranks), strength=2 if ranks != [1, 1, 1] else None, seconds=seconds)
+    found = {one.person: one for one in raters.of_project(project)}
+    assert "side" in rules(found["bob"])
+    assert "length" in rules(found["lea"])
+    assert {"ties", "speed"} <= rules(found["tom"])
+    assert not found["alice"].findings
+    assert not found["bea"].findings
+    assert found["tom"].pace == pytest.approx(200 * 5 / 6 * 60, rel=0.05)  # all three answers are to be read
+    assert (found["bob"].left.n, found["bob"].left.value) == (30, 1.0)
 
 
 def test_nothing_is_said_of_somebody_who_has_hardly_begun(project, bob, bea):
