@@ -5,7 +5,7 @@ from typing import Any
 from django import template
 
 from annotation.consensus import METHODS
-from annotation.raters import Ways
+from annotation.raters import MINIMUM, Ways
 from annotation.statistics import Interval
 
 register = template.Library()
@@ -36,9 +36,9 @@ def figures(ways: Ways) -> list[tuple[str, dict[str, Any] | None, str]]:
 
 @register.filter
 def at_a_glance(ways: Ways) -> list[tuple[str, str]]:
-    """The figures that are told of somebody about whom nothing is unusual."""
+    """The figures that are told of somebody about whom nothing is unusual, once there is enough to tell them from."""
     rows = (("right", ways.right), ("left", ways.left), ("longer", ways.longer), ("tie", ways.tie))
-    return [(name, _percent(share.value)) for name, share in rows if share]
+    return [(name, _percent(share.value)) for name, share in rows if share and share.n >= MINIMUM]
 
 
 def _share(interval: Interval | None) -> dict[str, Any] | None:

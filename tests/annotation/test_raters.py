@@ -225,6 +225,17 @@ def test_the_page_names_people_with_the_reason_and_a_lead_acts_on_it(lead, proje
     assert "Choose what to do" in lead.post(address, {"verb": "sing"}, follow=True).content.decode()
 
 
+def test_at_a_glance_a_share_of_two_labels_is_not_told(lead, project, bob, bea):
+    for number in range(22):
+        item = compares(a_prompt(project), "one", "other")
+        for who in (bob, bea) if number < 2 else (bob,):
+            says(who, item, ranks=(1, 2) if number % 4 < 2 else (2, 1), strength=1)
+    page = lead.get(reverse("raters", args=["desk"])).content.decode()
+    one_line = {name: page.split(f"<strong>{name}</strong>")[1].split("</summary>")[0] for name in ("bob", "bea")}
+    assert ">left<" in one_line["bob"]
+    assert ">left<" not in one_line["bea"]
+
+
 def test_a_reviewer_reads_the_page_and_acts_on_nobody(client, project, member, bob):
     says(bob, demonstrates(a_prompt(project)), verdict="accept")
     client.force_login(member("rita", "reviewer").person)
