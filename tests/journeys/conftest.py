@@ -39,7 +39,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def sign_in(browser: Browser, product: Product) -> Iterator[Callable[..., Page]]:
-    """Open a browser of one's own, signed in: `sign_in("bob")`. A script error on any page fails the test."""
+    """Open a browser of one's own, signed in: `sign_in("bob")`. A script error on any page fails the test, and so does
+    whatever the page's own policy refuses."""
     contexts: list[BrowserContext] = []
     errors: list[str] = []
 
@@ -49,6 +50,7 @@ def sign_in(browser: Browser, product: Product) -> Iterator[Callable[..., Page]]
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(f"{page.url}: {error}"))
+        page.on("console", lambda said: errors.append(said.text) if "Content Security Policy" in said.text else None)
         page.goto("/sign-in/")
         page.locator("[name=username]").fill(name)
         page.locator("[name=password]").fill(f"{name}-has-a-secret")

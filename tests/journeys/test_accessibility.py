@@ -25,6 +25,11 @@ PHONE, DESK = {"width": 360, "height": 780}, {"width": 1440, "height": 900}
 # WCAG 2.2 AA and axe's own best practices. What hangs on the colour scheme is asked again in the other one.
 ALL_RULES: dict[str, Any] = {"resultTypes": ["violations"], "preload": False}
 ALL_RULES["rules"] = {"target-size": {"enabled": True}}  # new in WCAG 2.2, and left out unless asked for
+REFUSED = """
+    window.refused = [];
+    document.addEventListener("securitypolicyviolation", (one) =>
+      window.refused.push(`${one.effectiveDirective} ${one.blockedURI} ${one.sourceFile}:${one.lineNumber}`));
+"""
 COLOURS: dict[str, Any] = {
     "resultTypes": ["violations"],
     "runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]},
@@ -170,6 +175,7 @@ def open_page(browser: Browser, product: Product) -> Iterator[Callable[..., Page
         key = (name, size["width"])
         if key not in pages:
             context = browser.new_context(base_url=product.url, viewport=size, reduced_motion="reduce")
+            context.add_init_script(REFUSED)
             page = pages[key] = context.new_page()
             if name:
                 page.goto("/sign-in/")
@@ -185,8 +191,8 @@ def open_page(browser: Browser, product: Product) -> Iterator[Callable[..., Page
 
 
 def wrong(page: Page, theme: frozenset[str] | set[str] = frozenset()) -> list[str]:
-    """What axe finds in both colour schemes, in words."""
-    found = []
+    """What axe finds in both colour schemes, in words, and what the page's own policy refused."""
+    found = [f"refused by the policy: {one}" for one in page.evaluate("window.refused")]
     page.evaluate(AXE)
     for scheme, rules in (("light", ALL_RULES), ("dark", COLOURS)):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
@@ -237,6 +243,25 @@ def test_the_pages_of_errors_are_too(open_page: Callable[..., Page], product: An
     page.goto("/broken/")
     found += [f"500: {one}" for one in [*wrong(page), *widest(page)]]
     assert not found, "\n".join(found)
+
+
+def test_a_script_that_came_through_would_not_run(open_page: Callable[..., Page], product: Any) -> None:
+    """Markup as if nothing had cleaned it, in a real page: the policy is what stops it."""
+    page = open_page("alice", DESK)
+    attack = """<script>window.ran = 1</script><img src="x" onerror="window.ran = 2"><p style="color: red">red</p>
+        <base href="https://evil.example/"><a id="link" href="javascript:window.ran = 3">go</a>"""
+
+    def with_attack(route: Any) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, body=answer.text().replace("</main>", f"{attack}</main>"))
+
+    page.route("**/projects/desk/guidelines/", with_attack)
+    page.goto("/projects/desk/guidelines/")
+    page.locator("#link").click()
+    page.wait_for_function("window.refused.length >= 5")
+    assert page.evaluate("window.ran") is None
+    assert "evil.example" not in page.evaluate("document.baseURI")
+    page.unroute("**/projects/desk/guidelines/")
 
 
 def test_the_admin_has_no_fault_but_those_of_its_theme(open_page: Callable[..., Page], product: Any) -> None:
