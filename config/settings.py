@@ -74,6 +74,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "config.health.answers",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "config.browsers.packaged_pages",
@@ -127,7 +128,8 @@ USE_I18N = True
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = VAR / "static" if PRODUCTION else None  # where collectstatic puts them
+# Where collectstatic puts them.
+STATIC_ROOT = Path(os.environ.get("TOUCHSTONE_STATIC") or VAR / "static") if PRODUCTION else None
 STATICFILES_DIRS = [BASE / "static"]
 WHITENOISE_USE_FINDERS = not PRODUCTION  # development serves static/ as it is; production what was collected
 STORAGES = {
