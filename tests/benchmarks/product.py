@@ -14,6 +14,8 @@ from pathlib import Path
 
 import psutil
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # PostgreSQL's keeper is a child of whoever asked for it first. This process does, so that none that is killed takes
@@ -64,7 +66,8 @@ class Product:
     def start(self, name: str) -> subprocess.Popen[bytes]:
         """Start `web`, `queue` or `gpu`; what it prints goes to var/log/<name>.log."""
         web = ["-m", "gunicorn", "config.wsgi", "-b", f"127.0.0.1:{self.port}", "-w", "2", "--threads", "4"]
-        command = [*web, "--no-control-socket"] if name == "web" else ["manage.py", "qcluster"]
+        web += ["--keep-alive", "75", "--no-control-socket"]
+        command = web if name == "web" else ["manage.py", "qcluster"]
         cluster = {"queue": "default", "gpu": "gpu"}.get(name, "")
         with (self.var / "log" / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
@@ -137,6 +140,9 @@ class Client:
     def __init__(self, product: Product, name: str, password: str) -> None:
         self.base = f"{product.url}/api/v1/"
         self.session = requests.Session()
+        # As browsers do: ask again, if the server closed an idle connection at the very moment it was used.
+        once_more = Retry(connect=2, read=2, allowed_methods=["GET"])
+        self.session.mount("http://", HTTPAdapter(max_retries=once_more))
         token = self.post("token/", username=name, password=password)["token"]
         self.session.headers["Authorization"] = f"Token {token}"
 
