@@ -1,4 +1,4 @@
-# The web server and the queue: no torch, about a tenth of the worker's size.
+# The web server and the queue, without torch.
 #
 #     docker build -f docker/web.Dockerfile -t touchstone-web .
 FROM python:3.11-slim-bookworm
@@ -15,7 +15,7 @@ COPY . .
 RUN sh docker/collect.sh \
     && useradd --system --uid 10001 --home-dir /var/lib/touchstone --create-home touchstone
 
-USER touchstone
+USER 10001
 VOLUME /var/lib/touchstone
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \

@@ -14,6 +14,6 @@ RUN python -m venv /opt/venv && pip install -c constraints.txt '.[training]'
 COPY . .
 RUN useradd --system --uid 10001 --home-dir /var/lib/touchstone --create-home touchstone
 
-USER touchstone
+USER 10001
 VOLUME /var/lib/touchstone
 CMD ["python", "manage.py", "qcluster"]
