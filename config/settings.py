@@ -157,6 +157,7 @@ if PRODUCTION:
 
 # The queue. A message only wakes a worker: rows are the truth, and every task claims its row first.
 # `retry` is the broker's lease, so it must exceed `timeout`; long runs finish well within it or are re-claimed.
+GPU_TIMEOUT = 7 * 24 * 3600  # seconds after which the queue ends a gpu worker
 _queue = {
     "orm": "default",
     "poll": 0.5,
@@ -178,8 +179,8 @@ Q_CLUSTER = {
         "gpu": {
             "workers": 1,
             "queue_limit": 1,
-            "timeout": 7 * 24 * 3600,
-            "retry": 7 * 24 * 3600 + 600,
+            "timeout": GPU_TIMEOUT,
+            "retry": GPU_TIMEOUT + 600,
             "recycle": 1,
         }
     },
@@ -292,5 +293,8 @@ RUN_HEARTBEAT_SECONDS = 5  # a gpu worker says it is alive this often
 RUN_LOST_SECONDS = int(os.environ.get("TOUCHSTONE_RUN_LOST_SECONDS", "45"))  # silence after which a run is taken back
 if RUN_LOST_SECONDS < 3 * RUN_HEARTBEAT_SECONDS:
     raise ImproperlyConfigured(f"TOUCHSTONE_RUN_LOST_SECONDS must be {3 * RUN_HEARTBEAT_SECONDS} or more.")
+RUN_LIMIT_MINUTES = int(os.environ.get("TOUCHSTONE_RUN_LIMIT_MINUTES", str(6 * 24 * 60)))  # of one attempt at a run
+if not 0 < 60 * RUN_LIMIT_MINUTES < GPU_TIMEOUT:
+    raise ImproperlyConfigured("TOUCHSTONE_RUN_LIMIT_MINUTES must be more than 0 and less than a week.")
 RUN_FINISHED_TASK = "evaluation.tasks.run_finished"  # woken when a run ends, so that a round goes on
 COUNT_TOKENS = "training.tokens.count"  # how long a conversation is for a project's model, told while people write

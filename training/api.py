@@ -6,10 +6,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation.endpoints import Conflict, Endpoint, documented
-from training import access, lineage, registry, runs, sampling, snapshots, staleness, tuning
+from training import access, lineage, preflight, registry, runs, sampling, snapshots, staleness, tuning
 from training.serializers import (
     AfterSerializer,
     AnswerSerializer,
+    ContinueSerializer,
     CurveSerializer,
     FreezeSerializer,
     GenerationSerializer,
@@ -17,6 +18,7 @@ from training.serializers import (
     JudgedFilterSerializer,
     ModelDetailSerializer,
     ModelSerializer,
+    PreflightSerializer,
     PromoteSerializer,
     ResponseLineageSerializer,
     RunDetailSerializer,
@@ -88,6 +90,25 @@ class Runs(Endpoint):
         return Response(RunDetailSerializer(run).data, status=201)
 
 
+class CheckRun(Endpoint):
+    @documented(
+        "Runs",
+        PreflightSerializer,
+        sends=StartRunSerializer,
+        refuses=(400, 401, 403, 404),
+        operation_id="check_run",
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """What a run would be, before it is started: rows kept, dropped and cut, what is odd about them, time, memory.
+
+        Takes what starting a run takes. Nothing is frozen or queued.
+        """
+        project = access.lead(self.person, slug).project
+        sent = self.sent(StartRunSerializer, project=project)
+        sent.pop("seed")
+        return Response(PreflightSerializer(preflight.check(project=project, **sent)).data)
+
+
 class OneRun(Endpoint):
     @documented("Runs", RunDetailSerializer, operation_id="run")
     def get(self, request: Request, slug: str, run_id: int) -> Response:
@@ -132,6 +153,22 @@ class RetryRun(Endpoint):
             raise Conflict("Only a run that failed or was cancelled can be retried.")
         run.refresh_from_db()
         return Response(RunDetailSerializer(run).data)
+
+
+class ContinueRun(Endpoint):
+    @documented(
+        "Runs",
+        RunDetailSerializer,
+        sends=ContinueSerializer,
+        code=201,
+        refuses=(400, 401, 403, 404),
+        operation_id="continue_run",
+    )
+    def post(self, request: Request, slug: str, run_id: int) -> Response:
+        """Train what a run made for more passes over the same data, as a new run."""
+        _, run = access.run(self.person, slug, run_id)
+        further = runs.carry_on(run=run, actor=self.person, **self.sent(ContinueSerializer))
+        return Response(RunDetailSerializer(further).data, status=201)
 
 
 class Models(Endpoint):
@@ -228,10 +265,12 @@ urlpatterns = [
     path("projects/<slug:slug>/snapshots/", Snapshots.as_view()),
     path("projects/<slug:slug>/snapshots/<int:snapshot_id>/", OneSnapshot.as_view()),
     path("projects/<slug:slug>/runs/", Runs.as_view()),
+    path("projects/<slug:slug>/runs/check/", CheckRun.as_view()),
     path("projects/<slug:slug>/runs/<int:run_id>/", OneRun.as_view()),
     path("projects/<slug:slug>/runs/<int:run_id>/metrics/", RunMetrics.as_view()),
     path("projects/<slug:slug>/runs/<int:run_id>/cancel/", CancelRun.as_view()),
     path("projects/<slug:slug>/runs/<int:run_id>/retry/", RetryRun.as_view()),
+    path("projects/<slug:slug>/runs/<int:run_id>/continue/", ContinueRun.as_view()),
     path("projects/<slug:slug>/models/", Models.as_view()),
     path("projects/<slug:slug>/models/<int:model_id>/", OneModel.as_view()),
     path("projects/<slug:slug>/models/<int:model_id>/promote/", Promote.as_view()),

@@ -4,17 +4,21 @@ import json
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
 from annotation.asking import add_response
 from annotation.models import Prompt
+from annotation.models.events import record
 from annotation.models.prompts import Origin
 from training import registry
+from training.causes import CAUSES
+from training.easing import halved
 from training.models import Generation, ModelVersion, Run, Sample
 from training.models.registry import ModelKind
 from training.models.runs import Status
-from training.runs import method_of
+from training.runs import checked_settings, give_up_waiting, method_of
 
 
 def finish(*, run: Run, result: dict[str, Any]) -> None:
@@ -41,16 +45,37 @@ def finish(*, run: Run, result: dict[str, Any]) -> None:
 
 @transaction.atomic
 def fail(*, run: Run, reason: str, error: str) -> None:
-    """Record why a claimed run did not succeed. A stop nobody asked for is a lost worker and tried again."""
-    cancelled = reason == "cancelled"
+    """Record why a claimed run did not succeed, or queue it again where that may help.
+
+    Tried again, while attempts are left: a stop or a kill that nobody here asked for, and, once, a run for which memory
+    ran out, with half the batch.
+    """
     fresh = Run.objects.select_for_update().get(pk=run.pk)
-    if cancelled and not fresh.cancel_requested and fresh.attempt < fresh.max_attempts:
-        _end(run, status=Status.QUEUED, finished_at=None, worker="", pid=None, pid_started=None)
+    reason = reason if reason in CAUSES else "crashed"
+    attempts_left = fresh.attempt < fresh.max_attempts and not fresh.cancel_requested
+    again = {"status": Status.QUEUED, "finished_at": None, "worker": "", "pid": None, "pid_started": None}
+    if reason in ("cancelled", "killed") and attempts_left:
+        _end(run, **again)
         return
-    if cancelled and fresh.cancel_requested:
-        error = "It was cancelled. Retry goes on from its last checkpoint."
-    status = Status.CANCELLED if cancelled and fresh.cancel_requested else Status.FAILED
-    _end(run, status=status, reason=reason, error=error)
+    if reason == "out_of_memory" and attempts_left and not fresh.eased and (eased := _eased(fresh)):
+        if _end(run, **again, eased=eased):
+            record("run eased", run, project=run.project, actor=None, **eased)
+        return
+    if reason in ("cancelled", "killed") and fresh.cancel_requested:
+        _end(run, status=Status.CANCELLED, reason="cancelled")
+    else:
+        _end(run, status=Status.FAILED, reason=reason, error=error)
+    give_up_waiting()
+
+
+def _eased(run: Run) -> dict[str, Any]:
+    """Settings that need less memory; empty if there are none that the method allows."""
+    eased = halved(run.settings)
+    try:
+        checked_settings(run.method, {**run.settings, **eased})
+    except ValidationError:
+        return {}
+    return eased
 
 
 def _end(run: Run, **changes: Any) -> bool:
@@ -62,7 +87,7 @@ def _end(run: Run, **changes: Any) -> bool:
 def _register(run: Run, result: dict[str, Any], digest: str) -> ModelVersion:
     kind = method_of(run.method).produces or ModelKind.POLICY
     parent = run.base
-    if kind == ModelKind.REWARD and parent is not None:
+    if kind == ModelKind.REWARD and parent is not None and parent.kind == ModelKind.POLICY:
         parent = parent.full_weights()  # it was trained on these alone
     location = (run.folder / result["output"]).relative_to(registry.store())
     version = ModelVersion.objects.create(

@@ -11,9 +11,12 @@ from pydantic import ValidationError as SettingsError
 
 from annotation.models import Project
 from training.methods import Method
-from training.models import ModelVersion, Snapshot
+from training.models import ModelVersion, Run, Snapshot
+from training.models.runs import Spread
 from training.models.snapshots import SnapshotKind
+from training.runs import Plan
 
+MOST_MINUTES = 7 * 24 * 60
 BASIC = {  # the settings shown first, by method
     "sft": ("epochs", "learning_rate", "batch_size", "tuning"),
     "reward": ("epochs", "learning_rate", "batch_size"),
@@ -92,7 +95,61 @@ class SnapshotChoice(forms.ModelChoiceField):
         return f"{snapshot}: {rows} rows, frozen {date_format(localtime(snapshot.created_at), 'j M, H:i')}"
 
 
-class StartRunForm(forms.Form):
+class PlanForm(forms.Form):
+    """How a run is carried out, apart from what it learns."""
+
+    after = forms.ModelMultipleChoiceField(
+        Run.objects.none(),
+        required=False,
+        label="After these runs",
+        help_text="It waits until all of them have succeeded. If one of them fails, this one is not begun.",
+    )
+    limit_minutes = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=MOST_MINUTES,
+        label="Time limit (minutes)",
+        help_text="After so long it is stopped, with a checkpoint from which a retry goes on. Empty: the limit of this "
+        "installation, six days unless it was changed.",
+    )
+    devices = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=64,
+        initial=1,
+        label="Devices",
+        help_text="How many GPUs work on it together. Each takes batches of its own, so that two see twice as many "
+        "examples in every step. A worker with fewer devices never takes the run.",
+    )
+    spread = forms.ChoiceField(
+        choices=Spread.choices,
+        required=False,
+        label="With several devices",
+        help_text="If the model and its optimiser fit on one device, the first is the fastest. The others divide them, "
+        "for models that do not fit.",
+    )
+
+    def plan(self) -> Plan:
+        chosen = self.cleaned_data
+        return Plan(
+            limit_minutes=chosen["limit_minutes"],
+            after=tuple(chosen["after"]),
+            devices=chosen["devices"] or 1,
+            spread=chosen["spread"] or Spread.DDP,
+        )
+
+
+class ContinueForm(forms.Form):
+    epochs = forms.FloatField(
+        min_value=0.01,
+        max_value=100,
+        initial=1,
+        label="More passes over the data",
+        help_text="A new run trains the model that this one made, on the same data and with the same settings.",
+    )
+
+
+class StartRunForm(PlanForm):
     """One training run: from which model, on what, with which settings. An empty number takes its default."""
 
     base = forms.ModelChoiceField(
@@ -131,6 +188,10 @@ class StartRunForm(forms.Form):
         base.queryset = policies
         base.initial = policies.production().values_list("pk", flat=True).first()
         snapshot.queryset = Snapshot.objects.filter(project=project, kind=method.snapshot_kind)
+        after = self.fields["after"]
+        assert isinstance(after, forms.ModelMultipleChoiceField)
+        after.queryset = Run.objects.open().filter(project=project)
+        self.can_wait = after.queryset.exists()
         for name in method.settings.model_fields:
             self.fields[name] = setting_field(method.settings, name)
         self.can_start = policies.exists()
@@ -147,6 +208,10 @@ class StartRunForm(forms.Form):
     def advanced_fields(self) -> list[forms.BoundField]:
         others = [name for name in self.method.settings.model_fields if name not in BASIC[self.method.name]]
         return [self[name] for name in (*others, "seed")]
+
+    @property
+    def plan_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in PlanForm.base_fields if name != "after" or self.can_wait]
 
     def clean(self) -> dict[str, Any]:
         """What the settings themselves refuse stands beside its field."""

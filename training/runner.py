@@ -26,7 +26,9 @@ from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from training import finishing, runs, snapshots
+from training.causes import DISK_FULL_CODE, is_disk_full
 from training.models import Metric, Run
+from training.models.registry import ModelKind
 from training.models.runs import Status
 
 log = logging.getLogger(__name__)
@@ -59,7 +61,8 @@ def execute(run: Run) -> Run:
         raise
     except Exception as error:
         log.exception("%s could not go on", run)
-        finishing.fail(run=run, reason="crashed", error=f"The worker could not go on: {error}")
+        reason = "disk_full" if is_disk_full(error) else "crashed"
+        finishing.fail(run=run, reason=reason, error=f"The worker could not go on: {error}")
     run.refresh_from_db()
     if not run.is_open:
         runs.tell_finished(run.pk)
@@ -74,14 +77,24 @@ def _perform(run: Run) -> dict[str, Any]:
             "reason": "bad_data",
             "error": "The snapshot's file is not what was frozen: freeze the labels again, then start a new run.",
         }
+    if run.base is not None and (gone := run.base.missing()):
+        error = f"{gone} is not where it was stored: {gone.path} holds no model."
+        return {"status": "failed", "reason": "missing_base", "error": error}
     folder = _prepare(run)
+    killed_before = _killed_for_memory()
     with (folder / "log.txt").open("ab") as output:
         process = _launch(run, folder, output)
         try:
-            asked_to_stop = _watch(run, process, folder)
+            stopped = _watch(run, process, folder)
         finally:
             _stop(process)
-    return _result(folder) or _no_result(process.returncode, asked_to_stop)
+    result = _result(folder) or _no_result(
+        process.returncode, stopped, memory_ran_out=_killed_for_memory() > killed_before
+    )
+    if stopped == "timed_out" and result["status"] != "ok":
+        spent = f"It was stopped after {run.minutes} minutes, which is its limit."
+        return {**result, "reason": "timed_out", "error": spent}
+    return result
 
 
 def _prepare(run: Run) -> Path:
@@ -89,10 +102,11 @@ def _prepare(run: Run) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     if (_result(folder) or {}).get("status") != "ok":  # how an earlier attempt ended is not how this one does
         (folder / "result.json").unlink(missing_ok=True)
-    spec: dict[str, Any] = {"method": run.method, "seed": run.seed, "settings": run.settings, "data": {}}
+    spec: dict[str, Any] = {"method": run.method, "seed": run.seed, "settings": run.used_settings, "data": {}}
     if run.base is not None:
         base, adapter = run.base.base_and_adapter()
-        starts_new = run.method in ("reward",)  # a reward model grows from full weights, not from a policy's adapter
+        # A reward model grows from full weights, not from a policy's adapter; it goes on from one of its own kind.
+        starts_new = run.method == "reward" and run.base.kind == ModelKind.POLICY
         spec["model"] = {"base": str(base), "adapter": str(adapter) if adapter and not starts_new else None}
     if run.snapshot is not None:
         spec["data"]["train"] = str(run.snapshot.path / "train.parquet")
@@ -144,10 +158,12 @@ def _die_with(worker: int) -> None:
             os._exit(1)
 
 
-def _watch(run: Run, process: subprocess.Popen[bytes], folder: Path) -> bool:
-    """Until the process ends: heartbeat, metrics, cancel. Returns whether it was asked to stop; raises LostClaim
-    if the row was taken away. While the database is away the process goes on."""
-    asked_at = last_beat = 0.0
+def _watch(run: Run, process: subprocess.Popen[bytes], folder: Path) -> str:
+    """Until the process ends: heartbeat, metrics, cancel, time limit. Returns why it was asked to stop, "cancelled" or
+    "timed_out", or "" if it was not; raises LostClaim if the row was taken away. While the database is away the process
+    goes on."""
+    asked, asked_at, last_beat = "", 0.0, 0.0
+    began = time.monotonic()
     with contextlib.closing(MetricsReader(run, folder / "metrics.jsonl")) as metrics:
         while process.returncode is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -158,15 +174,20 @@ def _watch(run: Run, process: subprocess.Popen[bytes], folder: Path) -> bool:
                 if now - last_beat >= settings.RUN_HEARTBEAT_SECONDS or process.returncode is not None:
                     _beat(run)
                     last_beat = now
-                if not asked_at and Run.objects.filter(pk=run.pk, cancel_requested=True).exists():
-                    process.terminate()
-                    asked_at = now
+                if not asked and Run.objects.filter(pk=run.pk, cancel_requested=True).exists():
+                    asked = "cancelled"
             except (InterfaceError, OperationalError) as error:
                 log.warning("The database is away while %s goes on: %s", run, error)
                 connection.close()
-            if asked_at and now - asked_at > GRACE_SECONDS:
-                os.killpg(process.pid, signal.SIGKILL)
-    return bool(asked_at)
+            if not asked and now - began > 60 * run.minutes:
+                asked = "timed_out"
+            if asked and not asked_at:
+                process.terminate()
+                asked_at = now
+            elif asked and now - asked_at > GRACE_SECONDS:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+    return asked
 
 
 def _beat(run: Run) -> None:
@@ -191,17 +212,28 @@ def _result(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def _no_result(code: int, asked_to_stop: bool) -> dict[str, Any]:
+def _no_result(code: int, stopped: str, *, memory_ran_out: bool) -> dict[str, Any]:
     """What a process that was killed would have said."""
     cause = f"signal {-code}" if code < 0 else f"exit code {code}"
-    found = {"status": "failed", "reason": "crashed", "error": f"The process ended with {cause} and left no result."}
-    if asked_to_stop:  # before it could listen, or it did not stop in time
-        found["reason"] = "cancelled"
-    elif code == -signal.SIGKILL:  # what the kernel does to the largest process when memory is gone
-        found["reason"] = "out_of_memory"
-        found["error"] += " Most likely memory ran out: lower the batch size."
-    else:
-        found["error"] += " Its log has the details."
+    reason, error = "crashed", f"The process ended with {cause} and left no result."
+    if stopped:  # before it could listen, or it did not stop in time
+        reason = stopped
+    elif code == DISK_FULL_CODE:
+        reason, error = "disk_full", "The disk is full: not even the result could be written."
+    elif code == -signal.SIGKILL and memory_ran_out:
+        reason, error = "out_of_memory", "Memory ran out on the worker's machine, and the kernel ended the process."
+    elif code == -signal.SIGKILL:
+        reason, error = "killed", "Somebody ended the process with SIGKILL."
+    return {"status": "failed", "reason": reason, "error": error}
+
+
+def _killed_for_memory() -> int:
+    """How many processes the kernel has ended because memory was gone, on this machine or in this container."""
+    found = 0
+    for path in (Path("/proc/vmstat"), Path("/sys/fs/cgroup/memory.events")):
+        with contextlib.suppress(OSError):
+            counts = dict(line.split() for line in path.read_text().splitlines())
+            found += int(counts.get("oom_kill", 0))
     return found
 
 

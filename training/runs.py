@@ -1,13 +1,12 @@
 """Starting, claiming, stopping and recovering runs. The row is the truth; a queue message only wakes a worker."""
 
-import os
-import signal
+from dataclasses import dataclass
 from typing import Any
 
-import psutil
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django_q.models import OrmQ
 from django_q.tasks import async_task
@@ -18,10 +17,22 @@ from annotation.models.events import record
 from training.methods import CONVERT, METHODS, Method
 from training.models import ModelVersion, Run, Snapshot
 from training.models.registry import ModelKind
-from training.models.runs import Status
+from training.models.runs import Spread, Status
+from training.processes import end_family, is_here
 
 GPU = "gpu"
 WORK = "training.tasks.work"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a run is carried out, which changes nothing of what it learns: for how long at most, after which others, and
+    on how many devices. (Several devices see as many times more examples in each step.)"""
+
+    limit_minutes: int | None = None
+    after: tuple[Run, ...] = ()
+    devices: int = 1
+    spread: str = Spread.DDP
 
 
 def method_of(name: str) -> Method:
@@ -53,15 +64,20 @@ def start(
     settings: dict[str, Any] | None = None,
     inputs: dict[str, Any] | None = None,
     seed: int = 17,
+    plan: Plan = Plan(),
+    continues: Run | None = None,
+    repeats: Run | None = None,
     actor: User | None = None,
     wake: bool = True,
 ) -> Run:
     """Queue a run and wake a gpu worker for it.
 
-    Raises ValidationError if the settings, the snapshot or the base model do not fit the method.
+    Raises ValidationError if the settings, the snapshot or the base model do not fit the method, or if what it should
+    wait for is in another project or can succeed no more.
     """
     wanted = method_of(method)
-    _fits(project, wanted, base, snapshot)
+    _fits(project, wanted, base, snapshot, continues)
+    _can_wait(project, plan.after)
     run = Run.objects.create(
         project=project,
         method=method,
@@ -70,15 +86,31 @@ def start(
         settings=checked_settings(method, settings or {}),
         inputs=inputs or {},
         seed=seed,
+        limit_minutes=plan.limit_minutes,
+        devices=plan.devices,
+        spread=plan.spread,
+        continues=continues,
+        repeats=repeats,
         created_by=actor,
     )
+    run.waits_for.set(plan.after)
     record("run started", run, project=project, actor=actor, method=method)
     if wake:
         transaction.on_commit(wake_gpu)
     return run
 
 
-def _fits(project: Project, method: Method, base: ModelVersion | None, snapshot: Snapshot | None) -> None:
+def _can_wait(project: Project, after: tuple[Run, ...]) -> None:
+    for other in after:
+        if other.project_id != project.pk:
+            raise ValidationError("That belongs to another project.")
+        if not other.is_open and other.status != Status.SUCCEEDED:
+            raise ValidationError(f"The {other} did not succeed: retry it first, or do not wait for it.")
+
+
+def _fits(
+    project: Project, method: Method, base: ModelVersion | None, snapshot: Snapshot | None, continues: Run | None
+) -> None:
     if method.snapshot_kind and (snapshot is None or snapshot.kind != method.snapshot_kind):
         raise ValidationError(f"{method.title} needs a snapshot of {method.snapshot_kind}.")
     if method is not CONVERT and base is None:
@@ -87,7 +119,8 @@ def _fits(project: Project, method: Method, base: ModelVersion | None, snapshot:
         if row is not None and row.project_id != project.pk:
             raise ValidationError("That belongs to another project.")
     if base is not None:
-        expected = ModelKind.REWARD if method.name == "score" else ModelKind.POLICY
+        further = continues is not None and method.produces == "reward"
+        expected = ModelKind.REWARD if method.name == "score" or further else ModelKind.POLICY
         if base.kind != expected:
             raise ValidationError(f"{method.title} cannot start from a {base.get_kind_display().lower()}.")
 
@@ -100,18 +133,50 @@ CLAIM = """
 UPDATE training_run SET status = 'running', attempt = attempt + 1, worker = %(worker)s, heartbeat_at = %(now)s,
     started_at = coalesce(started_at, %(now)s), reason = '', error = '', pid = NULL, pid_started = NULL
 WHERE id = (
-    SELECT id FROM training_run WHERE status = 'queued' AND (%(run)s::bigint IS NULL OR id = %(run)s)
-    ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
+    SELECT id FROM training_run queued
+    WHERE status = 'queued' AND devices <= %(devices)s AND (%(run)s::bigint IS NULL OR id = %(run)s)
+    AND NOT EXISTS (
+        SELECT FROM training_run_waits_for JOIN training_run other ON other.id = to_run_id
+        WHERE from_run_id = queued.id AND other.status <> 'succeeded')
+    ORDER BY priority DESC, coalesce(place, id), id LIMIT 1 FOR UPDATE OF queued SKIP LOCKED)
 RETURNING id
 """
 
 
-def claim(*, worker: str, run_id: int | None = None) -> Run | None:
-    """Take the oldest queued run (or the one named) for `worker`; None if there is none to take."""
+def claim(*, worker: str, run_id: int | None = None, devices: int = 1) -> Run | None:
+    """Take the first queued run (or the one named) for a worker with so many devices; None if there is none to take.
+
+    A run that waits for others is not taken before all of them have succeeded.
+    """
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(CLAIM, {"worker": worker, "run": run_id, "now": timezone.now()})
+        cursor.execute(CLAIM, {"worker": worker, "run": run_id, "devices": devices, "now": timezone.now()})
         row = cursor.fetchone()
     return Run.objects.select_related("project", "base", "snapshot").get(pk=row[0]) if row else None
+
+
+def carry_on(*, run: Run, epochs: float, actor: User | None = None, wake: bool = True) -> Run:
+    """Queue a new run that trains what this one made for more passes over the same data, with the same settings
+    otherwise.
+
+    Its learning rate begins anew, the order of the examples is another (seed + 1), and a method with a reference takes
+    the model as it is now for it. Raises ValidationError if this run made no model.
+    """
+    made = ModelVersion.objects.filter(run=run).first()
+    if made is None or run.snapshot is None or "epochs" not in run.settings:
+        raise ValidationError("Only a run that made a model from frozen data can be continued.")
+    return start(
+        project=run.project,
+        method=run.method,
+        base=made,
+        snapshot=run.snapshot,
+        settings={**run.used_settings, "epochs": epochs},
+        inputs={name: value for name, value in run.inputs.items() if name != "name"},
+        seed=(run.seed + 1) % 2**31,
+        plan=Plan(limit_minutes=run.limit_minutes, devices=run.devices, spread=run.spread),
+        continues=run,
+        actor=actor,
+        wake=wake,
+    )
 
 
 @transaction.atomic
@@ -125,13 +190,18 @@ def cancel(*, run: Run, actor: User | None = None) -> bool:
         fresh.status, fresh.reason, fresh.finished_at = Status.CANCELLED, "cancelled", timezone.now()
         transaction.on_commit(lambda: tell_finished(run.pk))
     fresh.save(update_fields=["cancel_requested", "status", "reason", "finished_at"])
+    give_up_waiting()
     record("run cancelled", run, project=run.project, actor=actor)
     return True
 
 
 @transaction.atomic
 def retry(*, run: Run, actor: User | None = None) -> bool:
-    """Queue a run that failed or was cancelled again; it goes on from its last checkpoint. False if it cannot."""
+    """Queue a run that failed or was cancelled again; it goes on from its last checkpoint. False if it cannot.
+
+    Raises ValidationError if it waits for a run that did not succeed.
+    """
+    _can_wait(run.project, tuple(run.waits_for.all()))
     again = Run.objects.filter(pk=run.pk, status__in=[Status.FAILED, Status.CANCELLED]).update(
         status=Status.QUEUED, cancel_requested=False, finished_at=None, attempt=0, error="", reason=""
     )
@@ -148,6 +218,7 @@ def recover() -> dict[str, int]:
     for pk in Run.objects.silent().values_list("pk", flat=True):
         if outcome := _take_back(pk):
             counts[outcome] += 1
+    give_up_waiting()
     waiting = Run.objects.filter(status=Status.QUEUED).exists()
     if waiting and not OrmQ.objects.filter(key=GPU, lock__lte=timezone.now()).exists():
         wake_gpu()
@@ -173,7 +244,7 @@ def _take_back(pk: int) -> str:
         changes = {
             "status": Status.FAILED,
             "reason": "lost_worker",
-            "error": f"The worker was lost {run.attempt} times. See its log and the machine's memory, then retry.",
+            "error": f"The worker was lost {run.attempt} times.",
         }
     if outcome != "requeued":
         changes["finished_at"] = timezone.now()
@@ -184,15 +255,27 @@ def _take_back(pk: int) -> str:
     return outcome
 
 
-def end_process(run: Run, number: int = signal.SIGKILL) -> None:
-    """Signal a run's process group, if the process is still the one that the run started on this machine."""
-    if not run.pid or not run.worker.startswith(f"{os.uname().nodename}:"):
-        return
-    try:
-        if abs(psutil.Process(run.pid).create_time() - (run.pid_started or 0)) < 1:
-            os.killpg(run.pid, number)
-    except (psutil.NoSuchProcess, ProcessLookupError):
-        pass
+@transaction.atomic
+def give_up_waiting() -> None:
+    """Fail queued runs that wait for one which did not succeed; those that wait for them follow."""
+    ended = [Status.FAILED, Status.CANCELLED]
+    missed = Run.objects.filter(waited_for_by=OuterRef("pk"), status__in=ended)
+    waiting = Run.objects.filter(Exists(missed), status=Status.QUEUED).order_by("id")
+    while in_vain := list(waiting.select_for_update(skip_locked=True)):
+        for run in in_vain:
+            other = run.waits_for.filter(status__in=ended).earliest("id")
+            error = f"It waited for the {other}, which did not succeed."
+            Run.objects.filter(pk=run.pk, status=Status.QUEUED).update(
+                status=Status.FAILED, reason="dependency", error=error, finished_at=timezone.now()
+            )
+            record("run failed", run, project=run.project, actor=None, waited_for=other.pk)
+            transaction.on_commit(lambda pk=run.pk: tell_finished(pk))  # type: ignore[misc]
+
+
+def end_process(run: Run) -> None:
+    """End a run's process and what it started, if it is still the one that the run started on this machine."""
+    if run.pid and is_here(run.worker):
+        end_family(run.pid, run.pid_started)
 
 
 def tell_finished(run_id: int) -> None:

@@ -13,12 +13,15 @@ from annotation.models.prompts import Split
 from training import staleness
 from training.methods import METHODS
 from training.models import Generation, Metric, ModelVersion, Run, Snapshot
+from training.models.runs import Spread
 from training.models.snapshots import SnapshotKind
+from training.runs import Plan
 from training.sampling import MOST_PROMPTS
 from training.snapshots import Rule
 
 TRAINING = [(method.name, method.title) for method in METHODS.values() if method.produces]
 BIGGEST_SEED = 2**31 - 1
+MOST_MINUTES = 7 * 24 * 60
 
 
 class InProject(serializers.PrimaryKeyRelatedField):
@@ -88,28 +91,58 @@ class RunSerializer(serializers.ModelSerializer):
     created_by = serializers.CharField(source="created_by.username", allow_null=True, default=None)
     percent = serializers.IntegerField()
     seconds = serializers.FloatField(allow_null=True)
+    advice = serializers.CharField(help_text="What to do about `reason`. Empty if it went well.")
 
     class Meta:
         model = Run
         fields: tuple[str, ...] = (
             *("id", "method", "status", "base", "snapshot", "model", "seed", "attempt", "cancel_requested"),
-            *("step", "total", "percent", "seconds", "reason", "error"),
+            *("step", "total", "percent", "seconds", "reason", "error", "advice"),
             *("created_by", "created_at", "started_at", "finished_at"),
         )
 
 
 class RunDetailSerializer(RunSerializer):
-    settings = serializers.DictField(help_text="As they were used, defaults included.")
+    settings = serializers.DictField(help_text="As they were chosen, defaults included. They never change.")
+    eased = serializers.DictField(help_text="What was changed in them after memory had run out.")
     rows = serializers.DictField(help_text="Rows read, kept, dropped and cut.")
     metrics = serializers.DictField(help_text="The figures at its end; those on the way are under metrics/.")
     environment = serializers.DictField(help_text="Code, packages and device.")
     log = serializers.CharField(source="log_tail", help_text="The end of what the process printed.")
 
     class Meta(RunSerializer.Meta):
-        fields = (*RunSerializer.Meta.fields, "settings", "rows", "metrics", "environment", "log")
+        fields = (
+            *RunSerializer.Meta.fields,
+            *("settings", "eased", "rows", "metrics", "environment", "log"),
+            *("limit_minutes", "devices", "spread", "priority", "waits_for", "continues", "repeats"),
+        )
 
 
-class StartRunSerializer(serializers.Serializer):
+class PlanSerializer(serializers.Serializer):
+    limit_minutes = serializers.IntegerField(
+        required=False, min_value=1, max_value=MOST_MINUTES, help_text="After which an attempt is stopped."
+    )
+    after = InProject(
+        queryset=Run.objects.all(), many=True, required=False, help_text="Runs that must have succeeded first."
+    )
+    devices = serializers.IntegerField(
+        required=False, min_value=1, max_value=64, help_text="How many devices work on it together."
+    )
+    spread = serializers.ChoiceField(choices=Spread.choices, required=False, help_text="How it uses several devices.")
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """The plan apart from the rest, as the verbs take it."""
+        values = super().to_internal_value(data)
+        names = ("limit_minutes", "after", "devices", "spread")
+        chosen: dict[str, Any] = {name: values.pop(name) for name in names if name in values}
+        return {**values, "plan": Plan(**{**chosen, "after": tuple(chosen.get("after", ()))})}
+
+
+class ContinueSerializer(serializers.Serializer):
+    epochs = serializers.FloatField(min_value=0.01, max_value=100, help_text="More passes over the data.")
+
+
+class StartRunSerializer(PlanSerializer):
     method = serializers.ChoiceField(choices=TRAINING)
     snapshot = InProject(
         queryset=Snapshot.objects.all(), required=False, help_text="Left out, the labels are frozen now by `rule`."
@@ -120,6 +153,39 @@ class StartRunSerializer(serializers.Serializer):
     )
     settings = RunSettingsField(default=dict, help_text="What is left out keeps its default.")
     seed = serializers.IntegerField(default=17, min_value=0, max_value=BIGGEST_SEED)
+
+
+class ExampleSerializer(serializers.Serializer):
+    text = serializers.CharField(help_text="The beginning of what was asked.")
+    label = serializers.IntegerField(  # type: ignore[assignment]  # a field, though fields have a label too
+        allow_null=True, help_text="A label behind the row."
+    )
+    tokens = serializers.IntegerField(allow_null=True)
+
+
+class PreflightFindingSerializer(serializers.Serializer):
+    level = serializers.ChoiceField(choices=["refused", "warning", "note"])
+    title = serializers.CharField()
+    text = serializers.CharField()
+    examples = ExampleSerializer(many=True)
+    more = serializers.IntegerField(help_text="Examples that are not listed.")
+
+
+class PreflightSerializer(serializers.Serializer):
+    """What a run would be; lengths are estimated without the model's chat template."""
+
+    can_start = serializers.BooleanField(help_text="False if it could not work: see the findings that refuse it.")
+    read = serializers.IntegerField()
+    kept = serializers.IntegerField()
+    dropped = serializers.DictField(child=serializers.IntegerField(), help_text="Rows by the reason.")
+    cut = serializers.IntegerField()
+    sampled = serializers.BooleanField(help_text="Whether only some of the rows were looked at, evenly spread.")
+    tokens = serializers.IntegerField(allow_null=True, help_text="In one pass over all rows.")
+    longest = serializers.IntegerField(allow_null=True)
+    steps = serializers.IntegerField(allow_null=True)
+    seconds = serializers.FloatField(source="estimate.seconds", allow_null=True, help_text="From earlier runs.")
+    memory = serializers.IntegerField(source="estimate.memory", allow_null=True, help_text="Bytes.")
+    findings = PreflightFindingSerializer(many=True)
 
 
 class AfterSerializer(serializers.Serializer):

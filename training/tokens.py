@@ -16,6 +16,7 @@ from annotation.models import Project
 from training.models import ModelVersion
 
 MARKS = 5  # tokens around a message in ChatML: <|im_start|>, the role, a new line, <|im_end|>, a new line
+AT_ONCE = 1000  # texts, in one call
 LARGEST = 10_000_000  # some configurations write a number with thirty digits for "no limit"
 
 
@@ -38,6 +39,35 @@ def count(*, project: Project, messages: Sequence[Mapping[str, str]]) -> tuple[i
     except _Unreadable:
         return None, _limit(folder)
     return tokens, _limit(folder)
+
+
+def measure(version: ModelVersion, conversations: Sequence[Sequence[Mapping[str, str]]]) -> list[int] | None:
+    """About how many tokens each conversation is for this version; None where its files do not tell."""
+    written = version.full_weights().path / "tokenizer.json"
+    try:
+        tokenizer = _tokenizer(str(written), written.stat().st_mtime_ns)
+    except (OSError, _Unreadable):
+        return None
+    texts = list({message["content"] for messages in conversations for message in messages})
+    found: dict[str, int] = {}
+    for start in range(0, len(texts), AT_ONCE):
+        part = texts[start : start + AT_ONCE]
+        encoded = tokenizer.encode_batch(part, add_special_tokens=False)
+        found.update((text, len(one.ids)) for text, one in zip(part, encoded, strict=True))
+    return [sum(MARKS + found[message["content"]] for message in messages) for messages in conversations]
+
+
+def limit(version: ModelVersion) -> int | None:
+    """The longest conversation this version can read, if its files tell."""
+    return _limit(version.full_weights().path)
+
+
+def has_template(version: ModelVersion) -> bool:
+    """Whether its files say how a conversation is written out for it."""
+    folder = version.full_weights().path
+    return (folder / "chat_template.jinja").is_file() or bool(
+        _read(folder / "tokenizer_config.json").get("chat_template")
+    )
 
 
 class _Unreadable(Exception):

@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from annotation.models import Project, User
-from training import runs, snapshots
+from training import preflight, runs, snapshots
 from training.models import ModelVersion, Run, Snapshot
 
 
@@ -20,6 +20,7 @@ def tune(
     rule: snapshots.Rule | None = None,
     settings: dict[str, Any] | None = None,
     seed: int = 17,
+    plan: runs.Plan = runs.Plan(),  # noqa: B008  (it cannot change)
     actor: User | None = None,
     wake: bool = True,
 ) -> Run:
@@ -36,6 +37,8 @@ def tune(
     base = base or ModelVersion.objects.filter(project=project).production().first()
     if base is None:
         raise ValidationError("There is no production model yet: import a base model first.")
+    if why := preflight.no_template(base):
+        raise ValidationError(why)
     if snapshot is None:
         try:
             snapshot = snapshots.freeze(project=project, kind=wanted.snapshot_kind, rule=rule, actor=actor)
@@ -48,6 +51,7 @@ def tune(
         snapshot=snapshot,
         settings=settings,
         seed=seed,
+        plan=plan,
         actor=actor,
         wake=wake,
     )

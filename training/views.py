@@ -13,9 +13,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from annotation.requests import Request
 from annotation.views import place
-from training import access, snapshots, tuning
+from training import access, preflight, snapshots, tuning
 from training import runs as running
-from training.forms import StartRunForm
+from training.causes import CAUSES
+from training.forms import ContinueForm, StartRunForm
 from training.methods import METHODS
 from training.models import Run
 from training.models.runs import Status
@@ -36,32 +37,36 @@ def runs(request: Request, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @login_required
 def start_run(request: Request, slug: str) -> HttpResponse:
-    """One training run outside a round; the method stands in the address, and brings its own settings."""
+    """One training run outside a round; the method stands in the address, and brings its own settings. What was filled
+    in is looked at first, and started from that page."""
     member = access.lead(request.user, slug)
     methods = {name: method for name, method in METHODS.items() if method.snapshot_kind}
     method = methods.get(request.GET.get("method", "sft"))
     if method is None:
         raise Http404("No such method")
     form = StartRunForm(request.POST if request.method == "POST" else None, project=member.project, method=method)
-    if request.method == "POST" and form.is_valid():
-        chosen = form.cleaned_data
+    context = {**place(member), "form": form, "method": method, "methods": methods.values()}
+    if request.method == "POST" and form.is_valid() and "change" not in request.POST:
+        wanted = {
+            "project": member.project,
+            "method": method.name,
+            "base": form.cleaned_data["base"],
+            "snapshot": form.cleaned_data["snapshot"],
+            "rule": snapshots.Rule(simulated=form.cleaned_data["simulated"]),
+            "settings": form.settings(),
+            "plan": form.plan(),
+        }
+        if "start" not in request.POST:  # first a look at what it would be
+            report = preflight.check(**wanted)
+            return render(request, "training/preflight.html", {**context, "report": report})
+        seed = 17 if form.cleaned_data["seed"] is None else form.cleaned_data["seed"]
         try:
-            run = tuning.tune(
-                project=member.project,
-                method=method.name,
-                base=chosen["base"],
-                snapshot=chosen["snapshot"],
-                rule=snapshots.Rule(simulated=chosen["simulated"]),
-                settings=form.settings(),
-                seed=17 if chosen["seed"] is None else chosen["seed"],
-                actor=member.person,
-            )
+            run = tuning.tune(**wanted, seed=seed, actor=member.person)
         except ValidationError as error:
             form.add_error(None, error)
         else:
             messages.success(request, "The run is in the queue.")
             return redirect("run", slug, run.pk)
-    context = {**place(member), "form": form, "method": method, "methods": methods.values()}
     return render(request, "training/start_run.html", context, status=422 if form.errors else 200)
 
 
@@ -85,6 +90,7 @@ def run_metrics(request: Request, slug: str, pk: int) -> JsonResponse:
             "seconds_left": seconds_left(run),
             "points": points(run, after),
             "error": run.error,
+            "attempt": run.attempt,
             "log": run.log_tail(),
         }
     )
@@ -112,6 +118,24 @@ def retry_run(request: Request, slug: str, pk: int) -> HttpResponse:
     return redirect("run", slug, pk)
 
 
+@require_POST
+@login_required
+def continue_run(request: Request, slug: str, pk: int) -> HttpResponse:
+    """Train what a run made for more passes, as a new run."""
+    member, run = access.run(request.user, slug, pk)
+    form = ContinueForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "More passes over the data: a number from 0.01 to 100.")
+        return redirect("run", slug, pk)
+    try:
+        further = running.carry_on(run=run, epochs=form.cleaned_data["epochs"], actor=member.person)
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+        return redirect("run", slug, pk)
+    messages.success(request, f"This run is in the queue. It goes on from what run {pk} made.")
+    return redirect("run", slug, further.pk)
+
+
 def about(run: Run) -> dict[str, Any]:
     """What a run's page shows of this room."""
     method = running.method_of(run.method)
@@ -123,12 +147,16 @@ def about(run: Run) -> dict[str, Any]:
             {
                 "title": field.title or name.replace("_", " ").capitalize(),
                 "value": run.settings.get(name, field.default),
+                "eased": run.eased.get(name),
                 "help": field.description or "",
             }
             for name, field in method.settings.model_fields.items()
         ],
         "can_cancel": run.is_open and not run.cancel_requested,
         "can_retry": run.status in (Status.FAILED, Status.CANCELLED),
+        "cause": CAUSES.get(run.reason),
+        "waits_for": list(run.waits_for.order_by("id")),
+        "continue_form": ContinueForm() if hasattr(run, "model_version") and "epochs" in run.settings else None,
     }
 
 

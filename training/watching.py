@@ -53,4 +53,4 @@ def outcome(run: Run) -> str:
         return f"Run {run.pk} ({run.method}) succeeded{took}."
     if run.status == Status.CANCELLED:
         return f"Run {run.pk} ({run.method}) was cancelled."
-    return f"Run {run.pk} ({run.method}) failed: {run.error}"
+    return f"Run {run.pk} ({run.method}) failed: {run.error} {run.advice}"

@@ -61,6 +61,14 @@ def a_model(project: Project, name: str = "base", **more: Any) -> ModelVersion:
     return ModelVersion.objects.create(project=project, name=name, **values)
 
 
+def a_model_on_disk(project: Project, name: str = "base", **more: Any) -> ModelVersion:
+    """The same, with a folder that looks like a model's."""
+    version = a_model(project, name, **more)
+    version.path.mkdir(parents=True)
+    (version.path / "config.json").write_text("{}")
+    return version
+
+
 def claimed(run: Run | None = None, *, worker: str = "elsewhere:1") -> Run:
     """The oldest queued run, or this one, as a worker holds it."""
     found = runs.claim(worker=worker, run_id=run.pk if run else None)

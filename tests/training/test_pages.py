@@ -64,7 +64,7 @@ class TestWho:
         client.force_login(member("eve", role).person)
         for page in pages(run):
             assert client.get(page).status_code == 403
-        for verb in ("cancel_run", "retry_run"):
+        for verb in ("cancel_run", "retry_run", "continue_run"):
             assert client.post(reverse(verb, args=["desk", run.pk])).status_code == 403
         run.refresh_from_db()
         assert not run.cancel_requested
@@ -75,7 +75,7 @@ class TestWho:
         client.force_login(alice.person)
         for name in ("run", "run_metrics"):
             assert client.get(reverse(name, args=["other", run.pk])).status_code == 404
-        for verb in ("cancel_run", "retry_run"):
+        for verb in ("cancel_run", "retry_run", "continue_run"):
             assert client.post(reverse(verb, args=["other", run.pk])).status_code == 404
 
 
@@ -189,7 +189,8 @@ class TestStart:
             shown = lead.get(self.page, {"method": method})
             form = shown.context["form"]
             assert fields < set(form.fields)
-            assert set(form.fields) - {"base", "snapshot", "simulated", "seed"} == set(
+            plan = {"after", "limit_minutes", "devices", "spread"}
+            assert set(form.fields) - {"base", "snapshot", "simulated", "seed"} - plan == set(
                 METHODS[method].settings.model_fields
             )
             page = shown.content.decode()
@@ -202,6 +203,7 @@ class TestStart:
     def test_a_run_on_the_labels_as_they_are_now(self, lead: Client, base: ModelVersion, bob: Any, alice: Any) -> None:
         an_edit(bob)
         sent = {"base": base.pk, "epochs": "1.5", "schedule": "linear", "gradient_checkpointing": "on", "seed": ""}
+        sent["start"] = "yes"
         answer = lead.post(self.page + "?method=sft", sent)
         run = Run.objects.get()
         assert answer["Location"] == reverse("run", args=["desk", run.pk])
@@ -217,7 +219,7 @@ class TestStart:
         an_edit(bob)
         choices = lead.get(self.page).context["form"].fields["snapshot"].queryset
         assert list(choices) == [first]
-        lead.post(self.page, {"base": base.pk, "snapshot": first.pk})
+        lead.post(self.page, {"base": base.pk, "snapshot": first.pk, "start": "yes"})
         assert Run.objects.get().snapshot == first
         refused = lead.post(self.page, {"base": base.pk, "snapshot": other.pk})
         assert "snapshot" in refused.context["form"].errors
@@ -245,7 +247,7 @@ class TestStart:
         assert not Snapshot.objects.exists()
 
     def test_without_a_label_to_learn_from_it_says_so(self, lead: Client, base: ModelVersion) -> None:
-        answer = lead.post(self.page + "?method=dpo", {"base": base.pk})
+        answer = lead.post(self.page + "?method=dpo", {"base": base.pk, "start": "yes"})
         assert "No comparison on a training prompt has a preferred answer yet." in answer.content.decode()
         assert not Run.objects.exists()
 

@@ -20,7 +20,7 @@ from django.test import override_settings
 
 from annotation.models import Membership, Project, Response, User
 from tests.annotation.making import a_prompt
-from tests.training.making import a_model, compares, demonstrates, says
+from tests.training.making import a_model, a_model_on_disk, compares, demonstrates, says
 from training import registry, runner, runs, sampling, snapshots
 from training.models import Generation, Metric, ModelVersion, Run, Sample
 from training.runner import MetricsReader
@@ -74,7 +74,10 @@ class Worker(threading.Thread):
             connection.ensure_connection()
             self.backend = connection.connection.info.backend_pid
             self.connected.set()
-            execute(self.run_row)
+            claimed = runs.claim(worker=runner.worker_name(), run_id=self.run_row.pk)
+            assert claimed is not None
+            self.claimed = claimed
+            runner.execute(claimed)
         except BaseException as error:
             self.error = error
         finally:
@@ -141,6 +144,8 @@ def _do_everything(done: Done, tiny_model: Path) -> None:
             done.seen["dropped"] = cursor.fetchone()[0]
         worker.ends()
         execute(start("dpo", "dpo", base=done["sft"].model_version, settings=SETTINGS))
+        done.runs["further"] = runs.carry_on(run=done["sft"], epochs=2, wake=False)
+        execute(done.runs["further"])
 
     def others(base: ModelVersion) -> None:
         execute(start("reward", "reward", base=base, settings=SETTINGS))
@@ -154,6 +159,8 @@ def _do_everything(done: Done, tiny_model: Path) -> None:
         )
         execute(done.runs["generate"])
         execute(start("bad", "sft", base=base, settings={"max_length": 16}))
+        gone = a_model(project, "gone")  # a row whose folder was deleted
+        execute(start("gone", "sft", base=gone, settings=SETTINGS))
 
     def stopped(base: ModelVersion) -> None:
         early = start("early", "sft", base=base, settings=LONG)
@@ -175,8 +182,17 @@ def _do_everything(done: Done, tiny_model: Path) -> None:
             json.loads(path.read_text())["step"] for path in run.folder.glob("checkpoints/*/complete.json")
         ]
         done.seen["cancelled result"] = json.loads((run.folder / "result.json").read_text())
+        newest = run.folder / "checkpoints" / f"checkpoint-{max(done.seen['checkpoints'])}"
+        (newest / "optimizer.pt").write_bytes(b"what a crash of the machine left")
         assert runs.retry(run=run)
         execute(run)
+
+    def slow(base: ModelVersion) -> None:
+        run = start("slow", "sft", base=base, settings=LONG, plan=runs.Plan(limit_minutes=90))
+        worker = Worker(run)
+        until(lambda: len(steps_of(run)) >= 2, "two steps are in the database")
+        worker.claimed.limit_minutes = 0.01  # the worker's own row: its time is over
+        worker.ends()
 
     def lost(base: ModelVersion) -> None:
         run = start("lost", "sft", base=base, settings=LONG)
@@ -195,7 +211,7 @@ def _do_everything(done: Done, tiny_model: Path) -> None:
 
     base = imported()
     with ThreadPoolExecutor(2) as pool:  # as many as there are cores
-        for future in [pool.submit(in_thread, job, base) for job in (policy, stopped, others, lost)]:
+        for future in [pool.submit(in_thread, job, base) for job in (policy, stopped, others, lost, slow)]:
             future.result()
 
 
@@ -309,7 +325,8 @@ def test_each_end_is_told_once(theirs):
 
     told = [SignedPackage.loads(one.payload) for one in OrmQ.objects.filter(key="default")]
     ended = [task["args"][0] for task in told if task["func"] == "evaluation.tasks.run_finished"]
-    expected = [theirs[name].pk for name in ("import", "sft", "dpo", "reward", "generate", "bad", "early", "cancelled")]
+    names = ("import", "sft", "dpo", "further", "reward", "generate", "bad", "gone", "early", "cancelled", "slow")
+    expected = [theirs[name].pk for name in names]
     assert sorted(ended) == sorted([*expected, theirs["cancelled"].pk])  # cancelled, and done when tried again
 
 
@@ -326,6 +343,33 @@ def test_bad_data_is_said_in_the_recipe_s_words(theirs):
     assert not hasattr(run, "model_version")
 
 
+def test_a_base_model_that_was_deleted_is_named_as_the_cause(theirs):
+    run = theirs["gone"]
+    assert (run.status, run.reason) == ("failed", "missing_base")
+    assert run.error == f"gone is not where it was stored: {theirs.store}/garden/gone holds no model."
+    assert run.pid is None  # no process was started for it
+    assert run.advice.startswith("Put its folder back")
+
+
+def test_a_run_that_takes_too_long_stops_with_a_checkpoint(theirs):
+    run = theirs["slow"]
+    assert (run.status, run.reason) == ("failed", "timed_out")
+    assert run.error == "It was stopped after 0.01 minutes, which is its limit."
+    assert 2 <= run.step < LONG_STEPS
+    assert (run.folder / "checkpoints" / f"checkpoint-{run.step}" / "complete.json").is_file()
+    assert not psutil.pid_exists(run.pid)
+
+
+def test_a_finished_run_is_continued_as_a_new_one_from_its_model(theirs):
+    run, before = theirs["further"], theirs["sft"]
+    spec = json.loads((run.folder / "spec.json").read_text())
+    assert (run.status, run.continues, run.snapshot) == ("succeeded", before, before.snapshot)
+    assert (run.settings, run.seed) == ({**before.settings, "epochs": 2.0}, before.seed + 1)
+    assert spec["model"]["adapter"] == str(before.model_version.path)
+    assert run.model_version.parent == before.model_version
+    assert run.metrics["last_loss"] < before.metrics["last_loss"]
+
+
 def test_a_cancel_before_the_process_can_listen_is_a_cancel(theirs):
     run = theirs["early"]
     assert (run.status, run.reason) == ("cancelled", "cancelled")
@@ -335,20 +379,20 @@ def test_a_cancel_before_the_process_can_listen_is_a_cancel(theirs):
 def test_a_cancelled_run_stops_with_a_checkpoint_and_leaves_no_process(theirs):
     run = theirs.seen["cancelled"]
     assert (run.status, run.reason) == ("cancelled", "cancelled")
-    assert run.error == "It was cancelled. Retry goes on from its last checkpoint."
     assert theirs.seen["cancelled result"]["reason"] == "cancelled"  # by itself: nobody had to kill it
     assert theirs.seen["cancelled pid lives"] is False
     assert 2 <= run.step < LONG_STEPS
-    assert run.step in theirs.seen["checkpoints"]
+    assert set(theirs.seen["checkpoints"]) == {run.step - 1, run.step}
     assert theirs.seen["cancelled steps"] == list(range(1, run.step + 1))
 
 
-def test_tried_again_it_goes_on_from_there_and_ends(theirs):
+def test_tried_again_it_goes_on_from_the_last_checkpoint_that_is_whole_and_ends(theirs):
+    """The newest one was damaged meanwhile."""
     run, before = theirs["cancelled"], theirs.seen["cancelled"]
     assert (run.status, run.attempt, run.error) == ("succeeded", 1, "")
     assert steps_of(run) == list(range(1, LONG_STEPS + 1))
     resumed = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
-    assert [line["at_step"] for line in resumed if line.get("event") == "resumed"] == [before.step]
+    assert [line["at_step"] for line in resumed if line.get("event") == "resumed"] == [before.step - 1]
     assert ModelVersion.objects.filter(run=run).count() == 1
     assert not (run.folder / "checkpoints").exists()
 
@@ -378,7 +422,7 @@ def test_a_snapshot_that_was_touched_is_not_trained_on(theirs):
 
 
 def test_what_the_worker_cannot_do_is_on_the_row(project, tmp_path):
-    run = Run.objects.create(project=project, method="generate", base=a_model(project))
+    run = Run.objects.create(project=project, method="generate", base=a_model_on_disk(project))
     run.folder.parent.mkdir(parents=True)
     run.folder.write_text("a file where the folder should be")
     execute(run)
@@ -388,17 +432,20 @@ def test_what_the_worker_cannot_do_is_on_the_row(project, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("code", "asked", "reason", "words"),
+    ("code", "stopped", "memory", "reason", "words"),
     [
-        (-9, False, "out_of_memory", "Most likely memory ran out: lower the batch size."),
-        (-9, True, "cancelled", "signal 9"),  # it did not stop in time
-        (-15, True, "cancelled", "signal 15"),  # it was not listening yet
-        (-15, False, "crashed", "signal 15 and left no result. Its log"),
-        (1, False, "crashed", "exit code 1 and left no result. Its log"),
+        (-9, "", True, "out_of_memory", "Memory ran out on the worker's machine"),
+        (-9, "", False, "killed", "Somebody ended the process with SIGKILL."),
+        (-9, "cancelled", True, "cancelled", "signal 9"),  # it did not stop in time
+        (-9, "timed_out", False, "timed_out", "signal 9"),
+        (-15, "cancelled", False, "cancelled", "signal 15"),  # it was not listening yet
+        (-15, "", False, "crashed", "signal 15 and left no result."),
+        (28, "", False, "disk_full", "not even the result could be written"),
+        (1, "", False, "crashed", "exit code 1 and left no result."),
     ],
 )
-def test_a_process_without_a_result_is_explained(code, asked, reason, words):
-    result = runner._no_result(code, asked)
+def test_a_process_without_a_result_is_explained(code, stopped, memory, reason, words):
+    result = runner._no_result(code, stopped, memory_ran_out=memory)
     assert (result["status"], result["reason"]) == ("failed", reason)
     assert words in result["error"]
 

@@ -306,7 +306,7 @@ def test_a_stop_that_was_asked_for_is_a_cancel(queued):
     finishing.finish(run=run, result={"status": "failed", "reason": "cancelled", "error": "Stopped."})
     run.refresh_from_db()
     assert (run.status, run.reason) == ("cancelled", "cancelled")
-    assert run.error == "It was cancelled. Retry goes on from its last checkpoint."
+    assert (run.error, run.advice) == ("", "Retry goes on from its last checkpoint.")
 
 
 def test_a_run_that_is_done_when_the_cancel_comes_has_succeeded(queued):
@@ -359,7 +359,8 @@ def test_a_run_whose_worker_is_lost_again_and_again_is_given_up(queued, django_c
         assert runs.recover() == {"requeued": 0, "failed": 1, "cancelled": 0}
     run.refresh_from_db()
     assert (run.status, run.reason, run.attempt) == ("failed", "lost_worker", 3)
-    assert run.error == "The worker was lost 3 times. See its log and the machine's memory, then retry."
+    assert run.error == "The worker was lost 3 times."
+    assert run.advice.startswith("See whether the gpu workers run")
     assert run.finished_at is not None
     assert messages("default") == [("evaluation.tasks.run_finished", run.pk)]
     assert runs.retry(run=run)

@@ -89,6 +89,13 @@ class ModelVersion(models.Model):
         """Folders a recipe loads: full weights, and this version's adapter on them if it is one."""
         return self.full_weights().path, (self.path if self.format == Format.ADAPTER else None)
 
+    def missing(self) -> "ModelVersion | None":
+        """Which of the folders that `base_and_adapter` names is gone: this version, the one under it, or none."""
+        parts = {self.full_weights(): "config.json", self: "adapter_config.json"}
+        if self.format == Format.FULL:
+            parts = {self: "config.json"}
+        return next((version for version, name in parts.items() if not (version.path / name).is_file()), None)
+
 
 class Generation(models.Model):
     """One sampling of answers: which model, with what settings and seed, by which run."""

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
@@ -9,6 +10,7 @@ from django.db import models
 from django.utils import timezone
 
 from annotation.models import Project, User
+from training.causes import CAUSES
 from training.models.snapshots import Snapshot
 
 
@@ -18,6 +20,14 @@ class Status(models.TextChoices):
     SUCCEEDED = "succeeded", "Succeeded"
     FAILED = "failed", "Failed"
     CANCELLED = "cancelled", "Cancelled"
+
+
+class Spread(models.TextChoices):
+    """How one run uses several devices."""
+
+    DDP = "ddp", "Each device has the whole model (DDP)"
+    FSDP = "fsdp", "The model is divided among the devices (FSDP)"
+    DEEPSPEED = "deepspeed", "The same by DeepSpeed ZeRO, if it is installed"
 
 
 OPEN = (Status.QUEUED, Status.RUNNING)
@@ -34,7 +44,10 @@ class RunQuerySet(models.QuerySet["Run"]):
 
 
 class Run(models.Model):
-    """One execution of a method. The row is the truth; a queue message only wakes a worker to claim it."""
+    """One execution of a method. The row is the truth; a queue message only wakes a worker to claim it.
+
+    What it was started with never changes afterwards; what memory made necessary is in `eased`.
+    """
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="runs")
     method = models.CharField(max_length=32)
@@ -43,8 +56,38 @@ class Run(models.Model):
         "training.ModelVersion", on_delete=models.PROTECT, null=True, blank=True, related_name="runs_from"
     )
     settings = models.JSONField(default=dict, blank=True)
+    eased = models.JSONField(
+        default=dict, blank=True, help_text="Settings that were changed after memory had run out: name → value."
+    )
     seed = models.PositiveIntegerField(default=17)
     inputs = models.JSONField(default=dict, blank=True, encoder=DjangoJSONEncoder)
+    continues = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="continued_by",
+        help_text="The run whose model it trains further.",
+    )
+    repeats = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="repeated_by",
+        help_text="The run that it does again, to see whether the same comes of it.",
+    )
+
+    limit_minutes = models.PositiveIntegerField(
+        null=True, blank=True, help_text="After which an attempt is stopped; empty is the installation's limit."
+    )
+    devices = models.PositiveSmallIntegerField(default=1, help_text="How many devices work on it together.")
+    spread = models.CharField(max_length=16, choices=Spread, default=Spread.DDP)
+    priority = models.SmallIntegerField(default=0, help_text="Higher is claimed first.")
+    place = models.BigIntegerField(
+        null=True, blank=True, help_text="In the queue, among equal priorities; empty is by the order of asking."
+    )
+    waits_for = models.ManyToManyField("self", symmetrical=False, blank=True, related_name="waited_for_by")
 
     status = models.CharField(max_length=16, choices=Status, default=Status.QUEUED)
     attempt = models.PositiveSmallIntegerField(default=0)
@@ -77,6 +120,9 @@ class Run(models.Model):
             models.CheckConstraint(
                 condition=models.Q(attempt__lte=models.F("max_attempts")), name="run_attempts_bounded"
             ),
+            models.CheckConstraint(condition=models.Q(reason__in=["", *CAUSES]), name="run_reason_known"),
+            models.CheckConstraint(condition=models.Q(spread__in=Spread.values), name="run_spread_known"),
+            models.CheckConstraint(condition=models.Q(devices__gte=1), name="run_has_a_device"),
         ]
         indexes = [models.Index(fields=["heartbeat_at"], condition=models.Q(status="running"), name="run_heartbeat")]
 
@@ -90,6 +136,21 @@ class Run(models.Model):
     @property
     def is_open(self) -> bool:
         return self.status in OPEN
+
+    @property
+    def used_settings(self) -> dict[str, Any]:
+        """With what memory made necessary."""
+        return {**self.settings, **self.eased}
+
+    @property
+    def minutes(self) -> int:
+        """How long an attempt may take."""
+        return self.limit_minutes or settings.RUN_LIMIT_MINUTES
+
+    @property
+    def advice(self) -> str:
+        """What to do about the cause of its end; empty if it went well."""
+        return CAUSES[self.reason].advice if self.reason else ""
 
     @property
     def seconds(self) -> float | None:

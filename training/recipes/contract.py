@@ -4,8 +4,8 @@
 
 reads `<folder>/spec.json`, appends to `<folder>/metrics.jsonl` while it works, and writes
 `<folder>/result.json` last and at once. Exit code 0 means that the result says "ok"; anything else that it
-says why not (`out_of_memory`, `bad_data`, `cancelled`, `crashed`). Without a result the process was killed:
-start it again on the same folder and it goes on.
+says why not, by one of the names in `training/causes.py`. Without a result the process was killed: start it
+again on the same folder and it goes on. Exit code 28 says that the disk was too full even for a result.
 
 This module imports nothing heavy, and recipes import torch inside their `run` only, so that SIGTERM is caught
 from the first moment and an installation without torch ends in a result like any other failure.
@@ -20,18 +20,23 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from training.causes import DISK_FULL_CODE, is_disk_full
 from training.methods import CONVERT, METHODS, Settings
 
 
 class BadData(Exception):
     """The data or the model cannot be used; the message is one sentence that says what to do."""
+
+
+class MissingBase(BadData):
+    """The model that the run starts from is gone, or its files are damaged."""
 
 
 class Failed(Exception):
@@ -193,7 +198,8 @@ def perform(
         seconds = round(time.monotonic() - started, 3)
         result = {"status": "failed", "reason": reason, "error": sentence, "traceback": trace, "seconds": seconds}
         if reason == "crashed":
-            print(trace, file=sys.stderr)
+            with suppress(OSError):  # the log may be on a full disk
+                print(trace, file=sys.stderr)
     if is_main:
         write_atomically(result_path, json.dumps(_plain(result), ensure_ascii=False, indent=1) + "\n")
         if result["status"] == "ok":
@@ -207,9 +213,15 @@ def main(method: str, run: Callable[[Job], dict[str, Any]]) -> None:
         sys.exit(f"usage: python -m training.recipes.{method} <folder with spec.json>")
     stop = Stop()
     stop.listen()
-    result = perform(method, run, Path(sys.argv[1]).resolve(), stop)
+    try:
+        result = perform(method, run, Path(sys.argv[1]).resolve(), stop)
+    except OSError as error:  # the result itself could not be written
+        if is_disk_full(error):
+            os._exit(DISK_FULL_CODE)  # at once: what is left to write would fail, too
+        raise
     stop.ignore()
-    print(json.dumps({key: result.get(key) for key in ("status", "reason", "error", "seconds")}))
+    with suppress(OSError):
+        print(json.dumps({key: result.get(key) for key in ("status", "reason", "error", "seconds")}), flush=True)
     sys.exit(0 if result["status"] == "ok" else 1)
 
 
@@ -235,9 +247,11 @@ def _explain(error: BaseException) -> tuple[str, str]:
     if isinstance(error, Cancelled):
         return "cancelled", "The run was stopped; start it again to go on from its last checkpoint."
     if isinstance(error, BadData):
-        return "bad_data", str(error)
+        return "missing_base" if isinstance(error, MissingBase) else "bad_data", str(error)
     if isinstance(error, Failed):
         return "crashed", str(error)
+    if is_disk_full(error):
+        return "disk_full", "The disk is full: nothing more could be written."
     name = type(error).__name__
     words = str(error).lower()
     if (
@@ -251,6 +265,8 @@ def _explain(error: BaseException) -> tuple[str, str]:
             "Memory ran out: lower the batch size or the longest example, turn on saving memory, or use a "
             "smaller model.",
         )
+    if name == "SafetensorError" and "deserializ" in words:
+        return "missing_base", f"A file with weights is damaged and cannot be read ({_first_line(error)})"
     if isinstance(error, ImportError):
         return (
             "crashed",

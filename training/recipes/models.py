@@ -23,7 +23,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from training.recipes.contract import BadData, ModelSpec
+from training.recipes.contract import BadData, MissingBase, ModelSpec
 
 NO_TEMPLATE = (
     "This model has no chat template, so it is not known how it reads a conversation: use a chat model "
@@ -173,4 +173,6 @@ def environment(dtype: torch.dtype) -> dict[str, Any]:
 def _must_exist(folder: str, *, what: str = "base model") -> None:
     name = "adapter_config.json" if what == "adapter" else "config.json"
     if not (Path(folder) / name).is_file():
-        raise BadData(f"The {what} is not where it was stored (no {name}): import or train it again, or restore it.")
+        raise MissingBase(
+            f"The {what} is not where it was stored (no {name}): import or train it again, or restore it."
+        )

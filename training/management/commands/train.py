@@ -4,10 +4,12 @@ from django.core.management.base import CommandError, CommandParser
 
 from annotation.commands import actor_of, explained, settings_of
 from annotation.models import Project
-from training import tuning
+from training import preflight, tuning
 from training.commands import RunCommand, model_of
 from training.methods import METHODS, TrainingSettings
-from training.models import Snapshot
+from training.models import Run, Snapshot
+from training.models.runs import Spread
+from training.runs import Plan
 
 TRAINING = [method for method in METHODS.values() if method.snapshot_kind]
 SHARED = TrainingSettings.model_fields
@@ -33,22 +35,35 @@ class Command(RunCommand):
             "--snapshot", type=int, metavar="ID", help="the frozen data; without it the labels are frozen now"
         )
 
+        parser.add_argument(
+            "--check", action="store_true", help="only tell what the run would be; exit code 1 if it could not work"
+        )
+        parser.add_argument("--limit", type=int, metavar="MINUTES", help="stop an attempt that takes longer")
+        parser.add_argument("--after", type=int, nargs="+", default=[], metavar="RUN", help="wait for these runs")
+        parser.add_argument("--devices", type=int, default=1, metavar="N", help="how many devices work on it together")
+        parser.add_argument("--spread", choices=Spread.values, default=Spread.DDP, help="how it uses several devices")
+
     def perform(self, project: Project, options: dict[str, Any]) -> None:
         snapshot = None
         if options["snapshot"] is not None:
             snapshot = Snapshot.objects.filter(project=project, pk=options["snapshot"]).first()
             if snapshot is None:
                 raise CommandError(f"There is no snapshot {options['snapshot']} in {project}.")
-        run = tuning.tune(
-            project=project,
-            method=options["method"],
-            base=model_of(project, options["model"]),
-            snapshot=snapshot,
-            settings=settings_of(options["set"]),
-            seed=options["seed"],
-            actor=actor_of(options),
-            wake=not options["here"],
-        )
+        wanted = {
+            "project": project,
+            "method": options["method"],
+            "base": model_of(project, options["model"]),
+            "snapshot": snapshot,
+            "settings": settings_of(options["set"]),
+            "plan": self.plan(project, options),
+        }
+        if options["check"]:
+            report = preflight.check(**wanted)
+            self.stdout.write("\n".join(preflight.in_words(report)))
+            if not report.can_start:
+                raise CommandError("This run could not work.")
+            return
+        run = tuning.tune(**wanted, seed=options["seed"], actor=actor_of(options), wake=not options["here"])
         assert run.snapshot is not None
         assert run.base is not None
         self.tell(f"From {run.base}, on {run.snapshot} ({run.snapshot.counts.get('rows', 0)} rows).")
@@ -58,3 +73,9 @@ class Command(RunCommand):
         else:
             self.tell(f"It made {run.model_version}.")
             self.stdout.write(str(run.model_version.pk))
+
+    def plan(self, project: Project, options: dict[str, Any]) -> Plan:
+        after = Run.objects.filter(project=project, pk__in=options["after"])
+        if missing := set(options["after"]) - set(after.values_list("pk", flat=True)):
+            raise CommandError(f"No such runs in {project}: {', '.join(map(str, sorted(missing)))}.")
+        return Plan(options["limit"], tuple(after), options["devices"], options["spread"])
