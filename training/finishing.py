@@ -35,7 +35,7 @@ def finish(*, run: Run, result: dict[str, Any]) -> None:
             status=Status.SUCCEEDED,
             metrics=result.get("metrics", {}),
             rows=result.get("rows", {}),
-            environment=result.get("environment", {}),
+            environment={**run.environment, **result.get("environment", {})},
         )
         if ended and is_model:
             _register(run, result, digest)

@@ -25,7 +25,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from training import finishing, runs, snapshots
+from training import finishing, reproducing, runs, snapshots
 from training.causes import DISK_FULL_CODE, is_disk_full
 from training.models import Metric, Run
 from training.models.registry import ModelKind
@@ -143,7 +143,8 @@ def _launch(run: Run, folder: Path, output: IO[bytes]) -> subprocess.Popen[bytes
         started = psutil.Process(process.pid).create_time()
     except psutil.NoSuchProcess:
         started = time.time()
-    Run.objects.filter(pk=run.pk).update(pid=process.pid, pid_started=started)
+    run.environment = reproducing.origin(run)
+    Run.objects.filter(pk=run.pk).update(pid=process.pid, pid_started=started, environment=run.environment)
     return process
 
 

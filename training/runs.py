@@ -154,6 +154,11 @@ def claim(*, worker: str, run_id: int | None = None, devices: int = 1) -> Run | 
     return Run.objects.select_related("project", "base", "snapshot").get(pk=row[0]) if row else None
 
 
+def has_passes(run: Run) -> bool:
+    """Whether its method goes over the data a number of times."""
+    return "epochs" in method_of(run.method).settings.model_fields
+
+
 def carry_on(*, run: Run, epochs: float, actor: User | None = None, wake: bool = True) -> Run:
     """Queue a new run that trains what this one made for more passes over the same data, with the same settings
     otherwise.
@@ -162,7 +167,7 @@ def carry_on(*, run: Run, epochs: float, actor: User | None = None, wake: bool =
     the model as it is now for it. Raises ValidationError if this run made no model.
     """
     made = ModelVersion.objects.filter(run=run).first()
-    if made is None or run.snapshot is None or "epochs" not in run.settings:
+    if made is None or run.snapshot is None or not has_passes(run):
         raise ValidationError("Only a run that made a model from frozen data can be continued.")
     return start(
         project=run.project,

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from annotation.requests import Request
 from annotation.views import place
-from training import access, preflight, snapshots, tuning
+from training import access, preflight, reproducing, snapshots, tuning
 from training import runs as running
 from training.causes import CAUSES
 from training.forms import ContinueForm, StartRunForm
@@ -23,6 +23,7 @@ from training.models.runs import Status
 
 PAGE = 50
 MOST_POINTS = 2000
+MOST_BESIDE = 12
 
 
 @require_GET
@@ -156,8 +157,16 @@ def about(run: Run) -> dict[str, Any]:
         "can_retry": run.status in (Status.FAILED, Status.CANCELLED),
         "cause": CAUSES.get(run.reason),
         "waits_for": list(run.waits_for.order_by("id")),
-        "continue_form": ContinueForm() if hasattr(run, "model_version") and "epochs" in run.settings else None,
+        "continue_form": ContinueForm() if hasattr(run, "model_version") and running.has_passes(run) else None,
+        "beside": beside(run),
+        "again": reproducing.compare(run.repeats, run) if run.repeats and not run.is_open else None,
     }
+
+
+def beside(run: Run) -> list[Run]:
+    """Runs whose curves may be laid over this one's: of the same method, the newest first."""
+    others = Run.objects.filter(project=run.project, method=run.method, step__gt=0).exclude(pk=run.pk)
+    return list(others.select_related("project")[:MOST_BESIDE])
 
 
 def points(run: Run, after: int) -> list[dict[str, Any]]:

@@ -42,11 +42,14 @@ function smoothed(points) {
   });
 }
 
-/** `points` is [{step, value}, …] in order of step. Returns a function that finds the point nearest to a place. */
-export function draw(holder, { points, name, total }) {
+/**
+ * `points` is [{step, value}, …] in order of step, and `others` are lines to be laid over it, each with points and the
+ * number of its colour. Returns a function that finds the point nearest to a place.
+ */
+export function draw(holder, { points, name, total, others = [] }) {
   const width = Math.max(240, Math.floor(holder.clientWidth));
   const last = points.at(-1);
-  const values = points.map((point) => point.value);
+  const values = [points, ...others.map((other) => other.points)].flat().map((point) => point.value);
   let low = Math.min(...values);
   let high = Math.max(...values);
   if (low > 0 && low < (high - low) / 2) low = 0;
@@ -61,7 +64,7 @@ export function draw(holder, { points, name, total }) {
   high = Math.ceil(high / gap - 1e-9) * gap;
   const rows = ticks(low, high, Math.round((high - low) / gap));
   const firstStep = Math.min(points[0].step, 1);
-  const lastStep = Math.max(total || 0, last.step, firstStep + 1);
+  const lastStep = Math.max(total || 0, last.step, firstStep + 1, ...others.map((other) => other.points.at(-1).step));
   const x = (place) => MARGIN.left + ((place - firstStep) / (lastStep - firstStep)) * (width - MARGIN.left - MARGIN.right);
   const y = (value) => MARGIN.top + (1 - (value - low) / (high - low)) * (HEIGHT - MARGIN.top - MARGIN.bottom);
   const path = (line) =>
@@ -86,6 +89,10 @@ export function draw(holder, { points, name, total }) {
     svg.append(
       element("text", { class: "chart-tick", x: x(column), y: HEIGHT - 7, "text-anchor": "middle" }, String(column)),
     );
+  }
+  for (const other of others) {
+    const line = other.points.length >= SMOOTH_FROM ? smoothed(other.points) : other.points;
+    svg.append(element("path", { class: "chart-line chart-line--other", "data-line": other.number, d: path(line) }));
   }
   const many = points.length >= SMOOTH_FROM;
   svg.append(element("path", { class: many ? "chart-line chart-line--raw" : "chart-line", d: path(points) }));

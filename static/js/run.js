@@ -7,7 +7,18 @@ import { duration } from "./duration.js";
 
 const PAUSE = 2000;
 const OPEN = new Set(["queued", "running"]);
-const FIRST = ["loss", "rewards_margin", "reward_margin", "rewards_accuracy", "accuracy", "learning_rate", "tokens_per_second"];
+const FIRST = [
+  "loss",
+  "rewards_margin",
+  "reward_margin",
+  "rewards_accuracy",
+  "accuracy",
+  "learning_rate",
+  "grad_norm",
+  "tokens_per_second",
+  "memory_gb",
+];
+const TITLES = { grad_norm: "Gradient norm", tokens_per_second: "Tokens per second", memory_gb: "Memory (GB)" };
 const NO_SERIES = new Set(["step", "total", "epoch", "time"]);
 
 class LiveRun {
@@ -27,6 +38,8 @@ class LiveRun {
       this.series = event.target.value;
       this.draw();
     });
+    this.beside = new Map(); // the address of another run's metrics → its line
+    this.part("beside")?.addEventListener("change", (event) => this.layOver(event.target));
     this.ask();
   }
 
@@ -93,6 +106,32 @@ class LiveRun {
     if (atEnd) log.scrollTop = log.scrollHeight;
   }
 
+  /** Another run's curve over this one's, as it is now. */
+  async layOver(box) {
+    const { line, label, metrics } = box.dataset;
+    if (!box.checked) {
+      this.beside.delete(metrics);
+      this.draw();
+      return;
+    }
+    try {
+      const answer = await fetch(metrics, { headers: { Accept: "application/json" } });
+      if (answer.redirected || !answer.ok) throw new Error(`The run's metrics were answered with ${answer.status}`);
+      if (box.checked) this.beside.set(metrics, { number: line, label, points: (await answer.json()).points });
+    } catch {
+      box.checked = false;
+      this.write("connection", "The other run's curve could not be fetched.");
+    }
+    this.draw();
+  }
+
+  /** The lines of the other runs that have the measure which is shown. */
+  others() {
+    return [...this.beside.values()]
+      .map(({ number, label, points }) => ({ number, label, points: of(this.series, points) }))
+      .filter(({ points }) => points.length);
+  }
+
   drawSoon() {
     cancelAnimationFrame(this.waiting);
     this.waiting = requestAnimationFrame(() => this.draw());
@@ -115,11 +154,9 @@ class LiveRun {
     if (!names.length) return;
     this.series = names.includes(this.series) ? this.series : names[0];
     this.offer(names);
-    const points = [...this.points]
-      .filter(([, values]) => Number.isFinite(values[this.series]))
-      .map(([step, values]) => ({ step, value: values[this.series] }))
-      .toSorted((a, b) => a.step - b.step);
-    this.nearest = draw(this.holder, { points, name: title(this.series), total: this.total });
+    const points = of(this.series, [...this.points].map(([step, values]) => ({ step, values })));
+    const others = this.others();
+    this.nearest = draw(this.holder, { points, name: title(this.series), total: this.total, others });
     this.read(null);
     this.table(names);
   }
@@ -127,7 +164,11 @@ class LiveRun {
   read(clientX) {
     if (!this.nearest) return;
     const point = this.nearest(clientX);
-    this.write("reading", `${title(this.series)} ${format(point.value)} at step ${point.step}`);
+    const beside = this.others().map(({ label, points }) => {
+      const near = points.findLast(({ step }) => step <= point.step) ?? points[0];
+      return `, ${label} ${format(near.value)}`;
+    });
+    this.write("reading", `${title(this.series)} ${format(point.value)} at step ${point.step}${beside.join("")}`);
   }
 
   offer(names) {
@@ -159,6 +200,12 @@ class LiveRun {
   }
 }
 
+/** One measure of points with many, in order of step. */
+const of = (name, points) =>
+  points
+    .filter(({ values }) => Number.isFinite(values[name]))
+    .map(({ step, values }) => ({ step, value: values[name] }))
+    .toSorted((a, b) => a.step - b.step);
 const rank = (name) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
 const cell = (value) => (Number.isFinite(value) ? format(value) : "");
 
@@ -175,6 +222,7 @@ function row(tag, texts) {
 }
 
 function title(name) {
+  if (name in TITLES) return TITLES[name];
   const words = name.replaceAll("_", " ").replaceAll("/", " ");
   return words[0].toUpperCase() + words.slice(1);
 }

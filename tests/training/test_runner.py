@@ -21,7 +21,7 @@ from django.test import override_settings
 from annotation.models import Membership, Project, Response, User
 from tests.annotation.making import a_prompt
 from tests.training.making import a_model, a_model_on_disk, compares, demonstrates, says
-from training import registry, runner, runs, sampling, snapshots
+from training import registry, reproducing, runner, runs, sampling, snapshots
 from training.models import Generation, Metric, ModelVersion, Run, Sample
 from training.runner import MetricsReader
 
@@ -144,6 +144,8 @@ def _do_everything(done: Done, tiny_model: Path) -> None:
             done.seen["dropped"] = cursor.fetchone()[0]
         worker.ends()
         execute(start("dpo", "dpo", base=done["sft"].model_version, settings=SETTINGS))
+        done.runs["again"] = reproducing.repeat(run=done["sft"], wake=False)
+        execute(done.runs["again"])
         done.runs["further"] = runs.carry_on(run=done["sft"], epochs=2, wake=False)
         execute(done.runs["further"])
 
@@ -325,7 +327,20 @@ def test_each_end_is_told_once(theirs):
 
     told = [SignedPackage.loads(one.payload) for one in OrmQ.objects.filter(key="default")]
     ended = [task["args"][0] for task in told if task["func"] == "evaluation.tasks.run_finished"]
-    names = ("import", "sft", "dpo", "further", "reward", "generate", "bad", "gone", "early", "cancelled", "slow")
+    names = (
+        "import",
+        "sft",
+        "dpo",
+        "again",
+        "further",
+        "reward",
+        "generate",
+        "bad",
+        "gone",
+        "early",
+        "cancelled",
+        "slow",
+    )
     expected = [theirs[name].pk for name in names]
     assert sorted(ended) == sorted([*expected, theirs["cancelled"].pk])  # cancelled, and done when tried again
 
@@ -368,6 +383,16 @@ def test_a_finished_run_is_continued_as_a_new_one_from_its_model(theirs):
     assert spec["model"]["adapter"] == str(before.model_version.path)
     assert run.model_version.parent == before.model_version
     assert run.metrics["last_loss"] < before.metrics["last_loss"]
+
+
+def test_a_run_that_is_done_again_has_the_same_losses(theirs):
+    again, before = theirs["again"], theirs["sft"]
+    found = reproducing.compare(before, again)
+    assert (again.repeats, again.seed, again.settings) == (before, before.seed, before.settings)
+    assert (found.difference, found.missing, found.is_same) == (0.0, 0, True)
+    assert found.other == {}
+    assert again.environment["snapshot_sha256"] == before.snapshot.sha256
+    assert again.environment["base_sha256"] == before.base.sha256
 
 
 def test_a_cancel_before_the_process_can_listen_is_a_cancel(theirs):

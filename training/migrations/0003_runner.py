@@ -4,6 +4,19 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
+UNCHANGEABLE = """
+CREATE FUNCTION run_settings_stay() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'what a run was started with never changes: start another one' USING ERRCODE = 'restrict_violation';
+END $$;
+CREATE TRIGGER settings_stay BEFORE UPDATE OF project_id, method, snapshot_id, base_id, settings, seed, inputs
+ON training_run FOR EACH ROW
+WHEN ((OLD.project_id, OLD.method, OLD.snapshot_id, OLD.base_id, OLD.settings, OLD.seed, OLD.inputs)
+    IS DISTINCT FROM (NEW.project_id, NEW.method, NEW.snapshot_id, NEW.base_id, NEW.settings, NEW.seed, NEW.inputs))
+EXECUTE FUNCTION run_settings_stay();
+"""
+CHANGEABLE = "DROP TRIGGER settings_stay ON training_run; DROP FUNCTION run_settings_stay();"
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -122,4 +135,5 @@ class Migration(migrations.Migration):
             model_name="run",
             constraint=models.CheckConstraint(condition=models.Q(("devices__gte", 1)), name="run_has_a_device"),
         ),
+        migrations.RunSQL(UNCHANGEABLE, CHANGEABLE),
     ]

@@ -8,16 +8,20 @@ before it.
 import json
 import math
 import os
+import resource
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed
+from tensorboardX import SummaryWriter
 from transformers import PrinterCallback, TrainerCallback
+from transformers.integrations import get_reporting_integration_callbacks
 
-from training.recipes.contract import Cancelled, Failed, Job, write_atomically
+from training.recipes.contract import BadData, Cancelled, Failed, Job, write_atomically
 
 # After a stop the step in hand is finished, unless it has many batches and takes longer than this: then the
 # last checkpoint stands.
@@ -32,9 +36,13 @@ class Watch(TrainerCallback):
         self.saved_at = time.monotonic()
         self.step_began_at = time.monotonic()
         self.tokens_before = 0.0
+        self.board: SummaryWriter | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.saved_at = time.monotonic()
+        if self.job.is_main:  # what a stopped attempt wrote after its last checkpoint is hidden again
+            folder = str(self.job.folder / "tensorboard")
+            self.board = SummaryWriter(folder, purge_step=state.global_step + 1 if state.global_step else None)
         if state.global_step:
             self.job.event("resumed", at_step=state.global_step)
 
@@ -65,12 +73,21 @@ class Watch(TrainerCallback):
             "learning_rate": logs["learning_rate"],
             "grad_norm": logs.get("grad_norm"),
             "tokens_per_second": round((tokens - self.tokens_before) / seconds, 1),
+            "memory_gb": round(peak_memory() / 1e9, 3),
             **{ours: logs[theirs] for theirs, ours in self.names.items() if theirs in logs},
         }
         self.tokens_before = tokens
         self.job.metrics.append(line)
+        if self.board is not None:
+            for name in line.keys() - {"step", "total"}:
+                if line[name] is not None:
+                    self.board.add_scalar(name, line[name], state.global_step)
         if not math.isfinite(logs["loss"]):
             raise Failed("The loss is no longer a number: lower the learning rate and start a new run.")
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.board is not None:
+            self.board.close()
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         _any_process(False)  # the others have written their part
@@ -91,13 +108,32 @@ def train(job: Job, trainer: Any, names: dict[str, str]) -> dict[str, Any]:
                 shutil.rmtree(folder)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Watch(job, names))
+    report_elsewhere(job, trainer)
     with job.stop.gently():
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     job.stop.check()
     state = trainer.state
     if state.global_step < state.max_steps:
         raise Cancelled
-    return closing_figures(job.metrics.read())
+    return {**closing_figures(job.metrics.read()), "peak_memory": peak_memory()}
+
+
+def report_elsewhere(job: Job, trainer: Any) -> None:
+    """The curve goes to what `TOUCHSTONE_REPORT_TO` names, too: wandb, mlflow or another that transformers knows."""
+    for name in filter(None, os.environ.get("TOUCHSTONE_REPORT_TO", "").split(",")):
+        try:
+            (kind,) = get_reporting_integration_callbacks([name.strip()])
+            trainer.add_callback(kind())
+        except (ValueError, RuntimeError) as error:  # unknown, or not installed
+            raise BadData(f"TOUCHSTONE_REPORT_TO names {name}, which cannot be used here: {error}") from error
+
+
+def peak_memory() -> int:
+    """Bytes: the most that was in use at once so far, on the device, or else by this process."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def closing_figures(lines: list[dict[str, Any]]) -> dict[str, Any]:

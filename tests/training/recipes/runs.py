@@ -142,3 +142,20 @@ def weights(folder: Path | str) -> dict[str, Any]:
     return {
         name: tensor for path in sorted(Path(folder).glob("*.safetensors")) for name, tensor in load_file(path).items()
     }
+
+
+def scalars(folder: Path) -> dict[str, dict[int, float]]:
+    """What TensorBoard would draw: name → step → value. A later file replaces what it purges of earlier ones."""
+    from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+    found: dict[str, dict[int, float]] = {}
+    for path in sorted(folder.glob("events.*")):
+        data = path.read_bytes()
+        while data:  # length, its checksum, the event, its checksum
+            size = int.from_bytes(data[:8], "little")
+            event, data = Event.FromString(data[12 : 12 + size]), data[16 + size :]
+            if event.session_log.status == SessionLog.START:
+                found = {name: {s: v for s, v in line.items() if s < event.step} for name, line in found.items()}
+            for value in event.summary.value:
+                found.setdefault(value.tag, {})[event.step] = value.simple_value
+    return found

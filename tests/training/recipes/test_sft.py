@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.recipes.runs import GOOD, Run, questions, says, weights, write_parquet
+from tests.training.recipes.runs import GOOD, Run, questions, says, scalars, weights, write_parquet
 
 SETTINGS = {"epochs": 5, "batch_size": 4, "learning_rate": 3e-3, "lora_dropout": 0.1}
 STEPS = 50
@@ -62,8 +62,15 @@ def test_every_step_is_one_line(runs):
     lines = runs["undisturbed"].lines()
     assert lines[0]["event"] == "rows"
     assert [line["step"] for line in lines[1:]] == list(range(1, STEPS + 1))
-    assert {"loss", "learning_rate", "tokens_per_second", "token_accuracy"} <= lines[1].keys()
+    measures = {"loss", "learning_rate", "grad_norm", "tokens_per_second", "memory_gb", "token_accuracy"}
+    assert measures <= lines[1].keys()
     assert all(line["total"] == STEPS for line in lines[1:])
+
+
+@pytest.mark.parametrize("how", ["undisturbed", "terminated"])
+def test_the_curve_is_in_tensorboard_s_files_too(runs, how):
+    run = runs["undisturbed"] if how == "undisturbed" else runs["terminated"]["run"]
+    assert scalars(run.folder / "tensorboard")["loss"] == pytest.approx(dict(enumerate(run.losses, start=1)), rel=1e-6)
 
 
 def test_only_the_adapter_moved(runs, model):
