@@ -157,6 +157,8 @@ if PRODUCTION:
 
 # The queue. A message only wakes a worker: rows are the truth, and every task claims its row first.
 # `retry` is the broker's lease, so it must exceed `timeout`; long runs finish well within it or are re-claimed.
+# Each part of this machine's devices has its gpu worker: "0,1,2+3" are three, the last with two devices.
+DEVICES = [tuple(part.split("+")) for part in _listed("TOUCHSTONE_DEVICES")]
 GPU_TIMEOUT = 7 * 24 * 3600  # seconds after which the queue ends a gpu worker
 _queue = {
     "orm": "default",
@@ -177,8 +179,8 @@ Q_CLUSTER = {
     "recycle": 200,
     "ALT_CLUSTERS": {
         "gpu": {
-            "workers": 1,
-            "queue_limit": 1,
+            "workers": max(1, len(DEVICES)),
+            "queue_limit": max(1, len(DEVICES)),
             "timeout": GPU_TIMEOUT,
             "retry": GPU_TIMEOUT + 600,
             "recycle": 1,
@@ -289,6 +291,8 @@ LOGGING = {
 
 # Touchstone's own.
 ARTIFACTS = Path(os.environ.get("TOUCHSTONE_ARTIFACTS") or VAR / "artifacts").resolve()
+STORE = os.environ.get("TOUCHSTONE_STORE", "").rstrip("/")  # for machines that share no folder
+DEVICE_LOCKS = VAR / "devices"
 RUN_HEARTBEAT_SECONDS = 5  # a gpu worker says it is alive this often
 RUN_LOST_SECONDS = int(os.environ.get("TOUCHSTONE_RUN_LOST_SECONDS", "45"))  # silence after which a run is taken back
 if RUN_LOST_SECONDS < 3 * RUN_HEARTBEAT_SECONDS:

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from annotation.models import Project, User
 from evaluation.models import Evaluation, Score
 from evaluation.statistics import pair_accuracy
-from training import runs, snapshots
+from training import artifacts, runs, snapshots
 from training.models import ModelVersion, Run
 from training.models.runs import Status
 
@@ -73,5 +73,6 @@ def conclude(run: Run) -> Evaluation:
 
 def scores(run: Run) -> dict[Any, float]:
     """What a run gave each answer, by the id it was sent with."""
+    artifacts.bring(f"{run.project.slug}/runs/{run.pk}/scores.jsonl")
     with (run.folder / "scores.jsonl").open() as lines:
         return {row["id"]: row["score"] for row in map(json.loads, lines)}

@@ -10,10 +10,11 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from unfold.decorators import action, display
 
-from annotation.desk import BY_PROJECT, AskOfLead, Desk, ReadOnlyInline, count_of, link, prose, sure
+from annotation.desk import BY_PROJECT, Ask, AskOfLead, Desk, ReadOnlyInline, count_of, link, prose, sure
 from annotation.requests import Request
-from training import registry, runs, snapshots
-from training.forms import FreezeForm, ImportModelForm, ProjectForm
+from training import queueing, registry, runs, snapshots
+from training.causes import CAUSES
+from training.forms import FreezeForm, ImportModelForm, PriorityForm, ProjectForm
 from training.models import Generation, ModelVersion, Run, Snapshot
 from training.models.registry import ModelKind, Stage
 from training.models.runs import Status
@@ -36,6 +37,10 @@ class ImportModelDialog(AskOfLead, ImportModelForm):
 
 
 class ProjectDialog(AskOfLead, ProjectForm):
+    pass
+
+
+class PriorityDialog(Ask, PriorityForm):
     pass
 
 
@@ -99,8 +104,10 @@ class RunAdmin(Desk):
     list_filter = (BY_PROJECT, "status", "method")
     list_select_related = ("project", "created_by")
     actions_list = ("start",)
-    actions_detail = ("live", "cancel", "retry")
+    actions_detail = ("live", "first", "prioritise", "cancel", "retry")
     fits = {
+        "first": lambda run: run.status == Status.QUEUED,
+        "prioritise": lambda run: run.status == Status.QUEUED,
         "cancel": lambda run: run.is_open and not run.cancel_requested,
         "retry": lambda run: run.status in (Status.FAILED, Status.CANCELLED),
     }
@@ -108,7 +115,7 @@ class RunAdmin(Desk):
     fieldsets = (
         (None, {"fields": ("project", "what", "how", "progress", "took", "trouble")}),
         ("From and to", {"fields": ("snapshot", "base", "yielded")}),
-        ("Settings", {"fields": ("settings", "seed")}),
+        ("Settings", {"fields": ("settings", "eased", "seed")}),
         ("Results", {"fields": ("rows", "metrics")}),
         ("The end of its log", {"fields": ("log",)}),
         (
@@ -117,6 +124,9 @@ class RunAdmin(Desk):
                 "classes": ("collapse",),
                 "fields": (
                     ("attempt", "max_attempts"),
+                    ("limit_minutes", "priority"),
+                    ("devices", "spread"),
+                    ("continues", "repeats"),
                     ("worker", "pid"),
                     "heartbeat_at",
                     "environment",
@@ -145,7 +155,7 @@ class RunAdmin(Desk):
 
     @display(description="What went wrong")
     def trouble(self, run: Run) -> str:
-        return f"{run.error} ({run.reason})" if run.error else "–"
+        return " ".join(filter(None, (CAUSES[run.reason].title + ".", run.error, run.advice))) if run.reason else "–"
 
     @display(description="Yielded")
     def yielded(self, run: Run) -> str:
@@ -176,6 +186,39 @@ class RunAdmin(Desk):
     def live(self, request: Request, object_id: str) -> HttpResponse:
         run = self.row(request, object_id)
         return self.done(request, reverse("run", args=[run.project.slug, run.pk]))
+
+    @action(
+        description="To the front",
+        permissions=["lead"],
+        icon="vertical_align_top",
+        dialog=sure(
+            "Take this run next?", "The project's other queued runs follow it, in their order.", "To the front"
+        ),
+    )
+    def first(self, request: Request, form: Any, object_id: str) -> HttpResponse:
+        run = self.row(request, object_id)
+        if queueing.move(run=run, way="first", actor=request.user):
+            return self.done(request, self.here(run), "It is the project's next run.")
+        return self.done(request, self.here(run), "It waits no more, or is first already.", messages.WARNING)
+
+    @action(
+        description="Priority",
+        permissions=["lead"],
+        icon="low_priority",
+        dialog=sure(
+            "Its priority",
+            "Among all projects' runs, higher ones are taken first; 0 is usual. Only superusers decide it.",
+            "Set it",
+            PriorityDialog,
+        ),
+    )
+    def prioritise(self, request: Request, form: Any, object_id: str) -> HttpResponse:
+        run = self.row(request, object_id)
+        try:
+            queueing.prioritise(run=run, priority=form.cleaned_data["priority"], actor=request.user)
+        except ValidationError as error:
+            return self.done(request, self.here(run), " ".join(error.messages), messages.ERROR)
+        return self.done(request, self.here(run), "The priority is set.")
 
     @action(
         description="Stop",

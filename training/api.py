@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation.endpoints import Conflict, Endpoint, documented
-from training import access, lineage, preflight, registry, runs, sampling, snapshots, staleness, tuning
+from training import access, lineage, preflight, queueing, registry, runs, sampling, snapshots, staleness, tuning
 from training.serializers import (
     AfterSerializer,
     AnswerSerializer,
@@ -18,6 +18,7 @@ from training.serializers import (
     JudgedFilterSerializer,
     ModelDetailSerializer,
     ModelSerializer,
+    MoveSerializer,
     PreflightSerializer,
     PromoteSerializer,
     ResponseLineageSerializer,
@@ -155,6 +156,23 @@ class RetryRun(Endpoint):
         return Response(RunDetailSerializer(run).data)
 
 
+class MoveRun(Endpoint):
+    @documented(
+        "Runs",
+        RunDetailSerializer,
+        sends=MoveSerializer,
+        refuses=(400, 401, 403, 404, 409),
+        operation_id="move_run",
+    )
+    def post(self, request: Request, slug: str, run_id: int) -> Response:
+        """Change a queued run's place among the project's. 409 says that it waits no more, or is there already."""
+        _, run = access.run(self.person, slug, run_id)
+        if not queueing.move(run=run, actor=self.person, **self.sent(MoveSerializer)):
+            raise Conflict("This run keeps its place.")
+        run.refresh_from_db()
+        return Response(RunDetailSerializer(run).data)
+
+
 class ContinueRun(Endpoint):
     @documented(
         "Runs",
@@ -270,6 +288,7 @@ urlpatterns = [
     path("projects/<slug:slug>/runs/<int:run_id>/metrics/", RunMetrics.as_view()),
     path("projects/<slug:slug>/runs/<int:run_id>/cancel/", CancelRun.as_view()),
     path("projects/<slug:slug>/runs/<int:run_id>/retry/", RetryRun.as_view()),
+    path("projects/<slug:slug>/runs/<int:run_id>/move/", MoveRun.as_view()),
     path("projects/<slug:slug>/runs/<int:run_id>/continue/", ContinueRun.as_view()),
     path("projects/<slug:slug>/models/", Models.as_view()),
     path("projects/<slug:slug>/models/<int:model_id>/", OneModel.as_view()),

@@ -12,7 +12,7 @@ from annotation.asking import add_response
 from annotation.models import Prompt
 from annotation.models.events import record
 from annotation.models.prompts import Origin
-from training import registry
+from training import artifacts, registry
 from training.causes import CAUSES
 from training.easing import halved
 from training.models import Generation, ModelVersion, Run, Sample
@@ -29,6 +29,8 @@ def finish(*, run: Run, result: dict[str, Any]) -> None:
     output = run.folder / result["output"] if "output" in result else None
     is_model = run.method == "convert" or method_of(run.method).produces is not None
     digest = registry.folder_hash(output) if is_model and output is not None else ""
+    if output is not None:  # before there is a row that says where it is
+        artifacts.keep(str(output.relative_to(registry.store())))
     with transaction.atomic():
         ended = _end(
             run,

@@ -139,6 +139,10 @@ class PlanForm(forms.Form):
         )
 
 
+class PriorityForm(forms.Form):
+    priority = forms.IntegerField(min_value=-100, max_value=100, initial=0)
+
+
 class ContinueForm(forms.Form):
     epochs = forms.FloatField(
         min_value=0.01,

@@ -12,7 +12,7 @@ from django.db.models import Count
 
 from annotation.models import Label, Project, Response, User
 from annotation.models.events import record
-from training import runs
+from training import artifacts, runs
 from training.models import ModelVersion, Run
 from training.models.registry import ModelKind, Stage
 
@@ -31,6 +31,12 @@ def folder_hash(folder: Path) -> str:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
+
+
+def bring(version: ModelVersion) -> None:
+    """Have this version, and the one whose weights it lies on, on this machine, if several share a store."""
+    for one in {version.full_weights(), version}:
+        artifacts.bring(one.location, lambda folder, one=one: folder_hash(folder) == one.sha256)  # type: ignore[misc]
 
 
 def import_model(*, project: Project, name: str, source: str, actor: User | None = None, wake: bool = True) -> Run:

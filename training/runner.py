@@ -8,7 +8,6 @@ run to another worker, which goes on from the last checkpoint.
 """
 
 import contextlib
-import ctypes
 import json
 import logging
 import os
@@ -25,18 +24,18 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from training import finishing, reproducing, runs, snapshots
+from training import artifacts, devices, finishing, launching, registry, reproducing, runs, snapshots
 from training.causes import DISK_FULL_CODE, is_disk_full
 from training.models import Metric, Run
 from training.models.registry import ModelKind
 from training.models.runs import Status
+from training.processes import die_with, end_family
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
 GRACE_SECONDS = 30  # from SIGTERM, in which a recipe saves a checkpoint, to SIGKILL
 REPOSITORY = Path(__file__).resolve().parent.parent
-PR_SET_PDEATHSIG = 1
 
 
 class LostClaim(Exception):
@@ -47,14 +46,15 @@ def worker_name() -> str:
     return f"{os.uname().nodename}:{os.getpid()}"
 
 
-def execute(run: Run) -> Run:
-    """Run a claimed run to its end and store the outcome; returns the fresh row.
+def execute(run: Run, part: devices.Part | None = None) -> Run:
+    """Run a claimed run to its end, on a part of this machine's devices or on those that this process sees, and store
+    the outcome; returns the fresh row.
 
     Raises what the database raises if it is away when the outcome should be stored: then the row stays as it is,
     and `runs.recover` gives it to a worker again, which finds the result.
     """
     try:
-        finishing.finish(run=run, result=_perform(run))
+        finishing.finish(run=run, result=_perform(run, part or devices.visible()))
     except LostClaim:
         pass
     except (InterfaceError, OperationalError):
@@ -69,7 +69,7 @@ def execute(run: Run) -> Run:
     return run
 
 
-def _perform(run: Run) -> dict[str, Any]:
+def _perform(run: Run, part: devices.Part) -> dict[str, Any]:
     """The recipe's result, or why there is none."""
     if run.snapshot is not None and not snapshots.is_intact(run.snapshot):
         return {
@@ -77,13 +77,18 @@ def _perform(run: Run) -> dict[str, Any]:
             "reason": "bad_data",
             "error": "The snapshot's file is not what was frozen: freeze the labels again, then start a new run.",
         }
-    if run.base is not None and (gone := run.base.missing()):
-        error = f"{gone} is not where it was stored: {gone.path} holds no model."
-        return {"status": "failed", "reason": "missing_base", "error": error}
+    if run.base is not None:
+        try:
+            registry.bring(run.base)
+        except artifacts.Damaged as error:
+            return {"status": "failed", "reason": "missing_base", "error": str(error)}
+        if gone := run.base.missing():
+            said = f"{gone} is not where it was stored: {gone.path} holds no model."
+            return {"status": "failed", "reason": "missing_base", "error": said}
     folder = _prepare(run)
     killed_before = _killed_for_memory()
     with (folder / "log.txt").open("ab") as output:
-        process = _launch(run, folder, output)
+        process = _launch(run, folder, output, part)
         try:
             stopped = _watch(run, process, folder)
         finally:
@@ -101,7 +106,8 @@ def _prepare(run: Run) -> Path:
     folder = run.folder
     folder.mkdir(parents=True, exist_ok=True)
     if (_result(folder) or {}).get("status") != "ok":  # how an earlier attempt ended is not how this one does
-        (folder / "result.json").unlink(missing_ok=True)
+        for name in ("result.json", "failure.json"):
+            (folder / name).unlink(missing_ok=True)
     spec: dict[str, Any] = {"method": run.method, "seed": run.seed, "settings": run.used_settings, "data": {}}
     if run.base is not None:
         base, adapter = run.base.base_and_adapter()
@@ -122,22 +128,23 @@ def _prepare(run: Run) -> Path:
     return folder
 
 
-def _launch(run: Run, folder: Path, output: IO[bytes]) -> subprocess.Popen[bytes]:
+def _launch(run: Run, folder: Path, output: IO[bytes], part: devices.Part) -> subprocess.Popen[bytes]:
     environment = {
         **os.environ,
+        **devices.environment(part, run.devices),
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "PYTHONUNBUFFERED": "1",
         "PYTHONPATH": str(REPOSITORY),
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", f"training.recipes.{run.method}", str(folder)],
+        launching.command(run.method, str(folder), devices=run.devices, spread=run.spread),
         cwd=REPOSITORY,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        preexec_fn=partial(_die_with, os.getpid()) if sys.platform == "linux" else None,
+        preexec_fn=partial(die_with, os.getpid()) if sys.platform == "linux" else None,
     )
     try:
         started = psutil.Process(process.pid).create_time()
@@ -146,17 +153,6 @@ def _launch(run: Run, folder: Path, output: IO[bytes]) -> subprocess.Popen[bytes
     run.environment = reproducing.origin(run)
     Run.objects.filter(pk=run.pk).update(pid=process.pid, pid_started=started, environment=run.environment)
     return process
-
-
-_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
-
-
-def _die_with(worker: int) -> None:
-    """The kernel tells the recipe to save and stop when its worker dies, however it dies."""
-    if _libc is not None:
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != worker:  # it died before the kernel knew
-            os._exit(1)
 
 
 def _watch(run: Run, process: subprocess.Popen[bytes], folder: Path) -> str:
@@ -186,8 +182,7 @@ def _watch(run: Run, process: subprocess.Popen[bytes], folder: Path) -> str:
                 process.terminate()
                 asked_at = now
             elif asked and now - asked_at > GRACE_SECONDS:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
+                _stop(process)
     return asked
 
 
@@ -200,15 +195,25 @@ def _beat(run: Run) -> None:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Leave no process behind, whatever happened here."""
+    """Leave no process behind, whatever happened here. (Those of a launcher are in groups of their own.)"""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        end_family(process.pid, psutil.Process(process.pid).create_time())
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def _result(folder: Path) -> dict[str, Any] | None:
+    """What the recipe says. Where one of several processes failed, and the first was stopped then, the failure."""
+    found = _read(folder / "result.json")
+    if found is not None and found.get("reason") == "cancelled":
+        return _read(folder / "failure.json") or found
+    return found
+
+
+def _read(path: Path) -> dict[str, Any] | None:
     try:
-        return json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
 

@@ -78,6 +78,8 @@ def start(
     wanted = method_of(method)
     _fits(project, wanted, base, snapshot, continues)
     _can_wait(project, plan.after)
+    if plan.devices > 1 and wanted.produces is None:
+        raise ValidationError(f"{wanted.title} uses one device.")
     run = Run.objects.create(
         project=project,
         method=method,

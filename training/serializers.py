@@ -15,6 +15,7 @@ from training.methods import METHODS
 from training.models import Generation, Metric, ModelVersion, Run, Snapshot
 from training.models.runs import Spread
 from training.models.snapshots import SnapshotKind
+from training.queueing import WAYS
 from training.runs import Plan
 from training.sampling import MOST_PROMPTS
 from training.snapshots import Rule
@@ -140,6 +141,10 @@ class PlanSerializer(serializers.Serializer):
 
 class ContinueSerializer(serializers.Serializer):
     epochs = serializers.FloatField(min_value=0.01, max_value=100, help_text="More passes over the data.")
+
+
+class MoveSerializer(serializers.Serializer):
+    way = serializers.ChoiceField(choices=WAYS, help_text="To the front of the project's queued runs, or past one.")
 
 
 class StartRunSerializer(PlanSerializer):

@@ -26,6 +26,7 @@ from annotation.models.events import record
 from annotation.models.items import Kind
 from annotation.models.labels import Verdict
 from annotation.text import canonical
+from training import artifacts
 from training.models import Snapshot, SnapshotLabel
 from training.models.snapshots import SnapshotKind
 
@@ -75,6 +76,7 @@ def freeze(*, project: Project, kind: str, rule: Rule | None = None, actor: User
     if found is not None:
         if not is_intact(found):
             _write(found.path, rows, {"kind": kind, "rule": found.rule, "counts": counts})
+            artifacts.keep(found.folder)
         if rule.model_dump() not in (found.rule, *found.other_rules):
             found.other_rules.append(rule.model_dump())
             found.save(update_fields=["other_rules"])
@@ -82,6 +84,7 @@ def freeze(*, project: Project, kind: str, rule: Rule | None = None, actor: User
         return found
     folder = f"{project.slug}/snapshots/{kind}-{digest[:16]}"
     _write(Path(settings.ARTIFACTS) / folder, rows, {"kind": kind, "rule": rule.model_dump(), "counts": counts})
+    artifacts.keep(folder)
     snapshot = Snapshot.objects.create(
         project=project,
         kind=kind,
@@ -121,17 +124,31 @@ def content_hash(rows: Iterable[Row]) -> str:
 
 def read(snapshot: Snapshot) -> list[Row]:
     """The rows of a snapshot as they lie on disk."""
+    bring(snapshot)
+    return _read(snapshot.path)
+
+
+def _read(folder: Path) -> list[Row]:
     import pyarrow.parquet
 
-    return pyarrow.parquet.read_table(snapshot.path / "train.parquet").to_pylist()
+    return pyarrow.parquet.read_table(folder / "train.parquet").to_pylist()
+
+
+def hash_of(folder: Path) -> str:
+    """The hash of the rows that a snapshot's folder holds; empty if it holds none that can be read."""
+    try:
+        return content_hash(_read(folder))
+    except (OSError, TypeError, ValueError):
+        return ""
 
 
 def is_intact(snapshot: Snapshot) -> bool:
     """Whether the file still holds what was frozen."""
     try:
-        return content_hash(read(snapshot)) == snapshot.sha256
-    except (OSError, TypeError, ValueError):
+        bring(snapshot)
+    except OSError:
         return False
+    return hash_of(snapshot.path) == snapshot.sha256
 
 
 def _demonstrations(project: Project, rule: Rule) -> list[Row]:
@@ -265,6 +282,11 @@ def _counts(rows: list[Row]) -> dict[str, Any]:
         "labels": len({label for row in rows for label in row["labels"]}),
         "languages": dict(Counter(row["language"] for row in rows)),
     }
+
+
+def bring(snapshot: Snapshot) -> None:
+    """Have its file on this machine, if several share a store."""
+    artifacts.bring(snapshot.folder, lambda folder: hash_of(folder) == snapshot.sha256)
 
 
 def _write(folder: Path, rows: list[Row], manifest: dict[str, Any]) -> None:

@@ -1,12 +1,27 @@
 """Queue tasks of the gpu cluster: each only wakes a worker, which finds its work in the rows."""
 
-from training import runner, runs
+import time
+
+from django.conf import settings
+
+from training import devices, runner, runs
 
 
 def work() -> int:
-    """Execute queued runs until none is left; returns how many. Delivered twice, the second finds nothing."""
-    done = 0
-    while (run := runs.claim(worker=runner.worker_name())) is not None:
-        runner.execute(run)
-        done += 1
+    """Execute queued runs on a free part of this machine's devices until none is left; returns how many.
+
+    Delivered twice, the second finds nothing. Before the queue would end this worker for having taken too long, another
+    message takes over.
+    """
+    done, began = 0, time.monotonic()
+    try:
+        with devices.taken() as part:
+            while (run := runs.claim(worker=runner.worker_name(), devices=max(1, len(part)))) is not None:
+                runner.execute(run, part)
+                done += 1
+                if time.monotonic() - began > settings.GPU_TIMEOUT - 60 * settings.RUN_LIMIT_MINUTES:
+                    runs.wake_gpu()
+                    break
+    except devices.NoneFree:  # another worker of this machine is at work, and finds what waits
+        pass
     return done

@@ -10,5 +10,6 @@ urlpatterns = [
     path("projects/<slug:slug>/runs/<int:pk>/metrics/", views.run_metrics, name="run_metrics"),
     path("projects/<slug:slug>/runs/<int:pk>/cancel/", views.cancel_run, name="cancel_run"),
     path("projects/<slug:slug>/runs/<int:pk>/retry/", views.retry_run, name="retry_run"),
+    path("projects/<slug:slug>/runs/<int:pk>/move/", views.move_run, name="move_run"),
     path("projects/<slug:slug>/runs/<int:pk>/continue/", views.continue_run, name="continue_run"),
 ]

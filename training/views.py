@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from annotation.requests import Request
 from annotation.views import place
-from training import access, preflight, reproducing, snapshots, tuning
+from training import access, preflight, queueing, reproducing, snapshots, tuning
 from training import runs as running
 from training.causes import CAUSES
 from training.forms import ContinueForm, StartRunForm
@@ -32,7 +32,8 @@ def runs(request: Request, slug: str) -> HttpResponse:
     member = access.lead(request.user, slug)
     rows = Run.objects.filter(project=member.project).select_related("project", "base", "snapshot", "created_by")
     page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
-    return render(request, "training/runs.html", {**place(member), "runs": page})
+    context = {**place(member), "runs": page, "line": queueing.in_line(member.project).select_related("project")}
+    return render(request, "training/runs.html", context)
 
 
 @require_http_methods(["GET", "POST"])
@@ -117,6 +118,19 @@ def retry_run(request: Request, slug: str, pk: int) -> HttpResponse:
     else:
         messages.info(request, "Only a run that failed or was cancelled can be retried.")
     return redirect("run", slug, pk)
+
+
+@require_POST
+@login_required
+def move_run(request: Request, slug: str, pk: int) -> HttpResponse:
+    """Change a queued run's place among its project's."""
+    member, run = access.run(request.user, slug, pk)
+    try:
+        if not queueing.move(run=run, way=request.POST.get("way", ""), actor=member.person):
+            messages.info(request, f"Run {pk} keeps its place.")
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+    return redirect("runs", slug)
 
 
 @require_POST

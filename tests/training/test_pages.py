@@ -64,7 +64,7 @@ class TestWho:
         client.force_login(member("eve", role).person)
         for page in pages(run):
             assert client.get(page).status_code == 403
-        for verb in ("cancel_run", "retry_run", "continue_run"):
+        for verb in ("cancel_run", "retry_run", "continue_run", "move_run"):
             assert client.post(reverse(verb, args=["desk", run.pk])).status_code == 403
         run.refresh_from_db()
         assert not run.cancel_requested
@@ -75,7 +75,7 @@ class TestWho:
         client.force_login(alice.person)
         for name in ("run", "run_metrics"):
             assert client.get(reverse(name, args=["other", run.pk])).status_code == 404
-        for verb in ("cancel_run", "retry_run", "continue_run"):
+        for verb in ("cancel_run", "retry_run", "continue_run", "move_run"):
             assert client.post(reverse(verb, args=["other", run.pk])).status_code == 404
 
 

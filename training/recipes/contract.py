@@ -29,6 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from training.causes import DISK_FULL_CODE, is_disk_full
 from training.methods import CONVERT, METHODS, Settings
+from training.processes import die_with
 
 
 class BadData(Exception):
@@ -200,6 +201,8 @@ def perform(
         if reason == "crashed":
             with suppress(OSError):  # the log may be on a full disk
                 print(trace, file=sys.stderr)
+    if not is_main and result["status"] != "ok" and result["reason"] != "cancelled":
+        write_atomically(folder / "failure.json", json.dumps(_plain(result), ensure_ascii=False, indent=1) + "\n")
     if is_main:
         write_atomically(result_path, json.dumps(_plain(result), ensure_ascii=False, indent=1) + "\n")
         if result["status"] == "ok":
@@ -213,6 +216,8 @@ def main(method: str, run: Callable[[Job], dict[str, Any]]) -> None:
         sys.exit(f"usage: python -m training.recipes.{method} <folder with spec.json>")
     stop = Stop()
     stop.listen()
+    if "RANK" in os.environ:  # one of several, whose launcher may die
+        die_with(os.getppid())
     try:
         result = perform(method, run, Path(sys.argv[1]).resolve(), stop)
     except OSError as error:  # the result itself could not be written

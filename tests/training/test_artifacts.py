@@ -1,0 +1,93 @@
+"""Machines that share no folder: what one made arrives at another whole, and is checked."""
+
+import shutil
+
+import pytest
+
+from tests.training.making import a_model, an_edit, claimed, succeeds
+from training import artifacts, registry, runner, runs, snapshots
+from training.models import ModelVersion, Run
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def store(settings, tmp_path):
+    settings.STORE = str(tmp_path / "store")
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def elsewhere(settings, tmp_path):
+    """From now on we are another machine, with nothing on its disk."""
+
+    def move() -> None:
+        settings.ARTIFACTS = tmp_path / "elsewhere"
+
+    return move
+
+
+@pytest.fixture
+def made(store, project, bob) -> Run:
+    """A run that has succeeded on one machine."""
+    an_edit(bob)
+    snapshot = snapshots.freeze(project=project, kind="demonstrations")
+    return succeeds(runs.start(project=project, method="sft", base=a_model(project), snapshot=snapshot))
+
+
+def test_a_model_and_its_data_arrive_at_another_machine(made, elsewhere):
+    version = made.model_version
+    before = (version.path / "weights").read_text()
+    elsewhere()
+    assert not version.path.exists()
+    registry.bring(version)
+    assert (version.path / "weights").read_text() == before
+    assert registry.folder_hash(version.path) == version.sha256
+    assert snapshots.is_intact(made.snapshot)
+    assert [one.name for one in version.path.parent.iterdir()] == ["model"]  # nothing half is left
+
+
+def test_a_store_may_be_any_address_that_fsspec_knows(settings, project, bob, elsewhere):
+    settings.STORE = "memory://touchstone"
+    an_edit(bob)
+    snapshot = snapshots.freeze(project=project, kind="demonstrations")
+    elsewhere()
+    assert not snapshot.path.exists()
+    assert [row["labels"] for row in snapshots.read(snapshot)] == [list(snapshot.labels.values_list("pk", flat=True))]
+
+
+def test_what_is_not_what_was_kept_does_not_arrive(made, store, elsewhere):
+    version = made.model_version
+    (store / version.location / "weights").write_text("something else")
+    elsewhere()
+    with pytest.raises(artifacts.Damaged, match="its hash is another"):
+        registry.bring(version)
+    assert not version.path.exists()
+    parquet = store / made.snapshot.folder / "train.parquet"
+    parquet.write_bytes(parquet.read_bytes()[:-9])
+    assert not snapshots.is_intact(made.snapshot)
+    assert not made.snapshot.path.exists()
+
+
+def test_a_worker_elsewhere_ends_a_run_whose_model_is_damaged_with_the_reason(made, store, elsewhere):
+    version = made.model_version
+    (store / version.location / "weights").unlink()
+    run = runs.start(project=made.project, method="generate", base=version)
+    elsewhere()
+    ended = runner.execute(claimed(run))
+    assert (ended.status, ended.reason) == ("failed", "missing_base")
+
+
+def test_what_nobody_kept_is_missing_as_ever(project, store, elsewhere):
+    elsewhere()
+    registry.bring(a_model(project))
+    assert ModelVersion.objects.get().missing() is not None
+
+
+def test_without_a_store_nothing_is_copied(settings, project, bob, tmp_path):
+    assert settings.STORE == ""
+    an_edit(bob)
+    snapshot = snapshots.freeze(project=project, kind="demonstrations")
+    shutil.rmtree(snapshot.path)
+    assert not snapshots.is_intact(snapshot)
+    assert not (tmp_path / "store").exists()

@@ -1,0 +1,63 @@
+"""One store for several machines that share no folder: what one of them made is kept there and brought to others.
+
+`TOUCHSTONE_STORE` is a folder or an address that fsspec knows, such as `s3://bucket/touchstone`. Without it the
+artifact folder itself is all there is. What arrives is checked by its hash and appears whole, or not at all.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import fsspec
+from django.conf import settings
+
+
+class Damaged(OSError):
+    """What arrived is not what was kept."""
+
+
+def keep(location: str) -> None:
+    """Put a folder or a file, named below the artifact folder, into the store. Nothing without a store."""
+    if not settings.STORE:
+        return
+    here = Path(settings.ARTIFACTS) / location
+    files = [here] if here.is_file() else sorted(path for path in here.rglob("*") if path.is_file())
+    system, root = fsspec.core.url_to_fs(settings.STORE)
+    for path in files:
+        there = f"{root}/{path.relative_to(settings.ARTIFACTS).as_posix()}"
+        system.makedirs(there.rpartition("/")[0], exist_ok=True)
+        system.put_file(str(path), there)
+
+
+def bring(location: str, is_whole: Callable[[Path], bool] = Path.exists) -> None:
+    """Have on this machine what another one kept, if it is not here yet and the store has it; `is_whole` says whether
+    what arrived is what was kept.
+
+    Raises Damaged if it is not, and what the store raises if it is away.
+    """
+    if not settings.STORE or (Path(settings.ARTIFACTS) / location).exists():
+        return
+    system, root = fsspec.core.url_to_fs(settings.STORE)
+    there = f"{root}/{location}"
+    if not system.exists(there):
+        return
+    here = Path(settings.ARTIFACTS) / location
+    here.parent.mkdir(parents=True, exist_ok=True)
+    arriving = Path(tempfile.mkdtemp(prefix=".arriving-", dir=here.parent))
+    try:
+        whole = arriving / here.name
+        for remote in system.find(there):
+            path = whole / remote[len(there) :].strip("/") if remote != there else whole
+            path.parent.mkdir(parents=True, exist_ok=True)
+            system.get_file(remote, str(path))
+        if not is_whole(whole):
+            raise Damaged(f"{settings.STORE}/{location} is not what was kept there: its hash is another.")
+        try:
+            os.replace(whole, here)
+        except OSError:
+            if not here.exists():  # a worker beside this one was quicker
+                raise
+    finally:
+        shutil.rmtree(arriving, ignore_errors=True)
