@@ -6,7 +6,8 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
-from django.http import HttpResponse
+from django.http import FileResponse, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
@@ -21,7 +22,7 @@ from evaluation import access, report
 from evaluation import rounds as loop
 from evaluation.forms import RoundForm
 from evaluation.models import Round, RoundStatus, Score, Step, StepRun
-from training import registry, staleness
+from training import cards, graph, registry, staleness
 from training.access import lead
 from training.access import model as gated_model
 from training.access import run as gated_run
@@ -132,7 +133,9 @@ def models(request: Request, slug: str) -> HttpResponse:
     for version in versions:
         version.scores = scores[version.pk]
         version.stale = stale.get(version.pk, "")
-    return render(request, "training/models.html", {**place(member), "versions": versions})
+    return render(
+        request, "training/models.html", {**place(member), "versions": versions, "graph": graph.draw(versions)}
+    )
 
 
 @require_GET
@@ -149,6 +152,7 @@ def model(request: Request, slug: str, pk: int) -> HttpResponse:
         "stale": staleness.of_model(version),
         "answers_count": registry.judged_answers(version),
         "scores": _scores().filter(evaluation__model_version=version),
+        "depending": registry.depending(version),
         "can_promote": version.kind == ModelKind.POLICY and version.stage != Stage.PRODUCTION,
     }
     return render(request, "training/model.html", context)
@@ -165,6 +169,49 @@ def promote(request: Request, slug: str, pk: int) -> HttpResponse:
     else:
         messages.success(request, f"{version} is the production model now.")
     return redirect("model", slug, pk)
+
+
+@require_GET
+@login_required
+def model_card(request: Request, slug: str, pk: int) -> HttpResponse:
+    """The card as a file of Markdown."""
+    _, version = gated_model(request.user, slug, pk)
+    return HttpResponse(cards.card(version, _measured(version)), content_type="text/markdown; charset=utf-8")
+
+
+@require_GET
+@login_required
+def export_model(request: Request, slug: str, pk: int) -> HttpResponseBase:
+    """The model with its card as one file, in Hugging Face's layout."""
+    _, version = gated_model(request.user, slug, pk)
+    try:
+        whole = cards.packed(version, _measured(version))
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+        return redirect("model", slug, pk)
+    return FileResponse(whole, as_attachment=True, filename=f"{slug}-{version.pk}.zip")
+
+
+@require_POST
+@login_required
+def delete_model(request: Request, slug: str, pk: int) -> HttpResponse:
+    member, version = gated_model(request.user, slug, pk)
+    try:
+        registry.delete(version=version, actor=member.person)
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+        return redirect("model", slug, pk)
+    messages.success(request, f"{version} is deleted.")
+    return redirect("models", slug)
+
+
+def _measured(version: ModelVersion) -> list[tuple[str, str]]:
+    return [
+        (score.name, f"{score.value:.3g} ({score.lower:.3g} to {score.upper:.3g}, n {score.n})")
+        if score.lower is not None and score.upper is not None
+        else (score.name, f"{score.value:.3g}")
+        for score in _scores().filter(evaluation__model_version=version)
+    ]
 
 
 def _round(member: Membership, current: Round) -> dict[str, Any]:

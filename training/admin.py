@@ -253,7 +253,7 @@ class ModelVersionAdmin(Desk):
     list_select_related = ("project", "parent", "run")
     search_fields = ("name", "sha256")
     actions_list = ("import_model",)
-    actions_detail = ("live", "promote")
+    actions_detail = ("live", "promote", "remove")
     fits = {"promote": lambda version: version.kind == ModelKind.POLICY and version.stage != Stage.PRODUCTION}
     readonly_fields = ("standing", "ancestry", "people", "judged")
     fieldsets = (
@@ -316,6 +316,20 @@ class ModelVersionAdmin(Desk):
         return self.done(request, self.here(version), f"{version} is the production model now.")
 
     @action(
+        description="Delete",
+        permissions=["lead"],
+        icon="delete",
+        dialog=sure("Delete this model?", "Its files go for good. It stays if anything depends on it.", "Delete it"),
+    )
+    def remove(self, request: Request, form: Any, object_id: str) -> HttpResponse:
+        version = self.row(request, object_id)
+        try:
+            registry.delete(version=version, actor=request.user)
+        except ValidationError as error:
+            return self.done(request, self.here(version), " ".join(error.messages), messages.ERROR)
+        return self.done(request, self.here(), f"{version} is deleted.")
+
+    @action(
         description="Import a base model",
         permissions=["lead"],
         icon="download",
@@ -330,7 +344,11 @@ class ModelVersionAdmin(Desk):
         chosen = form.cleaned_data
         try:
             run = registry.import_model(
-                project=chosen["project"], name=chosen["name"], source=chosen["source"], actor=request.user
+                project=chosen["project"],
+                name=chosen["name"],
+                source=chosen["source"],
+                licence=chosen["licence"],
+                actor=request.user,
             )
         except ValidationError as error:
             return self.done(request, self.here(), " ".join(error.messages), messages.ERROR)

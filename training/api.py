@@ -221,6 +221,13 @@ class OneModel(Endpoint):
         counts = {"labels": len(behind["labels"]), "judged_answers": registry.judged_answers(version)}
         return Response({**ModelSerializer(version).data, "card": version.card, **behind, **counts})
 
+    @documented("Models", None, code=204, refuses=(400, 401, 403, 404), operation_id="delete_model")
+    def delete(self, request: Request, slug: str, model_id: int) -> Response:
+        """Delete a model version on which nothing depends, with its files; a refusal names what does."""
+        _, version = access.model(self.person, slug, model_id)
+        registry.delete(version=version, actor=self.person)
+        return Response(status=204)
+
 
 class Promote(Endpoint):
     @documented(

@@ -61,3 +61,12 @@ def bring(location: str, is_whole: Callable[[Path], bool] = Path.exists) -> None
                 raise
     finally:
         shutil.rmtree(arriving, ignore_errors=True)
+
+
+def forget(path: Path, location: str) -> None:
+    """Remove a folder from this machine and from the store."""
+    shutil.rmtree(path, ignore_errors=True)
+    if settings.STORE:
+        system, root = fsspec.core.url_to_fs(settings.STORE)
+        if system.exists(f"{root}/{location}"):
+            system.rm(f"{root}/{location}", recursive=True)

@@ -101,7 +101,11 @@ def _register(run: Run, result: dict[str, Any], digest: str) -> ModelVersion:
         run=run,
         location=str(location),
         sha256=digest,
-        card={"metrics": result.get("metrics", {}), "rows": result.get("rows", {})},
+        card={
+            "metrics": result.get("metrics", {}),
+            "rows": result.get("rows", {}),
+            **({"licence": run.inputs["licence"]} if run.inputs.get("licence") else {}),
+        },
     )
     if run.method == "convert" and not ModelVersion.objects.filter(project=run.project).production().exists():
         registry.promote(version=version, reason="the project's first model")

@@ -87,6 +87,11 @@ class ImportModelForm(ProjectForm):
         help_text="A name on the Hugging Face hub, such as HuggingFaceTB/SmolLM2-135M-Instruct. Superusers may also "
         "name a folder or a GGUF file on the machine of the gpu worker.",
     )
+    licence = forms.CharField(
+        max_length=120,
+        required=False,
+        help_text="Of the model, such as apache-2.0: it stands on the card of everything that grows from it.",
+    )
 
 
 class SnapshotChoice(forms.ModelChoiceField):

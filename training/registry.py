@@ -39,7 +39,15 @@ def bring(version: ModelVersion) -> None:
         artifacts.bring(one.location, lambda folder, one=one: folder_hash(folder) == one.sha256)  # type: ignore[misc]
 
 
-def import_model(*, project: Project, name: str, source: str, actor: User | None = None, wake: bool = True) -> Run:
+def import_model(
+    *,
+    project: Project,
+    name: str,
+    source: str,
+    licence: str = "",
+    actor: User | None = None,
+    wake: bool = True,
+) -> Run:
     """Queue the import of a base model from a folder, a GGUF file or a hub name; the run yields the version.
 
     Raises ValidationError if the project has a model of this name, or is importing one, or if somebody other than
@@ -51,7 +59,7 @@ def import_model(*, project: Project, name: str, source: str, actor: User | None
         raise ValidationError(f"This project has a model called {name} already.")
     if Run.objects.open().filter(project=project, method="convert", inputs__name=name).exists():
         raise ValidationError(f"A model called {name} is being imported already.")
-    inputs = {"source": source, "name": name}
+    inputs = {"source": source, "name": name, "licence": licence}
     return runs.start(project=project, method="convert", inputs=inputs, actor=actor, wake=wake)
 
 
@@ -78,6 +86,34 @@ def promote(*, version: ModelVersion, actor: User | None = None, reason: str = "
             reason=reason,
         )
     version.refresh_from_db()
+
+
+def depending(version: ModelVersion) -> list[str]:
+    """What hangs on a version, in words; empty if nothing does."""
+    found = ["it is the production model"] if version.stage == Stage.PRODUCTION else []
+    for relation in ModelVersion._meta.related_objects:
+        count = relation.related_model._default_manager.filter(**{relation.field.name: version}).count()
+        if count:
+            names = relation.related_model._meta
+            found.append(f"{count} {names.verbose_name if count == 1 else names.verbose_name_plural}")
+    return found
+
+
+def delete(*, version: ModelVersion, actor: User | None = None) -> None:
+    """Take a version out of the registry, with its files; the run that made it stays on record.
+
+    Raises ValidationError, naming what, if something depends on it.
+    """
+    with transaction.atomic():
+        Project.objects.select_for_update(no_key=True).get(pk=version.project_id)
+        fresh = ModelVersion.objects.select_for_update(of=["self"]).get(pk=version.pk)
+        if hanging := depending(fresh):
+            raise ValidationError(f"{fresh} cannot be deleted: {', '.join(hanging)}.")
+        record("model deleted", fresh, project=fresh.project, actor=actor, name=fresh.name, sha256=fresh.sha256)
+        path, location = fresh.path, fresh.location
+        fresh.delete()
+        if not Path(location).is_absolute():  # what lies elsewhere is not ours
+            transaction.on_commit(lambda: artifacts.forget(path, location))
 
 
 def labels_behind(version: ModelVersion) -> "Any":

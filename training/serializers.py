@@ -277,6 +277,9 @@ class ImportModelSerializer(serializers.Serializer):
     source = serializers.CharField(  # type: ignore[assignment]  # a field, though fields have a source too
         max_length=500, help_text="A folder or a GGUF file on the server, or the name of a model on the hub."
     )
+    licence = serializers.CharField(
+        max_length=120, default="", allow_blank=True, help_text="Of the model, such as apache-2.0, for the cards."
+    )
 
 
 class PromoteSerializer(serializers.Serializer):

@@ -119,6 +119,7 @@ PAGES: dict[str, list[Shown]] = {
     "runs": [Shown("/projects/desk/runs/"), Shown("/projects/empty/runs/")],
     "start_run": [
         Shown("/projects/desk/runs/start/", "alice", open_all),
+        Shown("/projects/desk/runs/start/", "alice", send_as_it_is),
         Shown("/projects/empty/runs/start/?method=dpo"),
     ],
     "run": [Shown("/projects/desk/runs/{run}/"), Shown("/projects/desk/runs/{failed_run}/")],
@@ -144,9 +145,10 @@ NO_PAGES = {
     **dict.fromkeys(("decide", "pass_on", "withdraw", "settle", "read_notices"), "the same"),
     "notice": "leads on to the page that it is about",
     **dict.fromkeys(("promote", "advance_round", "cancel_round", "retry_round", "cancel_run", "retry_run"), "the same"),
-    **dict.fromkeys(("continue_run", "move_run"), "the same"),
+    **dict.fromkeys(("continue_run", "move_run", "delete_model"), "the same"),
     **dict.fromkeys(("draft", "ahead", "release", "check"), "scripts send there"),
     **dict.fromkeys(("export_work", "run_metrics", "round_state", "schema"), "files and parts of pages"),
+    **dict.fromkeys(("export_model", "model_card"), "the same"),
     "api_docs": "Swagger's page, as it comes in its package",
 }
 ADMIN = """

@@ -16,12 +16,20 @@ class Command(BaseCommand):
         parser.add_argument("source", help="folder, .gguf file, or hub name such as HuggingFaceTB/SmolLM2-135M")
         parser.add_argument("--name", required=True, help="what the project calls it")
 
+        parser.add_argument("--licence", default="", help="of the model, such as apache-2.0, for the cards")
+
     def handle(self, *args: Any, **options: Any) -> None:
         project = Project.objects.filter(slug=options["project"]).first()
         if project is None:
             raise CommandError(f"There is no project {options['project']!r}.")
         try:
-            run = registry.import_model(project=project, name=options["name"], source=options["source"], wake=False)
+            run = registry.import_model(
+                project=project,
+                name=options["name"],
+                source=options["source"],
+                licence=options["licence"],
+                wake=False,
+            )
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
         claimed = runs.claim(worker=runner.worker_name(), run_id=run.pk)
