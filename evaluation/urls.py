@@ -12,6 +12,7 @@ urlpatterns = [
     path("projects/<slug:slug>/models/<int:pk>/promote/", views.promote, name="promote"),
     path("projects/<slug:slug>/models/<int:pk>/card/", views.model_card, name="model_card"),
     path("projects/<slug:slug>/models/<int:pk>/export/", views.export_model, name="export_model"),
+    path("projects/<slug:slug>/models/<int:pk>/merge/", views.merge_model, name="merge_model"),
     path("projects/<slug:slug>/models/<int:pk>/delete/", views.delete_model, name="delete_model"),
     path("projects/<slug:slug>/rounds/", views.rounds, name="rounds"),
     path("projects/<slug:slug>/rounds/<int:number>/", views.round, name="round"),

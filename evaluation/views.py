@@ -194,6 +194,19 @@ def export_model(request: Request, slug: str, pk: int) -> HttpResponseBase:
 
 @require_POST
 @login_required
+def merge_model(request: Request, slug: str, pk: int) -> HttpResponse:
+    member, version = gated_model(request.user, slug, pk)
+    try:
+        started = registry.merge(version=version, actor=member.person)
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+        return redirect("model", slug, pk)
+    messages.success(request, "The run that merges it is in the queue.")
+    return redirect("run", slug, started.pk)
+
+
+@require_POST
+@login_required
 def delete_model(request: Request, slug: str, pk: int) -> HttpResponse:
     member, version = gated_model(request.user, slug, pk)
     try:

@@ -240,7 +240,11 @@ class RunAdmin(Desk):
     )
     def retry(self, request: Request, form: Any, object_id: str) -> HttpResponse:
         run = self.row(request, object_id)
-        if runs.retry(run=run, actor=request.user):
+        try:
+            again = runs.retry(run=run, actor=request.user)
+        except ValidationError as error:
+            return self.done(request, self.here(run), " ".join(error.messages), messages.ERROR)
+        if again:
             return self.done(request, self.here(run), "The run is in the queue again.")
         said = "Only a run that failed or was cancelled can be retried."
         return self.done(request, self.here(run), said, messages.WARNING)

@@ -229,6 +229,14 @@ class OneModel(Endpoint):
         return Response(status=204)
 
 
+class Merge(Endpoint):
+    @documented("Models", RunDetailSerializer, code=201, refuses=(400, 401, 403, 404), operation_id="merge_model")
+    def post(self, request: Request, slug: str, model_id: int) -> Response:
+        """Queue a run that merges an adapter into the weights it lies on; it yields a whole model."""
+        _, version = access.model(self.person, slug, model_id)
+        return Response(RunDetailSerializer(registry.merge(version=version, actor=self.person)).data, status=201)
+
+
 class Promote(Endpoint):
     @documented(
         "Models", ModelSerializer, sends=PromoteSerializer, refuses=(400, 401, 403, 404), operation_id="promote"
@@ -299,6 +307,7 @@ urlpatterns = [
     path("projects/<slug:slug>/runs/<int:run_id>/continue/", ContinueRun.as_view()),
     path("projects/<slug:slug>/models/", Models.as_view()),
     path("projects/<slug:slug>/models/<int:model_id>/", OneModel.as_view()),
+    path("projects/<slug:slug>/models/<int:model_id>/merge/", Merge.as_view()),
     path("projects/<slug:slug>/models/<int:model_id>/promote/", Promote.as_view()),
     path("projects/<slug:slug>/models/<int:model_id>/answers/", Answers.as_view()),
     path("projects/<slug:slug>/responses/<int:response_id>/lineage/", ResponseLineage.as_view()),

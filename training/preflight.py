@@ -141,7 +141,11 @@ def _rows(project: Project, method: Method, snapshot: Snapshot | None, rule: Rul
 def _look_at_model(report: Report, base: ModelVersion, settings: dict[str, Any]) -> None:
     """The files may lie on another machine: what cannot be seen from here is no reason to refuse."""
     if base.missing() is not None:
-        report.add("note", "The model is not on this machine", "Its template and length are not looked at from here.")
+        report.add(
+            "note",
+            "The model's files are not here",
+            "They may be on another machine, so its template is not looked at.",
+        )
         return
     if why := no_template(base):
         report.add("refused", "No chat template", why)

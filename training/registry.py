@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from annotation.models import Label, Project, Response, User
 from annotation.models.events import record
 from training import artifacts, runs
 from training.models import ModelVersion, Run
-from training.models.registry import ModelKind, Stage
+from training.models.registry import Format, ModelKind, Stage
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -59,8 +60,18 @@ def import_model(
         raise ValidationError(f"This project has a model called {name} already.")
     if Run.objects.open().filter(project=project, method="convert", inputs__name=name).exists():
         raise ValidationError(f"A model called {name} is being imported already.")
-    inputs = {"source": source, "name": name, "licence": licence}
+    inputs = {"source": source, "name": name, **({"licence": licence} if licence else {})}
     return runs.start(project=project, method="convert", inputs=inputs, actor=actor, wake=wake)
+
+
+def merge(*, version: ModelVersion, actor: User | None = None, wake: bool = True) -> Run:
+    """Queue a run that adds an adapter to the weights it lies on; it yields a whole model, a child of this version.
+
+    Raises ValidationError for what has no adapter, or answers nothing.
+    """
+    if version.format != Format.ADAPTER or version.kind != ModelKind.POLICY:
+        raise ValidationError("Only the adapter of a model that answers can be merged.")
+    return runs.start(project=version.project, method="merge", base=version, actor=actor, wake=wake)
 
 
 @transaction.atomic
@@ -91,11 +102,13 @@ def promote(*, version: ModelVersion, actor: User | None = None, reason: str = "
 def depending(version: ModelVersion) -> list[str]:
     """What hangs on a version, in words; empty if nothing does."""
     found = ["it is the production model"] if version.stage == Stage.PRODUCTION else []
+    rows: defaultdict[Any, set[int]] = defaultdict(set)  # a round may name one version twice
     for relation in ModelVersion._meta.related_objects:
-        count = relation.related_model._default_manager.filter(**{relation.field.name: version}).count()
-        if count:
-            names = relation.related_model._meta
-            found.append(f"{count} {names.verbose_name if count == 1 else names.verbose_name_plural}")
+        which = relation.related_model._default_manager.filter(**{relation.field.name: version})
+        rows[relation.related_model._meta] |= set(which.values_list("pk", flat=True))
+    for names, hanging in rows.items():
+        if hanging:
+            found.append(f"{len(hanging)} {names.verbose_name if len(hanging) == 1 else names.verbose_name_plural}")
     return found
 
 

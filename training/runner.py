@@ -226,7 +226,7 @@ def _no_result(code: int, stopped: str, *, memory_ran_out: bool) -> dict[str, An
         reason = stopped
     elif code == DISK_FULL_CODE:
         reason, error = "disk_full", "The disk is full: not even the result could be written."
-    elif code == -signal.SIGKILL and memory_ran_out:
+    elif memory_ran_out:  # the process itself, or one of several under a launcher
         reason, error = "out_of_memory", "Memory ran out on the worker's machine, and the kernel ended the process."
     elif code == -signal.SIGKILL:
         reason, error = "killed", "Somebody ended the process with SIGKILL."

@@ -14,7 +14,7 @@ from pydantic import ValidationError as SettingsError
 
 from annotation.models import Project, User
 from annotation.models.events import record
-from training.methods import CONVERT, METHODS, Method
+from training.methods import APART, CONVERT, METHODS, Method
 from training.models import ModelVersion, Run, Snapshot
 from training.models.registry import ModelKind
 from training.models.runs import Spread, Status
@@ -37,8 +37,8 @@ class Plan:
 
 def method_of(name: str) -> Method:
     """The method of this name; raises ValidationError if there is none."""
-    if name == CONVERT.name:
-        return CONVERT
+    if name in APART:
+        return APART[name]
     try:
         return METHODS[name]
     except KeyError:

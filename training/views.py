@@ -113,7 +113,12 @@ def cancel_run(request: Request, slug: str, pk: int) -> HttpResponse:
 @login_required
 def retry_run(request: Request, slug: str, pk: int) -> HttpResponse:
     member, run = access.run(request.user, slug, pk)
-    if running.retry(run=run, actor=member.person):
+    try:
+        again = running.retry(run=run, actor=member.person)
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+        return redirect("run", slug, pk)
+    if again:
         messages.success(request, "The run is in the queue again and goes on from its last checkpoint.")
     else:
         messages.info(request, "Only a run that failed or was cancelled can be retried.")

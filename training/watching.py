@@ -31,7 +31,7 @@ def follow(run: Run, say: Callable[[str], object]) -> Run:
 
 def here(run: Run) -> Run | None:
     """Execute a queued run in this process; None if a worker was quicker."""
-    claimed = runs.claim(worker=runner.worker_name(), run_id=run.pk)
+    claimed = runs.claim(worker=runner.worker_name(), run_id=run.pk, devices=run.devices)
     return runner.execute(claimed) if claimed else None
 
 

@@ -64,8 +64,9 @@ class Killer:
         return end(int(worker.split(":")[1]))
 
     def trainer(self, run: int) -> bool:
-        pid = self.product.run(run, "pid")
-        return bool(pid) and end(pid)
+        pid, worker = self.product.run(run, "pid"), self.product.run(run, "worker") or ""
+        alive = bool(worker) and psutil.pid_exists(int(worker.split(":")[1]))  # or it is ending by itself already
+        return bool(pid) and alive and end(pid)
 
     def queue(self, run: int) -> bool:
         self.product.kill("queue")

@@ -137,7 +137,7 @@ def _loop(desk: Project, alice: User) -> dict[str, Any]:
     Metric.objects.bulk_create(Metric(run=run, step=n, values={"loss": 2.0 - n / 3, "epoch": n}) for n in (1, 2, 3))
     failed = Run.objects.create(
         project=desk, method="dpo", base=base, snapshot=snapshot, status="failed", step=1, total=9,
-        error="out_of_memory: the batch does not fit.",
+        reason="out_of_memory", error="The batch does not fit.",
     )  # fmt: skip
     tuned = ModelVersion.objects.create(
         project=desk, name="tuned", kind="policy", format="adapter", parent=base, run=run, location="tuned"

@@ -145,7 +145,7 @@ NO_PAGES = {
     **dict.fromkeys(("decide", "pass_on", "withdraw", "settle", "read_notices"), "the same"),
     "notice": "leads on to the page that it is about",
     **dict.fromkeys(("promote", "advance_round", "cancel_round", "retry_round", "cancel_run", "retry_run"), "the same"),
-    **dict.fromkeys(("continue_run", "move_run", "delete_model"), "the same"),
+    **dict.fromkeys(("continue_run", "move_run", "delete_model", "merge_model"), "the same"),
     **dict.fromkeys(("draft", "ahead", "release", "check"), "scripts send there"),
     **dict.fromkeys(("export_work", "run_metrics", "round_state", "schema"), "files and parts of pages"),
     **dict.fromkeys(("export_model", "model_card"), "the same"),

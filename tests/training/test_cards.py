@@ -51,6 +51,11 @@ def test_a_card_says_what_is_on_record(tuned):
     assert "bob" not in text  # people are counted, not named
 
 
+def test_the_licence_is_given_with_the_import(project):
+    run = registry.import_model(project=project, name="small", source="acme/small", licence="mit", wake=False)
+    assert "| Licence of the base | mit |" in cards.card(succeeds(run).model_version)
+
+
 def test_a_card_of_a_base_says_what_is_not_known(project):
     text = cards.card(a_model(project))
     assert "| Licence of the base | not on record |" in text
@@ -101,7 +106,7 @@ def test_what_nothing_depends_on_goes_with_its_files(client, alice, tuned, djang
 
 
 def test_what_something_depends_on_stays(client, alice, project, base, tuned):
-    with pytest.raises(ValidationError, match="it is the production model, 1 model version, 1 run"):
+    with pytest.raises(ValidationError, match="it is the production model, 1 run, 1 model version"):
         registry.delete(version=base)
     a_model(project, "child", format="adapter", parent=tuned)
     client.force_login(alice.person)
@@ -124,6 +129,24 @@ def test_a_folder_that_was_brought_by_path_is_left_alone(project, tmp_path, djan
     with django_capture_on_commit_callbacks(execute=True):
         registry.delete(version=a_model(project, location=str(folder)))
     assert folder.exists()
+
+
+# Merging
+
+
+def test_an_adapter_is_merged_by_a_run_that_yields_a_whole_model(client, alice, base, tuned):
+    client.force_login(alice.person)
+    assert b"Merge into whole weights" in client.get(reverse("model", args=["desk", tuned.pk])).content
+    client.post(reverse("merge_model", args=["desk", tuned.pk]))
+    run = Run.objects.get(method="merge")
+    assert (run.base, run.settings, run.created_by) == (tuned, {}, alice.person)
+    merged = succeeds(run).model_version
+    assert (merged.parent, merged.kind) == (tuned, "policy")
+    assert b"Merge into whole weights" not in client.get(reverse("model", args=["desk", base.pk])).content
+    with pytest.raises(ValidationError, match="Only the adapter"):
+        registry.merge(version=base)
+    assert client.post(f"/api/v1/projects/desk/models/{base.pk}/merge/").status_code == 400
+    assert client.post(f"/api/v1/projects/desk/models/{tuned.pk}/merge/").status_code == 201
 
 
 # The drawing

@@ -1,7 +1,7 @@
 """Which devices a worker uses, and the command that runs a recipe on several."""
 
 import doctest
-import os
+import json
 import subprocess
 import sys
 
@@ -84,9 +84,12 @@ def test_what_trains_nothing_uses_one_device(project):
         runs.start(project=project, method="generate", base=a_model(project), plan=Plan(devices=2))
 
 
+@pytest.mark.process
 def test_the_launcher_understands_its_options():
     """Of all three kinds, which need devices to be really started."""
-    code = "from accelerate.commands.launch import launch_command_parser as p; import sys; p().parse_args(sys.argv[1:])"
-    for spread in launching.SPREADS:
-        options = launching.command("sft", "/x", devices=2, spread=spread)[3:]
-        subprocess.run([sys.executable, "-c", code, *options], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    code = (
+        "import json, sys; from accelerate.commands.launch import launch_command_parser as parser\n"
+        "for options in json.loads(sys.argv[1]): parser().parse_args(options)"
+    )
+    options = [launching.command("sft", "/x", devices=2, spread=spread)[3:] for spread in launching.SPREADS]
+    subprocess.run([sys.executable, "-c", code, json.dumps(options)], check=True)

@@ -180,7 +180,7 @@ def test_a_model_on_another_machine_is_no_reason_to_refuse(project, base, bob):
     shutil.rmtree(base.path)
     report = check(project=project, method="sft")
     assert (report.can_start, report.kept, report.tokens) == (True, 1, None)
-    assert "The model is not on this machine" in titles(report, "note")
+    assert "The model's files are not here" in titles(report, "note")
 
 
 def test_one_class_alone_is_refused():

@@ -68,10 +68,13 @@ def test_one_that_is_tried_again_keeps_them_waiting(start):
     assert second.status == "queued"
 
 
-def test_they_are_retried_in_order(start):
+def test_they_are_retried_in_order(start, client, alice):
     first = start()
     second = start(first)
     fails(first)
+    client.force_login(alice.person)
+    page = client.post(reverse("retry_run", args=["desk", second.pk]), follow=True)
+    assert "retry it first" in page.content.decode()
     with pytest.raises(ValidationError, match="retry it first"):
         runs.retry(run=second)
     assert runs.retry(run=first)

@@ -14,7 +14,9 @@ from training.methods.sft import SftSettings
 from training.methods.shared import Settings, TrainingSettings
 
 __all__ = [
+    "APART",
     "CONVERT",
+    "MERGE",
     "METHODS",
     "ConvertSettings",
     "DpoSettings",
@@ -83,3 +85,12 @@ CONVERT = Method(
     "Reads a model from a GGUF file, a folder or a hub and stores it in one layout.",
     ConvertSettings,
 )
+
+MERGE = Method(
+    "merge",
+    "Merge into whole weights",
+    "Adds an adapter to the weights that it lies on, so that the model runs without an adapter library.",
+    ConvertSettings,
+    "policy",
+)
+APART = {method.name: method for method in (CONVERT, MERGE)}  # run like methods, and not offered among them

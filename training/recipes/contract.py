@@ -28,7 +28,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from training.causes import DISK_FULL_CODE, is_disk_full
-from training.methods import CONVERT, METHODS, Settings
+from training.methods import APART, METHODS, Settings
 from training.processes import die_with
 
 
@@ -235,7 +235,7 @@ def _job(method: str, folder: Path, stop: Stop, is_main: bool) -> Job:
         spec = Spec.model_validate_json((folder / "spec.json").read_bytes())
         if spec.method != method:
             raise BadData(f"spec.json asks for {spec.method}, and this is {method}: start the recipe that it names.")
-        model: type[Settings] = CONVERT.settings if method == CONVERT.name else METHODS[method].settings
+        model: type[Settings] = {**METHODS, **APART}[method].settings
         settings = model.model_validate(spec.settings)
     except OSError as error:
         raise BadData(f"spec.json could not be read ({error.strerror}): write it before starting the run.") from error
@@ -265,11 +265,7 @@ def _explain(error: BaseException) -> tuple[str, str]:
         or "out of memory" in words
         or "can't allocate memory" in words
     ):
-        return (
-            "out_of_memory",
-            "Memory ran out: lower the batch size or the longest example, turn on saving memory, or use a "
-            "smaller model.",
-        )
+        return "out_of_memory", "What was needed at once did not fit into memory."
     if name == "SafetensorError" and "deserializ" in words:
         return "missing_base", f"A file with weights is damaged and cannot be read ({_first_line(error)})"
     if isinstance(error, ImportError):
