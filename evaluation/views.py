@@ -252,9 +252,9 @@ def _lineage(run: Run) -> list[dict[str, str]]:
     """From where a run came and what became of it, each with the address of its page."""
     slug = run.project.slug
     line = []
-    if run.snapshot is not None:
-        url = reverse("admin:training_snapshot_change", args=[run.snapshot.pk])
-        line.append({"label": f"Data: {run.snapshot}", "url": url})
+    for number, snapshot in enumerate(run.snapshots):
+        url = reverse("admin:training_snapshot_change", args=[snapshot.pk])
+        line.append({"label": f"{'Mixed in' if number else 'Data'}: {snapshot}", "url": url})
     if run.base is not None:
         line.append({"label": f"Started from: {run.base}", "url": reverse("model", args=[slug, run.base.pk])})
     line += [

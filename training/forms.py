@@ -11,6 +11,7 @@ from pydantic import ValidationError as SettingsError
 
 from annotation.models import Project
 from training.methods import Method
+from training.methods.weights import WAYS
 from training.models import ModelVersion, Run, Snapshot
 from training.models.runs import Spread
 from training.models.snapshots import SnapshotKind
@@ -18,9 +19,17 @@ from training.runs import Plan
 
 MOST_MINUTES = 7 * 24 * 60
 BASIC = {  # the settings shown first, by method
-    "sft": ("epochs", "learning_rate", "batch_size", "tuning"),
-    "reward": ("epochs", "learning_rate", "batch_size"),
-    "dpo": ("epochs", "learning_rate", "batch_size", "beta"),
+    "sft": ("tuning", "epochs", "learning_rate", "batch_size"),
+    "reward": ("tuning", "epochs", "learning_rate", "batch_size"),
+    "dpo": ("tuning", "epochs", "learning_rate", "batch_size", "beta"),
+    "probe": ("depth", "folds", "batch_size", "max_length"),
+}
+GROUPS = {  # further ones that belong together, by title; the rest is "More settings"
+    "How much of the model": (
+        *("lora_rank", "lora_alpha", "lora_dropout", "virtual_tokens", "layers", "layer_decay", "head_rate"),
+    ),
+    "Other data, and in what parts": ("others", "replay_share", "mix_by", "mix_alpha", "mix_weights"),
+    "Against learning by heart": ("validation_share", "patience", "weight_decay", "neftune"),
 }
 
 
@@ -37,8 +46,13 @@ def setting_field(settings: type[BaseModel], name: str, label: str = "") -> form
         return forms.BooleanField(**words)
     if get_origin(info.annotation) is Literal:
         return forms.ChoiceField(
-            choices=[(value, value.replace("_", " ").capitalize()) for value in get_args(info.annotation)], **words
+            choices=[
+                (value, WAYS.get(value) or value.replace("_", " ").capitalize()) for value in get_args(info.annotation)
+            ],
+            **words,
         )
+    if info.annotation is str:
+        return forms.CharField(**words)
     limits = {key: getattr(part, key) for part in info.metadata for key in ("ge", "gt", "le") if hasattr(part, key)}
     if info.annotation is int:
         return forms.IntegerField(min_value=limits.get("ge"), max_value=limits.get("le"), **words)
@@ -98,6 +112,10 @@ class SnapshotChoice(forms.ModelChoiceField):
     def label_from_instance(self, snapshot: Any) -> str:
         rows = snapshot.counts.get("rows", 0)
         return f"{snapshot}: {rows} rows, frozen {date_format(localtime(snapshot.created_at), 'j M, H:i')}"
+
+
+class SnapshotsChoice(SnapshotChoice, forms.ModelMultipleChoiceField):
+    pass
 
 
 class PlanForm(forms.Form):
@@ -174,6 +192,13 @@ class StartRunForm(PlanForm):
         label="Data to learn from",
         help_text="The labels as they are now are frozen first, so that the run can be repeated.",
     )
+    others = SnapshotsChoice(
+        Snapshot.objects.none(),
+        required=False,
+        label="Other data mixed in",
+        widget=forms.CheckboxSelectMultiple,
+        help_text="Earlier data, so that a new round does not undo the old; or another task's.",
+    )
     simulated = forms.BooleanField(
         required=False,
         label="Use simulated labels",
@@ -201,8 +226,18 @@ class StartRunForm(PlanForm):
         assert isinstance(after, forms.ModelMultipleChoiceField)
         after.queryset = Run.objects.open().filter(project=project)
         self.can_wait = after.queryset.exists()
+        others = self.fields["others"]
+        assert isinstance(others, forms.ModelMultipleChoiceField)
+        others.queryset = snapshot.queryset
+        if "replay_share" not in method.settings.model_fields or not snapshot.queryset.exists():
+            del self.fields["others"]
         for name in method.settings.model_fields:
             self.fields[name] = setting_field(method.settings, name)
+        for name, (other, values) in method.settings.conditions().items():
+            self.fields[name].widget.attrs |= {"data-only-with": other, "data-only-for": " ".join(sorted(values))}
+        if "tuning" in self.fields:  # the rate that suits it is filled in where none is given
+            self.fields["learning_rate"].initial = None
+            self.fields["learning_rate"].widget.attrs["placeholder"] = "automatic"
         self.can_start = policies.exists()
 
     @property
@@ -214,9 +249,17 @@ class StartRunForm(PlanForm):
         return [self[name] for name in BASIC[self.method.name]]
 
     @property
-    def advanced_fields(self) -> list[forms.BoundField]:
-        others = [name for name in self.method.settings.model_fields if name not in BASIC[self.method.name]]
-        return [self[name] for name in (*others, "seed")]
+    def groups(self) -> list[tuple[str, list[forms.BoundField], bool]]:
+        """Further settings by title, and whether they are to be seen at once: where one is wrong or was proposed."""
+        shown = {"base", "snapshot", "simulated", *BASIC[self.method.name]}
+        grouped = {title: [name for name in names if name in self.fields] for title, names in GROUPS.items()}
+        shown.update(name for names in grouped.values() for name in names)
+        grouped["More settings"] = [name for name in (*self.method.settings.model_fields, "seed") if name not in shown]
+        return [
+            (title, [self[name] for name in names], any(name in self.errors or name in self.initial for name in names))
+            for title, names in grouped.items()
+            if names
+        ]
 
     @property
     def plan_fields(self) -> list[forms.BoundField]:
@@ -237,3 +280,37 @@ class StartRunForm(PlanForm):
         """Only what was filled in; the settings know the rest."""
         names = self.method.settings.model_fields
         return {name: self.cleaned_data[name] for name in names if self.cleaned_data.get(name) not in (None, "")}
+
+
+class GuideForm(forms.Form):
+    """What the guide asks; what the project has, it counts by itself."""
+
+    goal = forms.ChoiceField(
+        label="What should get better?",
+        widget=forms.RadioSelect,
+        choices=[
+            ("manner", "The manner: tone, form, length, what is said first"),
+            ("preference", "The choice: the better of two good answers, more often"),
+            ("unacceptable", "The failures: it says what it must not say"),
+            ("knowledge", "The knowledge: it does not know our subject"),
+            ("language", "The language: it is weak in one that we need"),
+            ("scoring", "Nothing: answers are to be scored, good from bad"),
+        ],
+    )
+    subject = forms.ChoiceField(
+        label="How well does the model know the subject?",
+        widget=forms.RadioSelect,
+        choices=[
+            ("known", "Well enough: its answers make sense, if not as we would give them"),
+            ("new", "Hardly: the terms and the questions are new to it"),
+        ],
+    )
+    means = forms.ChoiceField(
+        label="What does it train on?",
+        widget=forms.RadioSelect,
+        choices=[
+            ("processor", "A processor, no GPU"),
+            ("one", "One GPU"),
+            ("many", "Several GPUs, or a very large one"),
+        ],
+    )

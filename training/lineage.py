@@ -11,7 +11,11 @@ from training.models import ModelVersion, Sample
 
 def of_response(response: Response) -> dict[str, Any]:
     """Response → generations → model versions and their ancestors → runs → snapshots → labels → people."""
-    samples = Sample.objects.filter(response=response).select_related("generation__model_version").order_by("id")
+    samples = (
+        Sample.objects.filter(response=response)
+        .select_related("generation__model_version", "generation__run")
+        .order_by("id")
+    )
     generations = {sample.generation_id: sample.generation for sample in samples}
     return {
         "response": response.pk,
@@ -19,7 +23,12 @@ def of_response(response: Response) -> dict[str, Any]:
         "origin": response.origin,
         "edited_from": response.edited_from_id,
         "generations": [
-            {"generation": pk, "run": generation.run_id, "model": of_model(generation.model_version)}
+            {
+                "generation": pk,
+                "run": generation.run_id,
+                "shown": generation.run.snapshot_id,
+                "model": of_model(generation.model_version),
+            }
             for pk, generation in generations.items()
         ],
     }
@@ -38,6 +47,7 @@ def of_model(version: ModelVersion) -> dict[str, Any]:
                 "run": one.run_id,
                 "method": one.run.method if one.run else None,
                 "snapshot": one.run.snapshot_id if one.run else None,
+                "others": [source.snapshot_id for source in one.run.sources.all()] if one.run else [],
             }
             for one in version.ancestry()
         ],

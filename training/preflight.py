@@ -77,11 +77,12 @@ def check(
     method: str,
     base: ModelVersion | None = None,
     snapshot: Snapshot | None = None,
+    others: Iterable[Snapshot] = (),
     rule: Rule | None = None,
     settings: dict[str, Any] | None = None,
     plan: runs.Plan = runs.Plan(),  # noqa: B008  (it cannot change)
 ) -> Report:
-    """Look at what `tuning.tune` would start with the same arguments.
+    """Look at what `tuning.tune` would start with the same arguments; what is mixed in is told and not looked into.
 
     Raises ValidationError if the settings do not fit the method; what cannot work otherwise is a finding of the report.
     """
@@ -114,6 +115,8 @@ def check(
     _look_at_duplicates(report, kept)
     _look_at_leaks(report, kept, project)
     _look_at_pairs(report, kept)
+    if mixed := [f"{other} ({other.counts.get('rows', 0)} rows)" for other in others]:
+        report.add("note", "Other data is mixed in", f"{', '.join(mixed)}: the figures here are without it.")
     if lengths is not None:
         report.tokens, report.longest = round(sum(lengths) * report.read / len(rows)), max(lengths)
     report.steps = estimating.steps(round(report.kept * report.read / len(rows)), chosen, plan.devices)

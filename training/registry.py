@@ -9,12 +9,12 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, Q
 
 from annotation.models import Label, Project, Response, User
 from annotation.models.events import record
 from training import artifacts, runs
-from training.models import ModelVersion, Run
+from training.models import ModelVersion, Run, Snapshot
 from training.models.registry import Format, ModelKind, Stage
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -132,7 +132,8 @@ def delete(*, version: ModelVersion, actor: User | None = None) -> None:
 def labels_behind(version: ModelVersion) -> "Any":
     """Every label that some snapshot of this version or of its ancestors holds."""
     ids = [ancestor.pk for ancestor in version.ancestry()]
-    return Label.objects.filter(snapshots__runs__model_version__in=ids).distinct()
+    behind = Snapshot.objects.filter(Q(runs__model_version__in=ids) | Q(mixed_into__run__model_version__in=ids))
+    return Label.objects.filter(snapshots__in=behind).distinct()
 
 
 def people_behind(version: ModelVersion) -> list[tuple[str, int]]:

@@ -49,6 +49,7 @@ def repeat(*, run: Run, actor: User | None = None, wake: bool = True) -> Run:
         method=run.method,
         base=run.base,
         snapshot=run.snapshot,
+        others=run.snapshots[1:],
         settings=run.used_settings,
         inputs=inputs,
         seed=run.seed,

@@ -71,7 +71,7 @@ def execute(run: Run, part: devices.Part | None = None) -> Run:
 
 def _perform(run: Run, part: devices.Part) -> dict[str, Any]:
     """The recipe's result, or why there is none."""
-    if run.snapshot is not None and not snapshots.is_intact(run.snapshot):
+    if not all(snapshots.is_intact(snapshot) for snapshot in run.snapshots):
         return {
             "status": "failed",
             "reason": "bad_data",
@@ -112,10 +112,12 @@ def _prepare(run: Run) -> Path:
     if run.base is not None:
         base, adapter = run.base.base_and_adapter()
         # A reward model grows from full weights, not from a policy's adapter; it goes on from one of its own kind.
-        starts_new = run.method == "reward" and run.base.kind == ModelKind.POLICY
+        starts_new = run.method in ("reward", "probe") and run.base.kind == ModelKind.POLICY
         spec["model"] = {"base": str(base), "adapter": str(adapter) if adapter and not starts_new else None}
     if run.snapshot is not None:
         spec["data"]["train"] = str(run.snapshot.path / "train.parquet")
+    for source in run.sources.select_related("snapshot"):
+        spec["data"][f"other_{source.snapshot_id}"] = str(source.snapshot.path / "train.parquet")
     for name, value in run.inputs.items():
         if isinstance(value, dict):  # what is to happen after the run; nothing to the recipe
             continue

@@ -1,5 +1,6 @@
 """Starting, claiming, stopping and recovering runs. The row is the truth; a queue message only wakes a worker."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,9 @@ from pydantic import ValidationError as SettingsError
 from annotation.models import Project, User
 from annotation.models.events import record
 from training.methods import APART, CONVERT, METHODS, Method
-from training.models import ModelVersion, Run, Snapshot
-from training.models.registry import ModelKind
+from training.methods.weights import MERGEABLE, WAYS, WHOLE
+from training.models import ModelVersion, Run, Snapshot, Source
+from training.models.registry import Format, ModelKind
 from training.models.runs import Spread, Status
 from training.processes import end_family, is_here
 
@@ -61,6 +63,7 @@ def start(
     method: str,
     base: ModelVersion | None = None,
     snapshot: Snapshot | None = None,
+    others: Iterable[Snapshot] = (),
     settings: dict[str, Any] | None = None,
     inputs: dict[str, Any] | None = None,
     seed: int = 17,
@@ -70,13 +73,14 @@ def start(
     actor: User | None = None,
     wake: bool = True,
 ) -> Run:
-    """Queue a run and wake a gpu worker for it.
+    """Queue a run and wake a gpu worker for it. `others` are mixed in beside the snapshot, as its settings say.
 
     Raises ValidationError if the settings, the snapshot or the base model do not fit the method, or if what it should
     wait for is in another project or can succeed no more.
     """
     wanted = method_of(method)
-    _fits(project, wanted, base, snapshot, continues)
+    others = list(dict.fromkeys(others))
+    _fits(project, wanted, base, snapshot, others, continues)
     _can_wait(project, plan.after)
     if plan.devices > 1 and wanted.produces is None:
         raise ValidationError(f"{wanted.title} uses one device.")
@@ -85,7 +89,7 @@ def start(
         method=method,
         base=base,
         snapshot=snapshot,
-        settings=checked_settings(method, settings or {}),
+        settings=_going_on(wanted, base, checked_settings(method, settings or {}), settings or {}),
         inputs=inputs or {},
         seed=seed,
         limit_minutes=plan.limit_minutes,
@@ -96,6 +100,7 @@ def start(
         created_by=actor,
     )
     run.waits_for.set(plan.after)
+    Source.objects.bulk_create(Source(run=run, snapshot=other) for other in others)
     record("run started", run, project=project, actor=actor, method=method)
     if wake:
         transaction.on_commit(wake_gpu)
@@ -111,13 +116,22 @@ def _can_wait(project: Project, after: tuple[Run, ...]) -> None:
 
 
 def _fits(
-    project: Project, method: Method, base: ModelVersion | None, snapshot: Snapshot | None, continues: Run | None
+    project: Project,
+    method: Method,
+    base: ModelVersion | None,
+    snapshot: Snapshot | None,
+    others: list[Snapshot],
+    continues: Run | None,
 ) -> None:
     if method.snapshot_kind and (snapshot is None or snapshot.kind != method.snapshot_kind):
         raise ValidationError(f"{method.title} needs a snapshot of {method.snapshot_kind}.")
     if method is not CONVERT and base is None:
         raise ValidationError(f"{method.title} needs a model to start from.")
-    for row in (base, snapshot):
+    if others and "replay_share" not in method.settings.model_fields:
+        raise ValidationError(f"{method.title} learns from one data set.")
+    if snapshot in others or any(other.kind != method.snapshot_kind for other in others):
+        raise ValidationError(f"What is mixed in must be other snapshots of {method.snapshot_kind}.")
+    for row in (base, snapshot, *others):
         if row is not None and row.project_id != project.pk:
             raise ValidationError("That belongs to another project.")
     if base is not None:
@@ -125,6 +139,34 @@ def _fits(
         expected = ModelKind.REWARD if method.name == "score" or further else ModelKind.POLICY
         if base.kind != expected:
             raise ValidationError(f"{method.title} cannot start from a {base.get_kind_display().lower()}.")
+
+
+def _going_on(
+    method: Method, base: ModelVersion | None, checked: dict[str, Any], given: dict[str, Any]
+) -> dict[str, Any]:
+    """Settings of a run that goes on training an adapter: in the way it was begun, unless another is asked for.
+
+    Raises ValidationError if that way goes no further, or cannot be changed into the one asked for.
+    """
+    if method.produces != ModelKind.POLICY or "tuning" not in checked or base is None or base.format != Format.ADAPTER:
+        return checked
+    way = base.run.settings.get("tuning", "lora") if base.run else "lora"
+    name = WAYS[way].partition(":")[0]
+    if way not in MERGEABLE:
+        raise ValidationError(
+            f"{base} was trained by {name}, which goes no further: start from the model before it, on the earlier "
+            "data and the new together."
+        )
+    if "tuning" not in given:
+        return checked_settings(method.name, {**given, "tuning": way})
+    if checked["tuning"] not in WHOLE and _plain(checked["tuning"]) != _plain(way):
+        raise ValidationError(f"{base} was trained by {name}, and goes on that way: choose {name}, or all weights.")
+    return checked
+
+
+def _plain(way: str) -> str:
+    """QLoRA leaves a plain LoRA adapter."""
+    return "lora" if way == "qlora" else way
 
 
 def wake_gpu() -> None:
@@ -176,6 +218,7 @@ def carry_on(*, run: Run, epochs: float, actor: User | None = None, wake: bool =
         method=run.method,
         base=made,
         snapshot=run.snapshot,
+        others=run.snapshots[1:],
         settings={**run.used_settings, "epochs": epochs},
         inputs={name: value for name, value in run.inputs.items() if name != "name"},
         seed=(run.seed + 1) % 2**31,

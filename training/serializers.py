@@ -65,7 +65,7 @@ class SnapshotSerializer(serializers.ModelSerializer):
     other_rules = serializers.ListField(
         child=serializers.DictField(), help_text="Other rules that gave the very same rows later."
     )
-    counts = serializers.DictField(help_text="Rows, prompts and labels; rows by language.")
+    counts = serializers.DictField(help_text="Rows, prompts and labels; rows by language and by tag.")
 
     class Meta:
         model = Snapshot
@@ -104,6 +104,7 @@ class RunSerializer(serializers.ModelSerializer):
 
 
 class RunDetailSerializer(RunSerializer):
+    others = serializers.SerializerMethodField(help_text="Snapshots that were mixed in.")
     settings = serializers.DictField(help_text="As they were chosen, defaults included. They never change.")
     eased = serializers.DictField(help_text="What was changed in them after memory had run out.")
     rows = serializers.DictField(help_text="Rows read, kept, dropped and cut.")
@@ -114,9 +115,12 @@ class RunDetailSerializer(RunSerializer):
     class Meta(RunSerializer.Meta):
         fields = (
             *RunSerializer.Meta.fields,
-            *("settings", "eased", "rows", "metrics", "environment", "log"),
+            *("others", "settings", "eased", "rows", "metrics", "environment", "log"),
             *("limit_minutes", "devices", "spread", "priority", "waits_for", "continues", "repeats"),
         )
+
+    def get_others(self, run: Run) -> list[int]:
+        return [source.snapshot_id for source in run.sources.all()]
 
 
 class PlanSerializer(serializers.Serializer):
@@ -151,6 +155,12 @@ class StartRunSerializer(PlanSerializer):
     method = serializers.ChoiceField(choices=TRAINING)
     snapshot = InProject(
         queryset=Snapshot.objects.all(), required=False, help_text="Left out, the labels are frozen now by `rule`."
+    )
+    others = InProject(
+        queryset=Snapshot.objects.all(),
+        many=True,
+        required=False,
+        help_text="Other snapshots that are mixed in, as the settings say: earlier rounds', other tasks'.",
     )
     rule = RuleField(default=dict)
     base = InProject(
@@ -225,6 +235,7 @@ class AncestorSerializer(serializers.Serializer):
     run = serializers.IntegerField(allow_null=True)
     method = serializers.CharField(allow_null=True)
     snapshot = serializers.IntegerField(allow_null=True)
+    others = serializers.ListField(child=serializers.IntegerField(), help_text="Snapshots that were mixed in.")
 
 
 class PersonBehindSerializer(serializers.Serializer):
@@ -289,6 +300,9 @@ class PromoteSerializer(serializers.Serializer):
 class ResponseGenerationSerializer(serializers.Serializer):
     generation = serializers.IntegerField()
     run = serializers.IntegerField()
+    shown = serializers.IntegerField(
+        allow_null=True, help_text="The snapshot of which examples were shown to the model before the prompt."
+    )
     model = ModelLineageSerializer()
 
 
@@ -352,6 +366,11 @@ class SampleSerializer(serializers.Serializer):
         child=serializers.IntegerField(min_value=1, max_value=BIGGEST_ID), required=False, max_length=MOST_PROMPTS
     )
     split = serializers.ChoiceField(choices=Split.choices, required=False)
+    snapshot = InProject(
+        queryset=Snapshot.objects.all(),
+        required=False,
+        help_text="Of demonstrations: what examples to be shown (`few_shot`) are drawn from. Left out, the labels now.",
+    )
     pairs_per_prompt = serializers.IntegerField(
         default=0,
         min_value=0,

@@ -268,7 +268,12 @@ def _key(texts: dict[int, str]) -> tuple[int, int]:
 
 def _prompt_columns(prompt: Prompt) -> Row:
     messages = [{"role": m["role"], "content": m["content"]} for m in prompt.messages]
-    return {"prompt": messages, "prompt_sha256": prompt.sha256, "language": prompt.language}
+    return {
+        "prompt": messages,
+        "prompt_sha256": prompt.sha256,
+        "language": prompt.language,
+        "tags": sorted(prompt.tags),
+    }
 
 
 def _answer(text: str) -> list[dict[str, str]]:
@@ -281,6 +286,7 @@ def _counts(rows: list[Row]) -> dict[str, Any]:
         "prompts": len({row["prompt_sha256"] for row in rows}),
         "labels": len({label for row in rows for label in row["labels"]}),
         "languages": dict(Counter(row["language"] for row in rows)),
+        "tags": dict(Counter(tag for row in rows for tag in row["tags"])),
     }
 
 

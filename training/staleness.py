@@ -31,19 +31,28 @@ def of_models(project: Project) -> dict[int, str]:
     by_snapshot = of_snapshots(project)
     if not by_snapshot:
         return {}
-    versions = {one.pk: one for one in ModelVersion.objects.filter(project=project).select_related("run")}
+    rows = ModelVersion.objects.filter(project=project).select_related("run").prefetch_related("run__sources")
+    versions = {one.pk: one for one in rows}
     found = {}
     for version in versions.values():
         behind: defaultdict[str, set[int]] = defaultdict(set)
         ancestor: ModelVersion | None = version
         while ancestor is not None:
-            snapshot = ancestor.run.snapshot_id if ancestor.run else None
-            for person, labels in by_snapshot.get(snapshot or 0, {}).items():
-                behind[person] |= labels
+            for snapshot in _data_of(ancestor):
+                for person, labels in by_snapshot.get(snapshot, {}).items():
+                    behind[person] |= labels
             ancestor = versions.get(ancestor.parent_id or 0)
         if behind:
             found[version.pk] = words(behind)
     return found
+
+
+def _data_of(version: ModelVersion) -> list[int]:
+    """The snapshots it was trained on, those mixed in too."""
+    if version.run is None:
+        return []
+    own = [version.run.snapshot_id] if version.run.snapshot_id else []
+    return own + [source.snapshot_id for source in version.run.sources.all()]
 
 
 def of_model(version: ModelVersion) -> str:

@@ -1,5 +1,6 @@
 """Training by hand, outside a round: one run, on a snapshot or on the labels as they are now."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -17,6 +18,7 @@ def tune(
     method: str,
     base: ModelVersion | None = None,
     snapshot: Snapshot | None = None,
+    others: Iterable[Snapshot] = (),
     rule: snapshots.Rule | None = None,
     settings: dict[str, Any] | None = None,
     seed: int = 17,
@@ -25,7 +27,7 @@ def tune(
     wake: bool = True,
 ) -> Run:
     """Queue a training run from `base`, or else from the production model. Without a snapshot the labels are frozen
-    by `rule` first.
+    by `rule` first. `others` are mixed in beside it.
 
     Raises ValidationError if the settings, the snapshot or the model do not fit the method, if there is no model, or if
     no label fits the rule.
@@ -49,6 +51,7 @@ def tune(
         method=method,
         base=base,
         snapshot=snapshot,
+        others=[other for other in others if other != snapshot],
         settings=settings,
         seed=seed,
         plan=plan,

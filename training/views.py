@@ -1,5 +1,6 @@
 """The leads' pages about runs: gate, form, verb, render."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
@@ -13,11 +14,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from annotation.requests import Request
 from annotation.views import place
-from training import access, preflight, queueing, reproducing, snapshots, tuning
+from training import access, guide, preflight, queueing, reproducing, snapshots, tuning
 from training import runs as running
 from training.causes import CAUSES
-from training.forms import ContinueForm, StartRunForm
-from training.methods import METHODS
+from training.forms import ContinueForm, GuideForm, StartRunForm
+from training.methods import METHODS, Method
 from training.models import Run
 from training.models.runs import Status
 
@@ -46,7 +47,12 @@ def start_run(request: Request, slug: str) -> HttpResponse:
     method = methods.get(request.GET.get("method", "sft"))
     if method is None:
         raise Http404("No such method")
-    form = StartRunForm(request.POST if request.method == "POST" else None, project=member.project, method=method)
+    form = StartRunForm(
+        request.POST if request.method == "POST" else None,
+        project=member.project,
+        method=method,
+        initial=proposed(method, request.GET),
+    )
     context = {**place(member), "form": form, "method": method, "methods": methods.values()}
     if request.method == "POST" and form.is_valid() and "change" not in request.POST:
         wanted = {
@@ -54,6 +60,7 @@ def start_run(request: Request, slug: str) -> HttpResponse:
             "method": method.name,
             "base": form.cleaned_data["base"],
             "snapshot": form.cleaned_data["snapshot"],
+            "others": form.cleaned_data.get("others", ()),
             "rule": snapshots.Rule(simulated=form.cleaned_data["simulated"]),
             "settings": form.settings(),
             "plan": form.plan(),
@@ -70,6 +77,28 @@ def start_run(request: Request, slug: str) -> HttpResponse:
             messages.success(request, "The run is in the queue.")
             return redirect("run", slug, run.pk)
     return render(request, "training/start_run.html", context, status=422 if form.errors else 200)
+
+
+def proposed(method: Method, asked: Mapping[str, str]) -> dict[str, Any]:
+    """Settings that stand in the address, as the guide's links have them; the form judges them when it is sent."""
+    fields = method.settings.model_fields
+    return {
+        name: value == "True" if fields[name].annotation is bool else value
+        for name, value in asked.items()
+        if name in fields
+    }
+
+
+@require_GET
+@login_required
+def which_method(request: Request, slug: str) -> HttpResponse:
+    """What to train, by what a lead answers and by what the project has."""
+    member = access.lead(request.user, slug)
+    form = GuideForm(request.GET or None)
+    have = guide.holdings(member.project)
+    steps = guide.propose(guide.Needs(**form.cleaned_data), have) if form.is_valid() else []
+    context = {**place(member), "form": form, "have": have, "steps": steps}
+    return render(request, "training/which_method.html", context)
 
 
 @never_cache
@@ -171,6 +200,7 @@ def about(run: Run) -> dict[str, Any]:
                 "help": field.description or "",
             }
             for name, field in method.settings.model_fields.items()
+            if method.settings.matters(name, run.settings)
         ],
         "can_cancel": run.is_open and not run.cancel_requested,
         "can_retry": run.status in (Status.FAILED, Status.CANCELLED),

@@ -9,6 +9,7 @@ const PAUSE = 2000;
 const OPEN = new Set(["queued", "running"]);
 const FIRST = [
   "loss",
+  "validation_loss",
   "rewards_margin",
   "reward_margin",
   "rewards_accuracy",

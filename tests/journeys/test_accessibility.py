@@ -122,6 +122,11 @@ PAGES: dict[str, list[Shown]] = {
         Shown("/projects/desk/runs/start/", "alice", send_as_it_is),
         Shown("/projects/empty/runs/start/?method=dpo"),
     ],
+    "which_method": [
+        Shown("/projects/desk/runs/which-method/"),
+        Shown("/projects/desk/runs/which-method/?goal=preference&subject=known&means=one"),
+        Shown("/projects/empty/runs/which-method/?goal=manner&subject=new&means=processor"),
+    ],
     "run": [Shown("/projects/desk/runs/{run}/"), Shown("/projects/desk/runs/{failed_run}/")],
     "models": [Shown("/projects/desk/models/"), Shown("/projects/empty/models/")],
     "model": [Shown("/projects/desk/models/{model}/")],

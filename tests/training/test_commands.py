@@ -148,6 +148,7 @@ def test_whoever_stops_watching_does_not_stop_the_run(base, bob):
         (["sft", "--model", "gpt"], "There is no model 'gpt' in Desk."),
         (["sft", "--model", "judge"], "cannot start from a reward model"),
         (["sft"], "No accepted or edited demonstration on a training prompt yet."),
+        (["sft", "--with", "0"], "There is no snapshot 0 in Desk"),
         (["convert"], "invalid choice"),
     ],
 )

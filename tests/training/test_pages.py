@@ -108,6 +108,14 @@ class TestPages:
         assert links["Started from: base"] == reverse("model", args=["desk", base.pk])
         assert any(label.startswith("Data: Preferences") for label in links)
 
+    def test_a_run_tells_what_it_was_mixed_from(self, lead: Client, run: Run) -> None:
+        rows = {"read": 90, "kept": 90, "trained_on": 60, "watched": 6, "longest_tokens": 9}
+        run.rows = {**rows, "data_sets": {"main": 48, "7": 12}, "languages": {"en": 40, "sw": 20}}
+        run.save()
+        page = " ".join(lead.get(reverse("run", args=["desk", run.pk])).content.decode().split())
+        for title, count in (("Of snapshot 7", 12), ("In sw", 20), ("Kept back to watch", 6)):
+            assert f"<dt>{title}</dt> <dd> {count} </dd>" in page
+
     def test_a_model_being_imported_has_a_page_too(self, lead: Client, project: Project) -> None:
         run = Run.objects.create(project=project, method="convert", inputs={"source": "/x", "name": "x"})
         assert lead.get(reverse("run", args=["desk", run.pk])).status_code == 200
@@ -185,7 +193,10 @@ class TestStart:
 
     def test_each_method_shows_its_settings_with_their_reasons(self, lead: Client, base: ModelVersion) -> None:
         assert lead.get(reverse("runs", args=["desk"])).content.decode().count(self.page) == 1
-        for method, fields in (("sft", {"tuning"}), ("reward", {"use_margin", "center"}), ("dpo", {"beta"})):
+        for method, fields in (
+            *(("sft", {"tuning", "packing"}), ("reward", {"use_margin", "center"})),
+            *(("dpo", {"tuning", "beta"}), ("probe", {"depth"})),
+        ):
             shown = lead.get(self.page, {"method": method})
             form = shown.context["form"]
             assert fields < set(form.fields)
@@ -211,6 +222,57 @@ class TestStart:
         assert run.created_by == alice.person
         assert (run.settings["epochs"], run.settings["schedule"]) == (1.5, "linear")
         assert (run.settings["gradient_checkpointing"], run.settings["batch_size"]) == (True, 4)
+
+    def test_each_setting_is_on_the_form_once(self, lead: Client, base: ModelVersion) -> None:
+        for method in ("sft", "reward", "dpo", "probe"):
+            form = lead.get(self.page, {"method": method}).context["form"]
+            shown = [*form.what_fields, *form.basic_fields, *(one for _, fields, _ in form.groups for one in fields)]
+            assert sorted(field.name for field in shown) == sorted(form.fields)
+
+    def test_a_setting_names_what_it_goes_with(self, lead: Client, base: ModelVersion) -> None:
+        form = lead.get(self.page).context["form"]
+        assert form.fields["layers"].widget.attrs["data-only-with"] == "tuning"
+        assert form.fields["layers"].widget.attrs["data-only-for"] == "llama_adapter top_layers"
+        assert form.fields["mix_alpha"].widget.attrs["data-only-with"] == "mix_by"
+        assert "data-only-for" not in form.fields["epochs"].widget.attrs
+        assert ("dora", "DoRA: an adapter that also scales") in form.fields["tuning"].choices
+
+    def test_a_link_fills_the_form_in(self, lead: Client, base: ModelVersion) -> None:
+        link = {"tuning": "ia3", "validation_share": "0.1", "packing": "True", "base": "7", "nonsense": "1"}
+        form = lead.get(self.page, link).context["form"]
+        assert {name: form[name].value() for name in ("tuning", "validation_share", "packing", "epochs")} == {
+            **{"tuning": "ia3", "validation_share": "0.1"},
+            **{"packing": True, "epochs": 3.0},
+        }
+        assert form["base"].value() == base.pk
+        assert [title for title, _, is_open in form.groups if is_open] == [
+            *("Against learning by heart", "More settings"),
+        ]
+
+    def test_data_may_be_mixed_in(self, lead: Client, base: ModelVersion, bob: Any) -> None:
+        an_edit(bob)
+        assert "others" not in lead.get(self.page).context["form"].fields
+        first = snapshots.freeze(project=base.project, kind="demonstrations")
+        an_edit(bob)
+        lead.post(self.page, {"base": base.pk, "others": [first.pk], "replay_share": "0.5", "tuning": "dora"})
+        run = Run.objects.get()
+        assert [snapshot.pk for snapshot in run.snapshots][1:] == [first.pk]
+        assert (run.settings["tuning"], run.settings["learning_rate"]) == ("dora", 2e-4)
+        shown = lead.get(reverse("run", args=["desk", run.pk])).context
+        assert f"Mixed in: {first}" in [row["label"] for row in shown["lineage"]]
+        titles = {row["title"] for row in shown["settings_rows"]}
+        assert "Adapter rank" in titles
+        assert "Learned words" not in titles
+
+    def test_what_does_not_go_together_is_said(self, lead: Client, base: ModelVersion, bob: Any) -> None:
+        an_edit(bob)
+        sent = {"base": base.pk, "tuning": "prompt", "gradient_checkpointing": "on"}
+        page = lead.post(self.page, sent)
+        assert page.status_code == 422
+        assert "cannot save memory" in page.content.decode()
+        refused = lead.post(self.page, {"base": base.pk, "mix_by": "language", "mix_weights": "en"})
+        assert set(refused.context["form"].errors) == {"mix_weights"}
+        assert not Run.objects.exists()
 
     def test_a_snapshot_may_be_chosen(self, lead: Client, base: ModelVersion, bob: Any) -> None:
         an_edit(bob)

@@ -229,6 +229,17 @@ def test_labels_behind_a_model_are_those_of_all_its_ancestors(loop, base):
     assert registry.people_behind(loop["again"]) == [("bea", 1), ("bob", 1)]
 
 
+def test_labels_that_were_mixed_in_are_behind_a_model_too(loop, project, bea, base):
+    earlier = loop["tuned"].run.snapshot
+    mine = an_edit(bea)
+    now = snapshots.freeze(project=project, kind="demonstrations")
+    run = runs.start(project=project, method="sft", base=base, snapshot=now, others=[earlier], wake=False)
+    version = succeeds(run).model_version
+    assert set(registry.labels_behind(version)) == {loop["edit"], mine}
+    assert lineage.of_model(version)["ancestry"][0]["others"] == [earlier.pk]
+    assert registry.people_behind(version) == [("bea", 1), ("bob", 1)]
+
+
 def test_an_answer_leads_to_its_model_and_a_model_to_its_judged_answers(loop, base):
     assert registry.authors_of(loop["new"]) == [loop["tuned"]]
     assert registry.authors_of(loop["edit"].response) == []
@@ -270,6 +281,16 @@ def test_a_run_that_did_not_succeed_yields_nothing(project, base):
 
 
 # Asking for answers
+
+
+def test_examples_that_were_shown_are_on_record(loop, project, base):
+    prompts = project.prompts.all()
+    with pytest.raises(ValidationError, match="snapshot of demonstrations"):
+        sampling.sample(project=project, model=base, prompts=prompts, snapshot=loop["again"].run.snapshot)
+    settings = {"few_shot": 2}
+    run = sampling.sample(project=project, model=base, prompts=prompts, settings=settings, wake=False)
+    assert run.snapshot == loop["tuned"].run.snapshot
+    assert sampling.sample(project=project, model=base, prompts=prompts, wake=False).snapshot is None
 
 
 def test_sampling_is_refused_in_words(project, base):

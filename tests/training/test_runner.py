@@ -22,7 +22,7 @@ from annotation.models import Membership, Project, Response, User
 from tests.annotation.making import a_prompt
 from tests.training.making import a_model, a_model_on_disk, compares, demonstrates, says
 from training import registry, reproducing, runner, runs, sampling, snapshots
-from training.models import Generation, Metric, ModelVersion, Run, Sample
+from training.models import Generation, Metric, ModelVersion, Run, Sample, Snapshot, Source
 from training.runner import MetricsReader
 
 DEADLINE = 240.0
@@ -507,6 +507,7 @@ def family(project):
         ("generate", "full", "full", None),
         ("reward", "dpo", "base", None),  # a reward model grows from full weights
         ("reward", "on_full", "full", None),
+        ("probe", "dpo", "base", None),
     ],
 )
 def test_the_spec_names_full_weights_and_an_adapter(project, family, method, start, base, adapter):
@@ -514,6 +515,20 @@ def test_the_spec_names_full_weights_and_an_adapter(project, family, method, sta
     spec = spec_of(run)
     wanted = {"base": str(family[base].path), "adapter": str(family[adapter].path) if adapter else None}
     assert (spec["method"], spec["seed"], spec["model"]) == (method, 3, wanted)
+
+
+def test_the_spec_names_what_is_mixed_in(project):
+    first, second = (
+        Snapshot.objects.create(project=project, kind="demonstrations", rule={}, sha256=c * 64, folder=c) for c in "ab"
+    )
+    run = Run.objects.create(project=project, method="sft", snapshot=first)
+    Source.objects.create(run=run, snapshot=second)
+    assert spec_of(run)["data"] == {
+        "train": str(first.path / "train.parquet"),
+        f"other_{second.pk}": str(second.path / "train.parquet"),
+    }
+    ended = runner._perform(run)
+    assert (ended["reason"], "not what was frozen" in ended["error"]) == ("bad_data", True)
 
 
 def test_rows_that_are_given_become_a_file_of_lines_whatever_is_in_them(project):

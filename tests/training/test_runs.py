@@ -20,7 +20,7 @@ from annotation.models import Event, Project
 from tests.annotation.making import all_at_once
 from tests.training.making import a_model, a_preference, an_edit, claimed, fails, succeeds
 from training import finishing, runs, snapshots, tasks
-from training.models import Run
+from training.models import Run, Snapshot, Source
 
 pytestmark = pytest.mark.django_db
 
@@ -104,7 +104,7 @@ def test_nobody_is_woken_for_a_run_that_was_rolled_back(base, django_capture_on_
 @pytest.mark.parametrize(
     ("method", "parts", "sentence"),
     [
-        ("ppo", "base", "There is no method 'ppo'; there are sft, reward, dpo, generate, score."),
+        ("ppo", "base", "There is no method 'ppo'; there are sft, reward, dpo, probe, generate, score."),
         ("sft", "base", "Learn from good answers needs a snapshot of demonstrations."),
         ("sft", "base preferences", "Learn from good answers needs a snapshot of demonstrations."),
         ("reward", "base demonstrations", "Learn what people prefer needs a snapshot of preferences."),
@@ -144,7 +144,7 @@ def test_what_does_not_fit_is_refused_in_words(project, base, demonstrations, pr
         ({"epoch": 3}, "epoch: Extra inputs"),
         ({"epochs": 0}, "epochs: Input should be greater than 0"),
         ({"learning_rate": "fast"}, "learning_rate: Input should be a valid number"),
-        ({"tuning": "half"}, "tuning: Input should be 'lora' or 'full'"),
+        ({"tuning": "half"}, "tuning: Input should be 'lora', 'rslora'"),
         ({"batch_size": 1.5}, "batch_size: Input should be a valid integer"),
     ],
 )
@@ -509,3 +509,61 @@ def test_messages_for_training_go_to_the_gpu_cluster_and_no_other(db):
     assert get_broker("gpu").queue_size() == 1
     assert get_broker("default").queue_size() == 0
     assert connection.vendor == "postgresql"
+
+
+# Data mixed in, and adapters that go on
+
+
+def test_other_snapshots_are_mixed_in(project, base, bob, demonstrations):
+    an_edit(bob)
+    now = snapshots.freeze(project=project, kind="demonstrations")
+    more = {"project": project, "method": "sft", "base": base, "snapshot": now, "wake": False}
+    run = runs.start(others=[demonstrations, demonstrations], **more)
+    assert run.snapshots == [now, demonstrations]
+    with pytest.raises(ValidationError, match="must be other snapshots of demonstrations"):
+        runs.start(others=[now], **more)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Source.objects.create(run=run, snapshot=demonstrations)
+
+
+def test_what_is_mixed_in_must_fit(project, base, demonstrations, preferences):
+    theirs = Snapshot.objects.create(
+        project=Project.objects.create(slug="other", name="Other"), kind="demonstrations", rule={}, sha256="a" * 64
+    )
+    start = {"project": project, "base": base, "wake": False}
+    with pytest.raises(ValidationError, match="must be other snapshots of demonstrations"):
+        runs.start(method="sft", snapshot=demonstrations, others=[preferences], **start)
+    with pytest.raises(ValidationError, match="another project"):
+        runs.start(method="sft", snapshot=demonstrations, others=[theirs], **start)
+    with pytest.raises(ValidationError, match="learns from one data set"):
+        runs.start(method="probe", snapshot=preferences, others=[demonstrations], **start)
+    assert not Run.objects.exists()
+
+
+@pytest.fixture
+def tuned(project, base, demonstrations):
+    """Makes a version that was trained in one way."""
+
+    def make(way: str):
+        run = Run.objects.create(project=project, method="sft", base=base, settings={"tuning": way})
+        return a_model(project, way, format="adapter", parent=base, run=run)
+
+    return make
+
+
+def test_an_adapter_goes_on_as_it_was_begun(project, preferences, tuned):
+    start = {"project": project, "method": "dpo", "snapshot": preferences, "wake": False}
+    assert runs.start(base=tuned("ia3"), **start).settings["tuning"] == "ia3"
+    lora = tuned("lora")
+    assert runs.start(base=lora, settings={"tuning": "qlora"}, **start).settings["tuning"] == "qlora"
+    assert runs.start(base=lora, settings={"tuning": "full"}, **start).settings["tuning"] == "full"
+    with pytest.raises(ValidationError, match="was trained by LoRA, and goes on that way"):
+        runs.start(base=lora, settings={"tuning": "dora"}, **start)
+    for way in ("prompt", "llama_adapter"):
+        with pytest.raises(ValidationError, match="goes no further"):
+            runs.start(base=tuned(way), **start)
+
+
+def test_a_reward_model_begins_anew_whatever_it_starts_from(project, preferences, tuned):
+    run = runs.start(project=project, method="reward", base=tuned("prompt"), snapshot=preferences, wake=False)
+    assert run.settings["tuning"] == "lora"

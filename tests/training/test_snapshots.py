@@ -98,7 +98,7 @@ def test_a_conversation_that_is_held_out_is_not_trained_on_by_mending_another_in
 
 def test_accepted_edited_and_written_answers_are_rows(project, bob):
     system = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Open on Sunday?"}]
-    prompt = a_prompt(project, language="en")
+    prompt = a_prompt(project, language="en", tags=["tea", "hours"])
     prompt.messages = system
     prompt.save()
     label = says(bob, demonstrates(prompt, "Yes, from ten."), verdict="accept")
@@ -112,6 +112,7 @@ def test_accepted_edited_and_written_answers_are_rows(project, bob):
         "prompt": system,
         "prompt_sha256": prompt.sha256,
         "language": "en",
+        "tags": ["hours", "tea"],
         "completion": [{"role": "assistant", "content": "Yes, from ten."}],
         "labels": [label.pk],
     }
@@ -414,6 +415,7 @@ def test_the_hash_is_of_the_rows_in_their_order(project, bob):
                 "language": "",
                 "prompt": prompt.messages,
                 "prompt_sha256": prompt.sha256,
+                "tags": [],
             }
         )
     rows.sort(key=lambda row: row["prompt_sha256"])
@@ -514,17 +516,20 @@ def test_a_file_that_was_touched_is_noticed_and_written_again(project, bob, dama
 
 
 def test_a_manifest_says_what_was_frozen(project, bob):
-    label = an_edit(bob, prompt=a_prompt(project, language="nl"))
+    label = an_edit(bob, prompt=a_prompt(project, language="nl", tags=["tea"]))
     snapshot = freeze(project=project, kind="preferences", rule=Rule(minimum_agreement=0.75))
+    counts = {"rows": 1, "prompts": 1, "labels": 1, "languages": {"nl": 1}, "tags": {"tea": 1}}
     assert json.loads((snapshot.path / "manifest.json").read_text()) == {
         "kind": "preferences",
         "rule": {"simulated": False, "edits_as_preferences": True, "minimum_agreement": 0.75},
-        "counts": {"rows": 1, "prompts": 1, "labels": 1, "languages": {"nl": 1}},
+        "counts": counts,
         "sha256": snapshot.sha256,
         "labels": [label.pk],
-        "columns": ["agreement", "chosen", "labels", "language", "margin", "prompt", "prompt_sha256", "rejected"],
+        "columns": [
+            *("agreement", "chosen", "labels", "language", "margin", "prompt", "prompt_sha256", "rejected", "tags"),
+        ],
     }
-    assert snapshot.counts == {"rows": 1, "prompts": 1, "labels": 1, "languages": {"nl": 1}}
+    assert snapshot.counts == counts
     assert sorted(path.name for path in snapshot.path.iterdir()) == ["manifest.json", "train.parquet"]
     assert [path.name for path in snapshot.path.parent.iterdir()] == [snapshot.path.name]  # nothing half-written
 

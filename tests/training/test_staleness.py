@@ -8,7 +8,7 @@ from evaluation import leaderboard, report, winrate
 from tests.annotation.making import a_prompt
 from tests.training.making import a_model, a_preference, an_edit
 from training import snapshots, staleness
-from training.models import ModelVersion, Run
+from training.models import ModelVersion, Run, Snapshot, Source
 
 
 @pytest.fixture
@@ -59,6 +59,16 @@ def test_another_project_is_not_touched(project, trained, bob, alice):
     there = Membership.objects.create(person=bob.person, project=other)
     exclude(there, alice)
     assert staleness.of_models(project) == {}
+
+
+def test_what_had_their_labels_mixed_in_is_stale(project, trained, bob, bea, alice):
+    clean = Snapshot.objects.create(project=project, kind="demonstrations", rule={}, sha256="b" * 64, folder="b")
+    run = Run.objects.create(project=project, method="sft", base=trained[0], snapshot=clean)
+    version = a_model(project, "mixed", format="adapter", parent=trained[0], run=run)
+    exclude(bob, alice)
+    assert staleness.of_model(version) == ""
+    Source.objects.create(run=run, snapshot=trained[1].run.snapshot)
+    assert "bob (1)" in staleness.of_model(version)
 
 
 def test_freezing_again_does_without_them(project, trained, bob, alice):

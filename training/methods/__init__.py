@@ -10,6 +10,7 @@ from typing import Literal
 
 from training.methods.answers import ConvertSettings, GenerateSettings, ScoreSettings
 from training.methods.preferences import DpoSettings, RewardSettings
+from training.methods.probes import ProbeSettings
 from training.methods.sft import SftSettings
 from training.methods.shared import Settings, TrainingSettings
 
@@ -22,6 +23,7 @@ __all__ = [
     "DpoSettings",
     "GenerateSettings",
     "Method",
+    "ProbeSettings",
     "RewardSettings",
     "ScoreSettings",
     "Settings",
@@ -66,6 +68,15 @@ METHODS: dict[str, Method] = {
             "from the others.",
             DpoSettings,
             "policy",
+            "preferences",
+        ),
+        Method(
+            "probe",
+            "Score at once",
+            "An instant reward model: the model stays as it is, and a linear head learns in a minute which answers "
+            "people prefer.",
+            ProbeSettings,
+            "reward",
             "preferences",
         ),
         Method(

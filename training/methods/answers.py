@@ -46,6 +46,16 @@ class GenerateSettings(Settings):
         description="How many answers are written side by side. More is faster until memory runs out.",
     )
 
+    few_shot: int = Field(
+        0,
+        ge=0,
+        le=16,
+        title="Examples before the question",
+        description="So many good answers, with their questions, stand before each prompt, so that the model answers "
+        "likewise without being trained (Brown et al. 2020). They are drawn for each prompt from the "
+        "frozen examples. 0 shows none.",
+    )
+
     @model_validator(mode="after")
     def _one_answer_when_nothing_is_drawn(self) -> "GenerateSettings":
         if self.temperature == 0 and self.samples_per_prompt > 1:

@@ -1,18 +1,31 @@
 """Settings of the methods that learn from what people preferred."""
 
+from typing import ClassVar, Literal
+
 from pydantic import Field
 
-from training.methods.shared import TrainingSettings
+from training.methods.mixtures import MixtureSettings
+from training.methods.shared import OnlyFor
+from training.methods.weights import RATE_TIMES, WAYS, TunedSettings
 
 
-class RewardSettings(TrainingSettings):
+class RewardSettings(MixtureSettings, TunedSettings):
+    only_for: ClassVar[OnlyFor] = {"head_rate": ("tuning", frozenset(WAYS))}  # its head is new whatever is trained
+
+    # A score is read at the last token, which learned words hide, and LLaMA-Adapter cannot keep a new head.
+    tuning: Literal["lora", "rslora", "dora", "qlora", "full", "top_layers", "ia3", "loha", "lokr", "prefix"] = Field(
+        "lora",
+        title="What is trained",
+        description="Always a new head, which gives the score. With LoRA (Hu et al. 2021) a small adapter under it; "
+        "with the last layers or all weights more, for many thousands of pairs.",
+    )
     learning_rate: float = Field(
         1e-4,
         gt=0.0,
-        le=1e-2,
+        le=1.0,
         title="Learning rate",
         description="How far the weights move at each step. 1e-4 is TRL's default for reward models and "
-        "suits an adapter.",
+        "suits an adapter; left out, it is what suits what is trained.",
     )
     epochs: float = Field(
         2.0,
@@ -39,7 +52,9 @@ class RewardSettings(TrainingSettings):
     )
 
 
-class DpoSettings(TrainingSettings):
+class DpoSettings(MixtureSettings, TunedSettings):
+    rate_times: ClassVar[dict[str, float]] = {**RATE_TIMES, "full": 0.01, "top_layers": 0.05}  # 1e-6, as in the paper
+
     beta: float = Field(
         0.1,
         gt=0.0,
@@ -51,12 +66,11 @@ class DpoSettings(TrainingSettings):
     learning_rate: float = Field(
         1e-4,
         gt=0.0,
-        le=1e-2,
+        le=1.0,
         title="Learning rate",
-        description="How far the weights move at each step. DPO on all weights uses about 1e-6 (the "
-        "paper, and TRL's default); an adapter has far fewer weights, which start at zero, "
-        "and needs 5e-5 to 1e-4 to learn from a few hundred pairs. Lower it if the model "
-        "starts to ramble.",
+        description="How far the weights move at each step. Left out, it is what suits what is trained: all weights "
+        "take about 1e-6 (the paper, and TRL's default); an adapter has far fewer, which start at zero, "
+        "and needs 5e-5 to 1e-4 to learn from a few hundred pairs. Lower it if the model starts to ramble.",
     )
     epochs: float = Field(
         2.0,

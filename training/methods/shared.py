@@ -1,14 +1,33 @@
 """What the settings of several methods have in common."""
 
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+# Settings that matter only where another has one of these values: forms show them with these alone.
+OnlyFor = dict[str, tuple[str, frozenset[str]]]
 
 
 class Settings(BaseModel):
     """A recipe's settings: a misspelt name is an error, and not quietly the default."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    only_for: ClassVar[OnlyFor] = {}
+
+    @classmethod
+    def conditions(cls) -> OnlyFor:
+        """`only_for` of this class and of those it is made from."""
+        found: OnlyFor = {}
+        for one in reversed(cls.__mro__):
+            found |= vars(one).get("only_for", {})
+        return found
+
+    @classmethod
+    def matters(cls, name: str, chosen: dict[str, Any]) -> bool:
+        """Whether a setting does anything with what else was chosen."""
+        other, values = cls.conditions().get(name, ("", frozenset()))
+        return not other or chosen.get(other, cls.model_fields[other].default) in values
 
 
 class TrainingSettings(Settings):

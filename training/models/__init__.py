@@ -1,7 +1,7 @@
 """The domain of room 2; each topic has its module."""
 
 from training.models.registry import Generation, ModelVersion, Sample
-from training.models.runs import Metric, Run
+from training.models.runs import Metric, Run, Source
 from training.models.snapshots import Snapshot, SnapshotLabel
 
-__all__ = ["Generation", "Metric", "ModelVersion", "Run", "Sample", "Snapshot", "SnapshotLabel"]
+__all__ = ["Generation", "Metric", "ModelVersion", "Run", "Sample", "Snapshot", "SnapshotLabel", "Source"]

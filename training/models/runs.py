@@ -134,6 +134,12 @@ class Run(models.Model):
         return Path(settings.ARTIFACTS) / self.project.slug / "runs" / str(self.pk)
 
     @property
+    def snapshots(self) -> list[Snapshot]:
+        """All data it learns from, its own first."""
+        others = [source.snapshot for source in self.sources.select_related("snapshot")]
+        return [*([self.snapshot] if self.snapshot else []), *others]
+
+    @property
     def is_open(self) -> bool:
         return self.status in OPEN
 
@@ -172,6 +178,20 @@ class Run(models.Model):
                 return "\n".join(log.read().decode(errors="replace").splitlines()[-lines:])
         except FileNotFoundError:
             return ""
+
+
+class Source(models.Model):
+    """Data that a run mixes in beside its own snapshot: earlier rounds', another task's, a general set."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="sources")
+    snapshot = models.ForeignKey(Snapshot, on_delete=models.PROTECT, related_name="mixed_into")
+
+    class Meta:
+        ordering = ["snapshot"]
+        constraints = [models.UniqueConstraint(fields=["run", "snapshot"], name="source_once_per_run")]
+
+    def __str__(self) -> str:
+        return f"snapshot {self.snapshot_id} in run {self.run_id}"
 
 
 class Metric(models.Model):

@@ -22,6 +22,7 @@ from transformers import PrinterCallback, TrainerCallback
 from transformers.integrations import get_reporting_integration_callbacks
 
 from training.recipes.contract import BadData, Cancelled, Failed, Job, write_atomically
+from training.recipes.validation import Watched
 
 # After a stop the step in hand is finished, unless it has many batches and takes longer than this: then the
 # last checkpoint stands.
@@ -97,7 +98,10 @@ class Watch(TrainerCallback):
 
 
 def train(job: Job, trainer: Any, names: dict[str, str]) -> dict[str, Any]:
-    """Trains from the last complete checkpoint, or from the start, and returns the run's closing figures."""
+    """Trains from the last complete checkpoint, or from the start, and returns the run's closing figures.
+
+    With something to watch (an `eval_dataset`) the model is afterwards the one that did best on it.
+    """
     checkpoints = Path(trainer.args.output_dir)
     checkpoint = last_complete(checkpoints)
     step = 0 if checkpoint is None else _step(checkpoint)
@@ -109,13 +113,18 @@ def train(job: Job, trainer: Any, names: dict[str, str]) -> dict[str, Any]:
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Watch(job, names))
     report_elsewhere(job, trainer)
-    with job.stop.gently():
-        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    watched = None if trainer.eval_dataset is None else Watched(job, trainer, step)
+    if watched is not None:
+        trainer.add_callback(watched)
+    if watched is None or not watched.is_over:
+        with job.stop.gently():
+            trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     job.stop.check()
     state = trainer.state
-    if state.global_step < state.max_steps:
+    if state.global_step < state.max_steps and not (watched and watched.is_over):
         raise Cancelled
-    return {**closing_figures(job.metrics.read()), "peak_memory": peak_memory()}
+    best = watched.restore() if watched is not None else {}
+    return {**closing_figures(job.metrics.read()), **best, "peak_memory": peak_memory()}
 
 
 def report_elsewhere(job: Job, trainer: Any) -> None:
@@ -143,7 +152,8 @@ def closing_figures(lines: list[dict[str, Any]]) -> dict[str, Any]:
     >>> closing_figures([{"event": "rows"}, *steps])
     {'steps': 4, 'first_loss': 1.0, 'last_loss': 0.5833333333333334, 'tokens_per_second': 20.0}
     """
-    steps = [line for line in lines if "step" in line and line.get("loss") is not None]
+    # A step at which the run looked at what was held back has two lines.
+    steps = list({line["step"]: line for line in lines if "step" in line and line.get("loss") is not None}.values())
     if not steps:
         return {}
     last = steps[-10:]

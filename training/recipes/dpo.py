@@ -8,19 +8,22 @@
 The Parquet file has `prompt` (messages up to the answer), `chosen` and `rejected` (an answer each, as one
 assistant message). With an adapter in the spec, an SFT run's usually, that adapter is trained on and a frozen
 copy of it is the reference; without one a new adapter is, and the reference is the base model. Either way the
-first loss is ln 2, since the model still agrees with its reference. The result is one plain adapter.
+first loss is ln 2, since the model still agrees with its reference; only learned words in front (prompt, prefix and
+p-tuning) change the answers before the first step. The result is one plain adapter, or a whole model where weights of
+the model itself are trained. TRL keeps the reference within the model where it can (see `reference`).
 
 The examples are stored in the run's folder first: the trainer keeps its cache of the reference's
 log-probabilities beside a dataset on disk, so that a run that was stopped does not compute them again.
 
-Left out: all weights trained (it needs the model twice), other losses than the paper's, and logged accuracies
-as a verdict (means of batch means: the evaluation room asks the finished model).
+Left out: other losses than the paper's, and logged accuracies as a verdict (means of batch means: the evaluation
+room asks the finished model).
 """
 
 import shutil
 from pathlib import Path
 from typing import Any
 
+from training.methods.weights import LORA, WHOLE
 from training.recipes.contract import Job, main
 
 # The trainer's own metrics that are passed on, and what they are called in metrics.jsonl.
@@ -35,17 +38,27 @@ METRICS = {
 
 
 def run(job: Job) -> dict[str, Any]:
+    import torch
+    from datasets import Dataset
+    from transformers import set_seed
     from trl import DPOConfig, DPOTrainer
 
-    from training.recipes import callbacks, models, rows
+    from training.recipes import callbacks, models, rows, ways
 
     settings = job.settings
+    whole = settings.tuning in WHOLE
 
     tokenizer = models.load_tokenizer(job.model.base)
+    ways.check(settings, models.way_of(job.model))
     examples = rows.preferences(job, tokenizer, too_long="cut")
 
-    dtype = models.frozen_dtype()
-    model = models.load_policy(job.model, dtype, adapter="train")
+    dtype = torch.float32 if whole else models.frozen_dtype()
+    set_seed(job.spec.seed)  # an adapter starts at random
+    model = models.load_policy(
+        job.model, dtype, adapter="merge" if whole else "train", four_bits=settings.tuning == "qlora"
+    )
+    fresh = whole or job.model.adapter is None
+    model, adapter = ways.prepared(settings, "CAUSAL_LM", model) if fresh else (model, None)
 
     arguments = DPOConfig(
         output_dir=str(job.folder / "checkpoints"),
@@ -59,6 +72,7 @@ def run(job: Job) -> dict[str, Any]:
         max_length=settings.max_length,
         beta=settings.beta,
         precompute_ref_log_probs=settings.precompute_ref_log_probs,
+        weight_decay=settings.weight_decay,
         gradient_checkpointing=settings.gradient_checkpointing,
         bf16=models.bf16(),
         use_cpu=models.device() == "cpu",
@@ -72,12 +86,15 @@ def run(job: Job) -> dict[str, Any]:
     )
     trainer = DPOTrainer(
         model=model,
+        ref_model=reference(job, dtype),
         args=arguments,
         train_dataset=stored(job, examples.kept),
+        eval_dataset=Dataset.from_list(examples.watched) if examples.watched else None,
         processing_class=tokenizer,
-        peft_config=models.lora(settings, "CAUSAL_LM") if job.model.adapter is None else None,
+        peft_config=adapter,
     )
     rows.agrees_with_trainer(examples, trainer)
+    ways.rates(trainer, settings)
 
     metrics = callbacks.train(job, trainer, METRICS)
     models.save(trainer, job.folder / "model")
@@ -86,11 +103,24 @@ def run(job: Job) -> dict[str, Any]:
         shutil.rmtree(job.folder / "examples")
     return {
         "output": "model",
-        "format": "adapter",
+        "format": "full" if whole else "adapter",
         "metrics": metrics,
         "rows": examples.counts(),
         "environment": models.environment(dtype),
     }
+
+
+def reference(job: Job, dtype: Any) -> Any:
+    """The model as it was, loaded a second time where TRL has no way to keep it within the first.
+
+    It has one for a fresh adapter (switched off) and for LoRA that goes on (a frozen copy); its copy of an IA3, LoHa
+    or LoKr adapter stays as it was made, at random, and a first loss that is not ln 2 tells.
+    """
+    from training.recipes import models
+
+    way, goes_on = job.settings.tuning, job.model.adapter is not None
+    within = way in LORA or (not goes_on and way not in WHOLE | {"llama_adapter"})
+    return None if within else models.load_policy(job.model, dtype)
 
 
 def stored(job: Job, kept: list[dict[str, Any]]) -> Any:

@@ -7,8 +7,9 @@
 
 A line of the prompts file is {"id": …, "messages": [...]}; a line of `<folder>/responses.jsonl` is
 {"prompt_id", "sample", "text", "tokens", "finished"}, where `finished` says that the model ended its answer
-by itself. Batches are made of prompts of like length, the longest first, and seeded by their number: a run
-that was stopped leaves out what it has written and ends with the same answers as one that was not.
+by itself. With `few_shot`, demonstrations from the Parquet file `"train"` stand before each prompt. Batches are
+made of prompts of like length, the longest first, and seeded by their number: a run that was stopped leaves out
+what it has written and ends with the same answers as one that was not.
 
 Left out: speculative decoding, quantised weights and a separate inference server: they pay where many people
 wait, and here a queue does.
@@ -17,6 +18,7 @@ wait, and here a queue does.
 import json
 import time
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from training.recipes.contract import BadData, Job, Journal, main
@@ -30,7 +32,13 @@ def run(job: Job) -> dict[str, Any]:
 
     tokenizer = models.load_tokenizer(job.model.base)
     asked = prompts(job.data("prompts"))
-    encoded = {prompt["id"]: rows.tokens(tokenizer, prompt["messages"], answer_next=True) for prompt in asked}
+    pool = rows.examples_of(job.data("train")) if settings.few_shot else []
+    encoded = {}
+    for prompt in asked:
+        random = Random(f"few-shot {job.spec.seed} {prompt['id']}")
+        examples = rows.drawn(pool, prompt["messages"], settings.few_shot, random)
+        messages = rows.shown(examples, prompt["messages"])
+        encoded[prompt["id"]] = rows.tokens(tokenizer, messages, answer_next=True)
 
     dtype = models.frozen_dtype()
     model = models.load_policy(job.model, dtype).to(models.device()).eval()

@@ -19,6 +19,7 @@ from training.recipes.contract import BadData, Job, main
 
 def run(job: Job) -> dict[str, Any]:
     import torch
+    from transformers import PreTrainedModel
 
     from training.recipes import models
 
@@ -28,6 +29,8 @@ def run(job: Job) -> dict[str, Any]:
     config = json.loads((Path(job.model.base) / "config.json").read_text())
     dtype = getattr(torch, str(config.get("dtype") or config.get("torch_dtype") or "float32"))
     model = models.load_policy(job.model, dtype, adapter="merge")
+    if not isinstance(model, PreTrainedModel):
+        raise BadData("This adapter cannot be added to weights, for it works beside them: use it as an adapter.")
     output = job.folder / "model"
     shutil.rmtree(output, ignore_errors=True)
     model.save_pretrained(output)

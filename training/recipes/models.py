@@ -14,16 +14,21 @@ from typing import Any
 
 import torch
 import transformers
-from peft import LoraConfig, PeftConfig, PeftModel
+from peft import PeftConfig, PeftModel, prepare_model_for_kbit_training
 from transformers import (
+    AutoModel,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    BitsAndBytesConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
+from training.methods.weights import MERGEABLE
+from training.recipes import features, ways
 from training.recipes.contract import BadData, MissingBase, ModelSpec
+from training.recipes.prompted import Prompted
 
 NO_TEMPLATE = (
     "This model has no chat template, so it is not known how it reads a conversation: use a chat model "
@@ -54,19 +59,42 @@ def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_policy(model: ModelSpec, dtype: torch.dtype, *, adapter: str = "merge") -> PreTrainedModel | PeftModel:
+def load_policy(
+    model: ModelSpec, dtype: torch.dtype, *, adapter: str = "merge", four_bits: bool = False
+) -> PreTrainedModel | PeftModel | Prompted:
     """The model that answers. Its adapter, if there is one, is merged into the weights or kept to be trained
-    on ("train").
+    on ("train"). What cannot be merged is read beside them.
     """
     _must_exist(model.base)
-    policy = AutoModelForCausalLM.from_pretrained(model.base, dtype=dtype, trust_remote_code=False)
+    policy = AutoModelForCausalLM.from_pretrained(
+        model.base, dtype=dtype, trust_remote_code=False, **(quantised(dtype) if four_bits else {})
+    )
+    if four_bits:
+        policy = prepare_model_for_kbit_training(policy, use_gradient_checkpointing=False)
     if model.adapter is None:
         return policy
     if task_of(model.adapter) == "SEQ_CLS":
         raise BadData("This adapter belongs to a reward model, which cannot answer: choose a model that does.")
     if adapter == "train":
         return PeftModel.from_pretrained(policy, model.adapter, is_trainable=True)
-    return PeftModel.from_pretrained(policy, model.adapter).merge_and_unload()
+    return merged(PeftModel.from_pretrained(policy, model.adapter), model.adapter)
+
+
+def merged(adapted: PeftModel, adapter: str) -> PreTrainedModel | PeftModel | Prompted:
+    """The adapter within the weights where it can be; else the two side by side."""
+    if features.is_head(adapter):
+        return adapted
+    if ways.of(adapter) in MERGEABLE:
+        return adapted.merge_and_unload()
+    return Prompted(adapted) if ways.is_soft_prompt(adapter) and task_of(adapter) == "CAUSAL_LM" else adapted
+
+
+def quantised(dtype: torch.dtype) -> dict[str, Any]:
+    """How QLoRA holds the weights under its adapter: 4-bit NormalFloat, quantised twice (Dettmers et al. 2023)."""
+    config = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+    )
+    return {"quantization_config": config, "device_map": {"": torch.cuda.current_device()}}
 
 
 def load_scorer(
@@ -76,15 +104,20 @@ def load_scorer(
     pad_token_id: int | None,
     adapter: str | None = None,
     trainable: bool = False,
+    four_bits: bool = False,
 ) -> Any:
     """The model that scores: one number at the last token. The pad token tells it which token is the last."""
     _must_exist(base)
+    if adapter is not None and features.is_head(adapter):
+        return features.load_head(AutoModel.from_pretrained(base, dtype=dtype, trust_remote_code=False), adapter)
     verbosity = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()  # a policy has no head for scores yet, and that is no warning
     scorer = AutoModelForSequenceClassification.from_pretrained(
-        base, num_labels=1, dtype=dtype, trust_remote_code=False
+        base, num_labels=1, dtype=dtype, trust_remote_code=False, **(quantised(dtype) if four_bits else {})
     )
     transformers.logging.set_verbosity(verbosity)
+    if four_bits:
+        scorer = prepare_model_for_kbit_training(scorer, use_gradient_checkpointing=False)
     scorer.config.get_text_config().pad_token_id = pad_token_id
     if adapter is None:
         return scorer
@@ -93,27 +126,18 @@ def load_scorer(
     return PeftModel.from_pretrained(scorer, adapter, is_trainable=trainable)
 
 
+def padded(conversations: list[list[int]], pad: int, device: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tokens and mask, rows × the longest, padded on the right."""
+    width = max(len(ids) for ids in conversations)
+    ids = torch.tensor([row + [pad] * (width - len(row)) for row in conversations], device=device)
+    return ids, torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in conversations], device=device)
+
+
 def scores(model: Any, conversations: list[list[int]], pad_token_id: int) -> list[float]:
     """One number for each tokenised conversation, read side by side, padded on the right."""
-    width = max(len(ids) for ids in conversations)
-    ids = torch.tensor([row + [pad_token_id] * (width - len(row)) for row in conversations], device=model.device)
-    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in conversations], device=model.device)
+    ids, mask = padded(conversations, pad_token_id, model.device)
     with torch.inference_mode():
         return model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, 0].float().tolist()
-
-
-def lora(settings: Any, task: str) -> LoraConfig:
-    """An adapter on every linear layer, as QLoRA found best; the head of a reward model is new, and trained
-    whole.
-    """
-    return LoraConfig(
-        task_type=task,
-        r=settings.lora_rank,
-        lora_alpha=settings.lora_alpha,
-        lora_dropout=settings.lora_dropout,
-        target_modules="all-linear",
-        modules_to_save=["score"] if task == "SEQ_CLS" else None,
-    )
 
 
 def save(trainer: Any, folder: Path) -> None:
@@ -129,6 +153,14 @@ def save(trainer: Any, folder: Path) -> None:
 def task_of(adapter: str) -> str | None:
     _must_exist(adapter, what="adapter")
     return PeftConfig.from_pretrained(adapter).task_type
+
+
+def way_of(model: ModelSpec) -> str | None:
+    """By which way the adapter to start from was trained; None without one."""
+    if model.adapter is None:
+        return None
+    _must_exist(model.adapter, what="adapter")
+    return ways.of(model.adapter)
 
 
 def is_scorer(base: str) -> bool:

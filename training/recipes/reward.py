@@ -7,20 +7,19 @@
 
 The Parquet file has `prompt` (messages up to the answer), `chosen` and `rejected` (an answer each, as one
 assistant message) and `margin` (a number in every row, read only with `"use_margin": true`). The result is an
-adapter with a head of its own: one number at the last token. An adapter in the spec must be a reward model's,
-and is trained on.
+adapter with a head of its own, one number at the last token, or a whole model with such a head. An adapter in the
+spec must be a reward model's, and is trained on.
 
 The head is the part that gets lost when such a model is stored, and nothing fails when it does: the scores
 are merely noise. So the stored model is read back and must give a pair the scores it had in memory.
 
-Left out: all weights trained (an adapter is enough for a score, and keeps one base model for policy and
-reward) and logged accuracies as a verdict (means of batch means: the evaluation room counts pairs exactly,
+Left out: logged accuracies as a verdict (means of batch means: the evaluation room counts pairs exactly,
 with `score`).
 """
 
-from pathlib import Path
 from typing import Any
 
+from training.methods.weights import WHOLE
 from training.recipes.contract import Failed, Job, main
 
 # The trainer's own metrics that are passed on, and what they are called in metrics.jsonl.
@@ -28,22 +27,34 @@ METRICS = {"margin": "rewards_margin", "accuracy": "rewards_accuracy", "mean_rew
 
 
 def run(job: Job) -> dict[str, Any]:
+    import torch
     from datasets import Dataset
     from transformers import set_seed
     from trl import RewardConfig, RewardTrainer
 
-    from training.recipes import callbacks, models, rows
+    from training.recipes import callbacks, models, rows, ways
 
     settings = job.settings
+    whole = settings.tuning in WHOLE
 
     tokenizer = models.load_tokenizer(job.model.base)
+    ways.check(settings, models.way_of(job.model))
     examples = rows.preferences(job, tokenizer, too_long="drop", margin=settings.use_margin)
 
-    dtype = models.frozen_dtype()
+    dtype = torch.float32 if whole else models.frozen_dtype()
     set_seed(job.spec.seed)  # the head starts at random
     model = models.load_scorer(
-        job.model.base, dtype, pad_token_id=tokenizer.pad_token_id, adapter=job.model.adapter, trainable=True
+        job.model.base,
+        dtype,
+        pad_token_id=tokenizer.pad_token_id,
+        adapter=job.model.adapter,
+        trainable=not whole,
+        four_bits=settings.tuning == "qlora",
     )
+    if whole and job.model.adapter is not None:
+        model = model.merge_and_unload()
+    fresh = whole or job.model.adapter is None
+    model, adapter = ways.prepared(settings, "SEQ_CLS", model) if fresh else (model, None)
 
     arguments = RewardConfig(
         output_dir=str(job.folder / "checkpoints"),
@@ -56,6 +67,7 @@ def run(job: Job) -> dict[str, Any]:
         warmup_steps=settings.warmup,
         max_length=settings.max_length,
         center_rewards_coefficient=settings.center or None,
+        weight_decay=settings.weight_decay,
         gradient_checkpointing=settings.gradient_checkpointing,
         bf16=models.bf16(),
         use_cpu=models.device() == "cpu",
@@ -71,27 +83,30 @@ def run(job: Job) -> dict[str, Any]:
         model=model,
         args=arguments,
         train_dataset=Dataset.from_list(examples.kept),
+        eval_dataset=Dataset.from_list(examples.watched) if examples.watched else None,
         processing_class=tokenizer,
-        peft_config=models.lora(settings, "SEQ_CLS") if job.model.adapter is None else None,
+        peft_config=adapter,
     )
     rows.agrees_with_trainer(examples, trainer)
+    ways.rates(trainer, settings)
 
     metrics = callbacks.train(job, trainer, METRICS)
     models.save(trainer, job.folder / "model")
     if job.is_main:
+        stored = str(job.folder / "model")
         metrics["reload_difference"] = reload_difference(
-            job.model.base, job.folder / "model", trainer.model, tokenizer, examples.kept[0]
+            stored if whole else job.model.base, None if whole else stored, trainer.model, tokenizer, examples.kept[0]
         )
     return {
         "output": "model",
-        "format": "adapter",
+        "format": "full" if whole else "adapter",
         "metrics": metrics,
         "rows": examples.counts(),
         "environment": models.environment(dtype),
     }
 
 
-def reload_difference(base: str, stored: Path, in_memory: Any, tokenizer: Any, row: dict[str, Any]) -> float:
+def reload_difference(base: str, adapter: str | None, in_memory: Any, tokenizer: Any, row: dict[str, Any]) -> float:
     """Scores one pair with the model in memory and with the stored one, both in the same dtype."""
     import torch
 
@@ -100,8 +115,11 @@ def reload_difference(base: str, stored: Path, in_memory: Any, tokenizer: Any, r
     pair = [rows.tokens(tokenizer, row["prompt"] + row[answer]) for answer in ("chosen", "rejected")]
     pad = tokenizer.pad_token_id
     in_memory.eval()
-    reloaded = models.load_scorer(base, models.frozen_dtype(), pad_token_id=pad, adapter=str(stored))
-    reloaded.to(in_memory.device).eval()
+    four_bits = getattr(in_memory, "is_loaded_in_4bit", False)
+    dtype = torch.float32 if adapter is None else models.frozen_dtype()
+    reloaded = models.load_scorer(base, dtype, pad_token_id=pad, adapter=adapter, four_bits=four_bits).eval()
+    if not four_bits:
+        reloaded.to(in_memory.device)
     with torch.autocast(in_memory.device.type, dtype=torch.bfloat16, enabled=models.bf16()):
         before, after = models.scores(in_memory, pair, pad), models.scores(reloaded, pair, pad)
     difference = max(abs(old - new) for old, new in zip(before, after, strict=True))

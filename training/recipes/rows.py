@@ -3,25 +3,49 @@
 TRL drops some rows without a word (preference pairs over `max_length`) and cuts others; a run on half of its
 data looks like any other. So each row is written out with the model's chat template and measured here, the
 way the trainer will do it, and what is kept, dropped and cut is the first line of `metrics.jsonl`.
+
+Then a share of the prompts is held back to watch, other sets are mixed in and groups balanced, as the settings say.
+The count of rows that are kept is of the main set and the others before that; what is trained on is counted apart.
 """
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pyarrow
 import pyarrow.parquet
 from jinja2 import TemplateError
 
+from training.methods.mixtures import MixtureSettings, weights_of
+from training.methods.weights import TunedSettings
 from training.recipes.contract import BadData, Job
+from training.recipes.mixing import MAIN, balanced, replayed
 
+OTHER = "other_"  # data sets beside the main one are named in the spec by this and their number
+UNKNOWN = "unknown"
 Message = dict[str, str]
 
 
 @dataclass
+class About:
+    """What a row belongs to; nothing the trainer reads."""
+
+    source: str
+    language: str
+    tag: str
+
+
+@dataclass
 class Rows:
+    """What is trained on (`kept`), what is watched, and how they came about."""
+
     kept: list[dict[str, Any]] = field(default_factory=list)
+    about: list[About] = field(default_factory=list)  # of each of `kept`
+    watched: list[dict[str, Any]] = field(default_factory=list)
+    usable: int | None = None  # how many were kept, before others were mixed in
     read: int = 0
     cut: int = 0
     longest_tokens: int = 0
@@ -30,12 +54,32 @@ class Rows:
     def counts(self) -> dict[str, Any]:
         return {
             "read": self.read,
-            "kept": len(self.kept),
+            "kept": len(self.kept) if self.usable is None else self.usable,
             "dropped": self.dropped.total(),
             "cut": self.cut,
             "longest_tokens": self.longest_tokens,
             "why_dropped": dict(self.dropped),
+            **self._mixture(),
         }
+
+    def _mixture(self) -> dict[str, Any]:
+        """How what is trained on is made up, where there is something to tell."""
+        found: dict[str, Any] = {}
+        languages = Counter(about.language for about in self.about)
+        if set(languages) - {UNKNOWN}:
+            found["languages"] = dict(languages.most_common())
+        sources = Counter(about.source for about in self.about)
+        if set(sources) - {MAIN}:
+            found["data_sets"] = dict(sources.most_common())
+        if self.watched:
+            found["watched"] = len(self.watched)
+        if self.usable not in (None, len(self.kept)):
+            found["trained_on"] = len(self.kept)
+        return found
+
+    def keep(self, row: dict[str, Any], about: About) -> None:
+        self.kept.append(row)
+        self.about.append(about)
 
     def drop(self, why: str) -> None:
         self.dropped[why] += 1
@@ -45,7 +89,7 @@ def demonstrations(job: Job, tokenizer: Any) -> Rows:
     """Rows for SFT: over-long ones are cut at the end, and dropped if the prompt alone fills the space."""
     limit = job.settings.max_length
     rows = Rows()
-    for row in _read(job.data("train"), ["prompt", "completion"]):
+    for row, about in _rows(job, ["prompt", "completion"]):
         rows.read += 1
         prompt, completion = _messages(row["prompt"]), _messages(row["completion"])
         if prompt is None or completion is None:
@@ -64,16 +108,18 @@ def demonstrations(job: Job, tokenizer: Any) -> Rows:
             rows.drop("prompt too long")
             continue
         rows.cut += whole > limit
-        rows.kept.append({"prompt": prompt, "completion": completion})
-    return _reported(job, rows)
+        rows.keep({"prompt": prompt, "completion": completion}, about)
+    return _with_examples(_reported(job, rows), tokenizer, job)
 
 
 def preferences(job: Job, tokenizer: Any, *, too_long: str, margin: bool = False) -> Rows:
-    """Rows for the reward model, whose trainer drops what is too long, and for DPO, whose trainer cuts it."""
+    """Rows for the reward model, whose trainer drops what is too long, for DPO, whose trainer cuts it, and for a
+    probe, which reads the end of it.
+    """
     limit = job.settings.max_length
     columns = ["prompt", "chosen", "rejected"] + (["margin"] if margin else [])
     rows = Rows()
-    for row in _read(job.data("train"), columns):
+    for row, about in _rows(job, columns):
         rows.read += 1
         prompt, chosen, rejected = (_messages(row[name]) for name in ("prompt", "chosen", "rejected"))
         if prompt is None or chosen is None or rejected is None:
@@ -95,14 +141,14 @@ def preferences(job: Job, tokenizer: Any, *, too_long: str, margin: bool = False
         if too_long == "drop" and whole > limit:
             rows.drop("too long")
             continue
-        if before >= limit:
+        if too_long == "cut" and before >= limit:
             rows.drop("prompt too long")
             continue
         rows.cut += whole > limit
         kept: dict[str, Any] = {"prompt": prompt, "chosen": chosen, "rejected": rejected}
         if margin:
             kept["margin"] = _margin(row["margin"], rows.read)
-        rows.kept.append(kept)
+        rows.keep(kept, about)
     return _reported(job, rows)
 
 
@@ -115,13 +161,20 @@ def tokens(tokenizer: Any, messages: list[Message], *, answer_next: bool = False
 
 def agrees_with_trainer(rows: Rows, trainer: Any) -> None:
     """The trainer may not drop a row that was counted as kept."""
-    if len(trainer.train_dataset) != len(rows.kept):
-        raise RuntimeError(
-            f"{len(rows.kept)} rows were counted as kept, and the trainer has {len(trainer.train_dataset)}"
-        )
+    data = trainer.train_dataset
+    there = sum(map(len, data["seq_lengths"])) if "seq_lengths" in data.column_names else len(data)  # packed, or not
+    if there != len(rows.kept):
+        raise RuntimeError(f"{len(rows.kept)} rows were counted as kept, and the trainer has {there}")
 
 
 def _reported(job: Job, rows: Rows) -> Rows:
+    """What is trained on and what is watched, put on record; raises BadData if there is nothing."""
+    settings = job.settings
+    if rows.kept and isinstance(settings, TunedSettings):
+        rows.usable = len(rows.kept)
+        _hold_back(rows, settings.validation_share, job.spec.seed)
+    if rows.kept and isinstance(settings, MixtureSettings):
+        _mix(rows, settings, job.spec.seed)
     if not any(line.get("event") == "rows" for line in job.metrics.read()):
         job.event("rows", **rows.counts())
     if not rows.kept:
@@ -134,7 +187,110 @@ def _reported(job: Job, rows: Rows) -> Rows:
     return rows
 
 
-def _read(path: str, columns: list[str]) -> list[dict[str, Any]]:
+def _hold_back(rows: Rows, share: float, seed: int) -> None:
+    """A share of the prompts of the main set is watched: all rows of a prompt, or none."""
+    if not share:
+        return
+    own = {key(row["prompt"], seed) for row, about in zip(rows.kept, rows.about, strict=True) if about.source == MAIN}
+    if len(own) < 2:
+        raise BadData("To keep some prompts back, there must be two at least: collect more, or keep none back.")
+    watched = set(sorted(own)[: max(1, round(share * len(own)))])
+    keys = [key(row["prompt"], seed) for row in rows.kept]
+    rows.watched = [
+        row
+        for row, about, key in zip(rows.kept, rows.about, keys, strict=True)
+        if key in watched and about.source == MAIN
+    ]
+    _choose(rows, [index for index, key in enumerate(keys) if key not in watched])
+
+
+def _mix(rows: Rows, settings: Any, seed: int) -> None:
+    others = [index for index, about in enumerate(rows.about) if about.source != MAIN]
+    if others and settings.mix_by != "data_set":
+        main = [index for index, about in enumerate(rows.about) if about.source == MAIN]
+        _choose(rows, main + [others[n] for n in replayed(len(main), len(others), settings.replay_share, seed)])
+    if settings.mix_by == "nothing":
+        return
+    name = {"language": "language", "tag": "tag", "data_set": "source"}[settings.mix_by]
+    groups = [getattr(about, name) for about in rows.about]
+    weights = weights_of(settings.mix_weights)
+    if unknown := sorted(set(weights) - set(groups)):
+        there = ", ".join(sorted(set(groups)))
+        raise BadData(f"No example belongs to {', '.join(unknown)}; there are {there}: correct the weights.")
+    if not any(weights.get(group, 1.0) for group in groups):
+        raise BadData("The weights leave nothing to learn from: give some group a weight above 0.")
+    _choose(rows, balanced(groups, alpha=settings.mix_alpha, weights=weights, seed=seed))
+
+
+def _choose(rows: Rows, indexes: list[int]) -> None:
+    rows.kept, rows.about = [rows.kept[n] for n in indexes], [rows.about[n] for n in indexes]
+
+
+def _with_examples(rows: Rows, tokenizer: Any, job: Job) -> Rows:
+    """Before each question `few_shot` others with their answers, or as many as fit; those watched get them, too."""
+    if not job.settings.few_shot:
+        return rows
+    pool = list(rows.kept)
+    for some in (rows.kept, rows.watched):
+        for number, row in enumerate(some):
+            random = Random(f"few-shot {job.spec.seed} {number}")
+            examples = drawn(pool, row["prompt"], job.settings.few_shot, random)
+            room = job.settings.max_length - len(tokens(tokenizer, row["completion"]))
+            while examples and _prompt_length(tokenizer, shown(examples, row["prompt"])) >= room:
+                examples.pop()
+            some[number] = {**row, "prompt": shown(examples, row["prompt"])}
+    return rows
+
+
+def drawn(pool: list[dict[str, Any]], prompt: list[Message], count: int, random: Random) -> list[dict[str, Any]]:
+    """Examples that ask something else than this prompt, each question once."""
+    found: list[dict[str, Any]] = []
+    for row in random.sample(pool, min(len(pool), 4 * count + 1)):
+        asked = [one["prompt"] for one in found]
+        if row["prompt"] != prompt and row["prompt"] not in asked and len(found) < count:
+            found.append(row)
+    return found
+
+
+def shown(examples: list[dict[str, Any]], prompt: list[Message]) -> list[Message]:
+    """The examples as turns of the conversation, after its system message and before its own turns.
+
+    >>> ask, answer = {"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "2"}
+    >>> system, question = {"role": "system", "content": "Be brief."}, {"role": "user", "content": "2+2?"}
+    >>> [m["content"] for m in shown([{"prompt": [ask], "completion": [answer]}], [system, question])]
+    ['Be brief.', '1+1?', '2', '2+2?']
+    """
+    start = [message for message in prompt if message["role"] == "system"]
+    turns = [m for one in examples for m in one["prompt"] + one["completion"] if m["role"] != "system"]
+    return start + turns + [message for message in prompt if message["role"] != "system"]
+
+
+def examples_of(path: str) -> list[dict[str, Any]]:
+    """Demonstrations to be shown to a model while it answers."""
+    found = []
+    for row in _read(path, ["prompt", "completion"]):
+        prompt, completion = _messages(row["prompt"]), _messages(row["completion"])
+        if prompt and completion and _text(completion):
+            found.append({"prompt": prompt, "completion": completion})
+    return found
+
+
+def key(prompt: list[Message], seed: int) -> str:
+    return hashlib.sha256(repr((seed, [(m["role"], m["content"]) for m in prompt])).encode()).hexdigest()
+
+
+def _rows(job: Job, columns: list[str]) -> list[tuple[dict[str, Any], About]]:
+    """The rows of the main data set and of those beside it, each with what it belongs to."""
+    paths = {MAIN: job.data("train")}
+    paths |= {name.removeprefix(OTHER): path for name, path in job.spec.data.items() if name.startswith(OTHER)}
+    return [
+        (row, About(source, row.get("language") or UNKNOWN, next(iter(row.get("tags") or []), UNKNOWN)))
+        for source, path in paths.items()
+        for row in _read(path, columns, also=["language", "tags"])
+    ]
+
+
+def _read(path: str, columns: list[str], *, also: list[str] | None = None) -> list[dict[str, Any]]:
     if not Path(path).is_file():
         raise BadData("The snapshot's file is not there any more: freeze the labels again and start a new run.")
     try:
@@ -145,7 +301,8 @@ def _read(path: str, columns: list[str]) -> list[dict[str, Any]]:
                 f"The snapshot has no column {', '.join(missing)}: choose a snapshot of the kind that this "
                 "method needs."
             )
-        return file.read(columns=columns).to_pylist()
+        there = [name for name in also or [] if name in file.schema_arrow.names]
+        return file.read(columns=columns + there).to_pylist()
     except pyarrow.ArrowException as error:
         raise BadData(
             "The snapshot's file cannot be read as Parquet: freeze the labels again and start a new run."

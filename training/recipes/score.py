@@ -41,7 +41,7 @@ def run(job: Job) -> dict[str, Any]:
         job.model.base, torch.float32, pad_token_id=tokenizer.pad_token_id, adapter=job.model.adapter
     )
     if job.model.adapter is not None:
-        model = model.merge_and_unload()
+        model = models.merged(model, job.model.adapter)
     model.to(models.device()).eval()
 
     context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 1 << 30

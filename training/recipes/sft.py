@@ -6,16 +6,18 @@
                 "data": {"train": "….parquet"}, "settings": {...}}
 
 The Parquet file has a `prompt` (messages up to the answer) and a `completion` (the answer as one assistant
-message); other columns are ignored. The loss is on the answer alone. With an adapter in the spec that adapter
-is trained on; with `"tuning": "full"` every weight is, the adapter merged in first.
+message), and perhaps `language` and `tags`; further data sets stand beside it as "other_<number>". With an adapter
+in the spec that adapter is trained on; where the settings ask for weights of the model itself, it is merged in first.
 
-Left out: packing (it needs flash attention to keep examples apart, and people's examples are few), sorting by
-length (the trainer's sampler for it does not continue exactly after a stop) and evaluation while training
-(held-out prompts never enter a training snapshot; the evaluation room asks the finished model).
+Packed examples are kept apart by their positions: transformers masks attention where these begin anew, also
+without flash attention. Left out: sorting by length (the trainer's sampler for it does not continue exactly after
+a stop) and a look at held-out prompts (these never enter a training snapshot; the evaluation room asks the
+finished model).
 """
 
 from typing import Any
 
+from training.methods.weights import WHOLE
 from training.recipes.contract import Job, main
 
 # The trainer's own metrics that are passed on, and what they are called in metrics.jsonl.
@@ -25,19 +27,25 @@ METRICS = {"mean_token_accuracy": "token_accuracy", "entropy": "entropy"}
 def run(job: Job) -> dict[str, Any]:
     import torch
     from datasets import Dataset
+    from transformers import set_seed
     from trl import SFTConfig, SFTTrainer
 
-    from training.recipes import callbacks, models, rows
+    from training.recipes import callbacks, models, rows, ways
 
     settings = job.settings
-    full = settings.tuning == "full"
+    whole = settings.tuning in WHOLE
 
     tokenizer = models.load_tokenizer(job.model.base)
+    ways.check(settings, models.way_of(job.model))
     examples = rows.demonstrations(job, tokenizer)
 
-    dtype = torch.float32 if full else models.frozen_dtype()
-    model = models.load_policy(job.model, dtype, adapter="merge" if full else "train")
-    fresh_adapter = not full and job.model.adapter is None
+    dtype = torch.float32 if whole else models.frozen_dtype()
+    set_seed(job.spec.seed)  # an adapter starts at random
+    model = models.load_policy(
+        job.model, dtype, adapter="merge" if whole else "train", four_bits=settings.tuning == "qlora"
+    )
+    fresh = whole or job.model.adapter is None
+    model, adapter = ways.prepared(settings, "CAUSAL_LM", model) if fresh else (model, None)
 
     arguments = SFTConfig(
         output_dir=str(job.folder / "checkpoints"),
@@ -49,7 +57,11 @@ def run(job: Job) -> dict[str, Any]:
         lr_scheduler_type=settings.schedule,
         warmup_steps=settings.warmup,
         max_length=settings.max_length,
-        completion_only_loss=True,
+        completion_only_loss=settings.loss_on == "answer",
+        packing=settings.packing,
+        eval_packing=False,
+        weight_decay=settings.weight_decay,
+        neftune_noise_alpha=settings.neftune or None,
         gradient_checkpointing=settings.gradient_checkpointing,
         bf16=models.bf16(),
         use_cpu=models.device() == "cpu",
@@ -65,16 +77,18 @@ def run(job: Job) -> dict[str, Any]:
         model=model,
         args=arguments,
         train_dataset=Dataset.from_list(examples.kept),
+        eval_dataset=Dataset.from_list(examples.watched) if examples.watched else None,
         processing_class=tokenizer,
-        peft_config=models.lora(settings, "CAUSAL_LM") if fresh_adapter else None,
+        peft_config=adapter,
     )
     rows.agrees_with_trainer(examples, trainer)
+    ways.rates(trainer, settings)
 
     metrics = callbacks.train(job, trainer, METRICS)
     models.save(trainer, job.folder / "model")
     return {
         "output": "model",
-        "format": "full" if full else "adapter",
+        "format": "full" if whole else "adapter",
         "metrics": metrics,
         "rows": examples.counts(),
         "environment": models.environment(dtype),

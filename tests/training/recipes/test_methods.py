@@ -18,6 +18,7 @@ def test_the_methods_and_what_they_make():
         "sft": ("policy", "demonstrations"),
         "reward": ("reward", "preferences"),
         "dpo": ("policy", "preferences"),
+        "probe": ("reward", "preferences"),
         "generate": (None, None),
         "score": (None, None),
     }
@@ -36,7 +37,9 @@ def test_every_setting_is_explained_and_bounded(method, name):
     assert schema["title"] != name
     assert len(schema["description"]) > 40
     assert schema["description"].endswith((".", "!"))
-    if schema["type"] in ("integer", "number"):
+    if schema["type"] == "string" and "enum" not in schema:
+        assert schema["maxLength"]
+    elif schema["type"] in ("integer", "number"):
         assert {"minimum", "exclusiveMinimum"} & schema.keys()
         assert "maximum" in schema
         with pytest.raises(ValidationError):

@@ -71,7 +71,7 @@ def test_a_lost_head_fails_the_run(trained, model, tmp_path):
         "chosen": says("assistant", GOOD),
         "rejected": says("assistant", BAD),
     }
-    assert reward.reload_difference(model, trained.folder / "model", in_memory, tokenizer, row) < 1e-6
+    assert reward.reload_difference(model, str(trained.folder / "model"), in_memory, tokenizer, row) < 1e-6
 
     headless = tmp_path / "headless"
     shutil.copytree(trained.folder / "model", headless)
@@ -79,7 +79,7 @@ def test_a_lost_head_fails_the_run(trained, model, tmp_path):
     anew = {name: torch.randn_like(t) * 0.02 if "score" in name else t for name, t in stored.items()}
     save_file(anew, headless / "adapter_model.safetensors")
     with pytest.raises(Failed, match="must not be used"):
-        reward.reload_difference(model, headless, in_memory, tokenizer, row)
+        reward.reload_difference(model, str(headless), in_memory, tokenizer, row)
 
 
 def test_margins_are_used_only_when_asked_for(new_run, preferences, trained):

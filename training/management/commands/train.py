@@ -38,22 +38,28 @@ class Command(RunCommand):
         parser.add_argument(
             "--check", action="store_true", help="only tell what the run would be; exit code 1 if it could not work"
         )
+        parser.add_argument(
+            "--with",
+            dest="others",
+            type=int,
+            action="append",
+            default=[],
+            metavar="ID",
+            help="another snapshot to mix in, as the settings say; as often as you like",
+        )
         parser.add_argument("--limit", type=int, metavar="MINUTES", help="stop an attempt that takes longer")
         parser.add_argument("--after", type=int, nargs="+", default=[], metavar="RUN", help="wait for these runs")
         parser.add_argument("--devices", type=int, default=1, metavar="N", help="how many devices work on it together")
         parser.add_argument("--spread", choices=Spread.values, default=Spread.DDP, help="how it uses several devices")
 
     def perform(self, project: Project, options: dict[str, Any]) -> None:
-        snapshot = None
-        if options["snapshot"] is not None:
-            snapshot = Snapshot.objects.filter(project=project, pk=options["snapshot"]).first()
-            if snapshot is None:
-                raise CommandError(f"There is no snapshot {options['snapshot']} in {project}.")
+        snapshot = None if options["snapshot"] is None else snapshot_of(project, options["snapshot"])
         wanted = {
             "project": project,
             "method": options["method"],
             "base": model_of(project, options["model"]),
             "snapshot": snapshot,
+            "others": [snapshot_of(project, pk) for pk in options["others"]],
             "settings": settings_of(options["set"]),
             "plan": self.plan(project, options),
         }
@@ -79,3 +85,10 @@ class Command(RunCommand):
         if missing := set(options["after"]) - set(after.values_list("pk", flat=True)):
             raise CommandError(f"No such runs in {project}: {', '.join(map(str, sorted(missing)))}.")
         return Plan(options["limit"], tuple(after), options["devices"], options["spread"])
+
+
+def snapshot_of(project: Project, pk: int) -> Snapshot:
+    found = Snapshot.objects.filter(project=project, pk=pk).first()
+    if found is None:
+        raise CommandError(f"There is no snapshot {pk} in {project}.")
+    return found
