@@ -39,7 +39,7 @@ def collecting(current: Round, step: RoundStep, settings: RoundSettings, force: 
 
 def freezing(current: Round, step: RoundStep, settings: RoundSettings, force: bool) -> StepStatus:
     rule = snapshots.Rule(simulated=settings.simulated)
-    for kind in SnapshotKind.values:
+    for kind in (SnapshotKind.DEMONSTRATIONS, SnapshotKind.PREFERENCES):
         try:
             snapshot = snapshots.freeze(project=current.project, kind=kind, rule=rule, actor=current.started_by)
         except snapshots.NoRows as error:

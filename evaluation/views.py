@@ -257,6 +257,8 @@ def _lineage(run: Run) -> list[dict[str, str]]:
         line.append({"label": f"{'Mixed in' if number else 'Data'}: {snapshot}", "url": url})
     if run.base is not None:
         line.append({"label": f"Started from: {run.base}", "url": reverse("model", args=[slug, run.base.pk])})
+    if run.teacher is not None:
+        line.append({"label": f"Learns from: {run.teacher}", "url": reverse("model", args=[slug, run.teacher.pk])})
     line += [
         {"label": f"Yielded: {version}", "url": reverse("model", args=[slug, version.pk])}
         for version in ModelVersion.objects.filter(run=run)

@@ -8,6 +8,7 @@ import pytest
 MODULES = [
     *("annotation.competence", "annotation.importing", "annotation.statistics", "annotation.text"),
     *("config.database", "evaluation.statistics"),
+    *("training.made", "training.recipes.endpoint", "training.recipes.rlhf"),
 ]
 
 

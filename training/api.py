@@ -73,7 +73,7 @@ class Runs(Endpoint):
     def get(self, request: Request, slug: str) -> Response:
         """The project's runs, newest first."""
         project = access.lead(self.person, slug).project
-        return self.page(project.runs.select_related("base", "model_version", "created_by"), RunSerializer)
+        return self.page(project.runs.select_related("base", "teacher", "model_version", "created_by"), RunSerializer)
 
     @documented(
         "Runs",

@@ -16,7 +16,7 @@ from training import artifacts, registry
 from training.causes import CAUSES
 from training.easing import halved
 from training.models import Generation, ModelVersion, Run, Sample
-from training.models.registry import ModelKind
+from training.models.registry import Format, ModelKind
 from training.models.runs import Status
 from training.runs import checked_settings, give_up_waiting, method_of
 
@@ -107,7 +107,8 @@ def _register(run: Run, result: dict[str, Any], digest: str) -> ModelVersion:
             **({"licence": run.inputs["licence"]} if run.inputs.get("licence") else {}),
         },
     )
-    if run.method == "convert" and not ModelVersion.objects.filter(project=run.project).production().exists():
+    first = not ModelVersion.objects.filter(project=run.project).production().exists()
+    if run.method == "convert" and version.format != Format.ENDPOINT and first:
         registry.promote(version=version, reason="the project's first model")
     return version
 

@@ -10,9 +10,11 @@ from pydantic import BaseModel
 from pydantic import ValidationError as SettingsError
 
 from annotation.models import Project
+from training import snapshots
 from training.methods import Method
 from training.methods.weights import WAYS
 from training.models import ModelVersion, Run, Snapshot
+from training.models.registry import Format, ModelKind
 from training.models.runs import Spread
 from training.models.snapshots import SnapshotKind
 from training.runs import Plan
@@ -23,6 +25,10 @@ BASIC = {  # the settings shown first, by method
     "reward": ("tuning", "epochs", "learning_rate", "batch_size"),
     "dpo": ("tuning", "epochs", "learning_rate", "batch_size", "beta"),
     "probe": ("depth", "folds", "batch_size", "max_length"),
+    "kto": ("epochs", "learning_rate", "batch_size", "beta"),
+    "distill": ("prompts", "epochs", "learning_rate", "batch_size"),
+    "rlhf": ("prompts", "learning_rate", "beta", "kl_limit"),
+    "orpo": ("epochs", "learning_rate", "batch_size", "odds_weight"),
 }
 GROUPS = {  # further ones that belong together, by title; the rest is "More settings"
     "How much of the model": (
@@ -30,6 +36,11 @@ GROUPS = {  # further ones that belong together, by title; the rest is "More set
     ),
     "Other data, and in what parts": ("others", "replay_share", "mix_by", "mix_alpha", "mix_weights"),
     "Against learning by heart": ("validation_share", "patience", "weight_decay", "neftune"),
+}
+TEACHERS = {  # what is said of the model to learn from, by its kind
+    "reward": "A reward model, whose score is what is learnt from. One that is seldom right on held-out pairs teaches "
+    "nonsense: look at its page first.",
+    "policy": "A larger model with the same tokenizer, such as another size of the same family.",
 }
 
 
@@ -87,7 +98,7 @@ class ProjectForm(forms.Form):
 class FreezeForm(ProjectForm):
     kind = forms.ChoiceField(
         choices=SnapshotKind.choices,
-        help_text="Good answers to learn from, or pairs of which people prefer one.",
+        help_text="Good answers to learn from, pairs of which people prefer one, or good and bad answers singly.",
     )
     simulated = forms.BooleanField(
         required=False, label="Use simulated labels", help_text="Include the labels of simulated annotators."
@@ -98,8 +109,9 @@ class ImportModelForm(ProjectForm):
     name = forms.CharField(max_length=120, help_text="What the model is called here, for example base.")
     source = forms.CharField(
         max_length=500,
-        help_text="A name on the Hugging Face hub, such as HuggingFaceTB/SmolLM2-135M-Instruct. Superusers may also "
-        "name a folder or a GGUF file on the machine of the gpu worker.",
+        help_text="A name on the Hugging Face hub, such as HuggingFaceTB/SmolLM2-135M-Instruct; or the address of an "
+        "OpenAI-compatible endpoint with its model, such as https://host/v1#name, which can answer and not be trained. "
+        "Superusers may also name a folder or a GGUF file on the machine of the gpu worker.",
     )
     licence = forms.CharField(
         max_length=120,
@@ -204,6 +216,20 @@ class StartRunForm(PlanForm):
         label="Use simulated labels",
         help_text="Where labels are frozen now: include those of simulated annotators.",
     )
+    made_by = forms.ModelMultipleChoiceField(
+        ModelVersion.objects.none(),
+        required=False,
+        label="Learn from models, too",
+    )
+    most_made = forms.FloatField(
+        required=False,
+        min_value=0,
+        max_value=1,
+        initial=snapshots.Rule.model_fields["most_made"].default,
+        label="Share of rows by models",
+        help_text="The most that rows made by models may be of all, from 0 to 1. They are marked as such for ever.",
+    )
+    teacher = forms.ModelChoiceField(ModelVersion.objects.none(), label="Model to learn from", empty_label=None)
     seed = forms.IntegerField(
         required=False,
         min_value=0,
@@ -215,7 +241,7 @@ class StartRunForm(PlanForm):
     def __init__(self, *args: Any, project: Project, method: Method, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.method = method
-        policies = ModelVersion.objects.filter(project=project).policies()
+        policies = ModelVersion.objects.filter(project=project).policies().exclude(format=Format.ENDPOINT)
         base, snapshot = self.fields["base"], self.fields["snapshot"]
         assert isinstance(base, forms.ModelChoiceField)
         assert isinstance(snapshot, forms.ModelChoiceField)
@@ -231,6 +257,33 @@ class StartRunForm(PlanForm):
         others.queryset = snapshot.queryset
         if "replay_share" not in method.settings.model_fields or not snapshot.queryset.exists():
             del self.fields["others"]
+        judges = ModelVersion.objects.filter(project=project, kind=ModelKind.REWARD)
+        made_by = self.fields["made_by"]
+        assert isinstance(made_by, forms.ModelMultipleChoiceField)
+        if method.snapshot_kind == SnapshotKind.DEMONSTRATIONS:
+            teachers = ModelVersion.objects.filter(project=project, generations__isnull=False).distinct()
+            made_by.queryset = teachers
+            made_by.help_text = (
+                "Where labels are frozen now: the finished answers of these models to training prompts, where nobody "
+                "judged them. So a small model learns from a larger one."
+            )
+        elif method.snapshot_kind == SnapshotKind.PREFERENCES:
+            made_by.queryset = judges
+            made_by.help_text = (
+                "Where labels are frozen now: what these reward models are 90 % sure that people would prefer, of the "
+                "answers they have scored to prompts on which nobody compared any."
+            )
+        if not made_by.queryset:
+            del self.fields["made_by"], self.fields["most_made"]
+        if method.learns_from:
+            teacher = self.fields["teacher"]
+            assert isinstance(teacher, forms.ModelChoiceField)
+            teacher.queryset = judges if method.learns_from == ModelKind.REWARD else policies
+            teacher.initial = teacher.queryset.values_list("pk", flat=True).first()
+            teacher.help_text = TEACHERS[method.learns_from]
+            del self.fields["snapshot"], self.fields["simulated"]
+        else:
+            del self.fields["teacher"]
         for name in method.settings.model_fields:
             self.fields[name] = setting_field(method.settings, name)
         for name, (other, values) in method.settings.conditions().items():
@@ -238,11 +291,19 @@ class StartRunForm(PlanForm):
         if "tuning" in self.fields:  # the rate that suits it is filled in where none is given
             self.fields["learning_rate"].initial = None
             self.fields["learning_rate"].widget.attrs["placeholder"] = "automatic"
-        self.can_start = policies.exists()
+        self.lacks = ""
+        if not policies.exists():
+            self.lacks = "model"
+        elif method.learns_from == ModelKind.REWARD and not judges.exists():
+            self.lacks = "teacher"
 
     @property
     def what_fields(self) -> list[forms.BoundField]:
-        return [self[name] for name in ("base", "snapshot", "simulated")]
+        return [
+            self[name]
+            for name in ("base", "teacher", "snapshot", "simulated", "made_by", "most_made")
+            if name in self.fields
+        ]
 
     @property
     def basic_fields(self) -> list[forms.BoundField]:
@@ -275,6 +336,18 @@ class StartRunForm(PlanForm):
                 if name not in self.errors:
                     self.add_error(name if name in self.fields else None, problem["msg"].removeprefix("Value error, "))
         return self.cleaned_data
+
+    def rule(self) -> snapshots.Rule:
+        """By which labels are frozen, if they are frozen now."""
+        chosen = self.cleaned_data
+        made_by = [version.pk for version in chosen.get("made_by", [])]
+        given: dict[str, Any] = {"simulated": chosen.get("simulated", False)}
+        if made_by:
+            teaches = self.method.snapshot_kind == SnapshotKind.DEMONSTRATIONS
+            given["taught_by" if teaches else "guessed_by"] = made_by
+        if chosen.get("most_made") is not None:
+            given["most_made"] = chosen["most_made"]
+        return snapshots.Rule(**given)
 
     def settings(self) -> dict[str, Any]:
         """Only what was filled in; the settings know the rest."""

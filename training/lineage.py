@@ -48,6 +48,7 @@ def of_model(version: ModelVersion) -> dict[str, Any]:
                 "method": one.run.method if one.run else None,
                 "snapshot": one.run.snapshot_id if one.run else None,
                 "others": [source.snapshot_id for source in one.run.sources.all()] if one.run else [],
+                "teacher": one.run.teacher_id if one.run else None,
             }
             for one in version.ancestry()
         ],

@@ -78,6 +78,7 @@ def check(
     base: ModelVersion | None = None,
     snapshot: Snapshot | None = None,
     others: Iterable[Snapshot] = (),
+    teacher: ModelVersion | None = None,
     rule: Rule | None = None,
     settings: dict[str, Any] | None = None,
     plan: runs.Plan = runs.Plan(),  # noqa: B008  (it cannot change)
@@ -93,7 +94,13 @@ def check(
     if base is None:
         report.add("refused", "No model", "There is no production model yet: import a base model first.")
         return report
+    if base.endpoint:
+        report.add("refused", "No weights", f"{base} answers elsewhere, and its weights are not here.")
+        return report
     _look_at_model(report, base, chosen)
+    if wanted.snapshot_kind is None:
+        _look_at_prompts(report, project, wanted, teacher, chosen)
+        return report
     try:
         rows = _rows(project, wanted, snapshot, rule)
     except OSError:
@@ -122,6 +129,25 @@ def check(
     report.steps = estimating.steps(round(report.kept * report.read / len(rows)), chosen, plan.devices)
     report.estimate = estimating.estimate(method=wanted, base=base, settings=chosen, tokens=report.tokens)
     return report
+
+
+def _look_at_prompts(
+    report: Report,
+    project: Project,
+    method: Method,
+    teacher: ModelVersion | None,
+    settings: dict[str, Any],
+) -> None:
+    """A run that learns from another model's word on its own answers: there are prompts, and no rows."""
+    if teacher is None:
+        report.add("refused", "No model to learn from", f"{method.title} needs a model to learn from: choose one.")
+    report.read = project.prompts.filter(split=Split.TRAIN, edited_from__isnull=True).count()
+    if not report.read:
+        report.add("refused", "No prompts", "There is no training prompt to answer: import some first.")
+        return
+    report.kept = min(report.read, settings["prompts"])
+    said = f"{report.kept} of {report.read} training prompts are answered in each pass; no labels are needed."
+    report.add("note", "Prompts", said)
 
 
 def no_template(base: ModelVersion) -> str:

@@ -17,6 +17,7 @@ from training import artifacts, runs
 from training.models import ModelVersion, Run, Snapshot
 from training.models.registry import Format, ModelKind, Stage
 
+ENDPOINT = re.compile(r"https?://[^\s/@#?]+(/[^\s#?]*)?#\S+")
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -49,13 +50,18 @@ def import_model(
     actor: User | None = None,
     wake: bool = True,
 ) -> Run:
-    """Queue the import of a base model from a folder, a GGUF file or a hub name; the run yields the version.
+    """Queue the import of a base model from a folder, a GGUF file or a hub name, or of the address of an endpoint with
+    the name of its model (https://host/v1#model); the run yields the version.
 
     Raises ValidationError if the project has a model of this name, or is importing one, or if somebody other than
     a superuser names a path: folders on the server may hold other projects' models.
     """
-    if actor is not None and not actor.is_superuser and (Path(source).exists() or not HUB_NAME.fullmatch(source)):
-        raise ValidationError("Give a name on the hub, such as HuggingFaceTB/SmolLM2-135M; paths are for superusers.")
+    elsewhere = HUB_NAME.fullmatch(source) or ENDPOINT.fullmatch(source)
+    if actor is not None and not actor.is_superuser and (Path(source).exists() or not elsewhere):
+        raise ValidationError(
+            "Give a name on the hub, such as HuggingFaceTB/SmolLM2-135M, or an endpoint as https://host/v1#model; "
+            "paths are for superusers."
+        )
     if ModelVersion.objects.filter(project=project, name=name).exists():
         raise ValidationError(f"This project has a model called {name} already.")
     if Run.objects.open().filter(project=project, method="convert", inputs__name=name).exists():
@@ -78,10 +84,12 @@ def merge(*, version: ModelVersion, actor: User | None = None, wake: bool = True
 def promote(*, version: ModelVersion, actor: User | None = None, reason: str = "") -> None:
     """Make a policy the project's production model; the one before is retired. Rollback is this, on an older one.
 
-    Raises ValidationError for a reward model.
+    Raises ValidationError for a reward model, and for one whose weights are not here.
     """
     if version.kind != ModelKind.POLICY:
         raise ValidationError("Only a policy can be promoted.")
+    if version.format == Format.ENDPOINT:
+        raise ValidationError(f"{version} answers elsewhere, and its weights are not here: it cannot be promoted.")
     Project.objects.select_for_update(no_key=True).get(pk=version.project_id)
     before = ModelVersion.objects.filter(project_id=version.project_id).production().exclude(pk=version.pk).first()
     if before is not None:
@@ -129,11 +137,29 @@ def delete(*, version: ModelVersion, actor: User | None = None) -> None:
             transaction.on_commit(lambda: artifacts.forget(path, location))
 
 
+def behind(version: ModelVersion) -> list[ModelVersion]:
+    """This version and all it was made of: its ancestors, the models that it or they learnt from, those
+    that made rows of their data, and all of theirs.
+    """
+    found: dict[int, ModelVersion] = {}
+    waiting = [version]
+    while waiting:
+        for one in waiting.pop().ancestry():
+            if one.pk not in found:
+                found[one.pk] = one
+                if one.run and one.run.teacher:
+                    waiting.append(one.run.teacher)
+                for snapshot in one.run.snapshots if one.run else []:
+                    made_by = snapshot.counts.get("made_by", {})
+                    waiting += ModelVersion.objects.filter(project_id=one.project_id, pk__in=made_by)
+    return list(found.values())
+
+
 def labels_behind(version: ModelVersion) -> "Any":
-    """Every label that some snapshot of this version or of its ancestors holds."""
-    ids = [ancestor.pk for ancestor in version.ancestry()]
-    behind = Snapshot.objects.filter(Q(runs__model_version__in=ids) | Q(mixed_into__run__model_version__in=ids))
-    return Label.objects.filter(snapshots__in=behind).distinct()
+    """Every label that some snapshot of this version, or of a model it was made of, holds."""
+    ids = [one.pk for one in behind(version)]
+    data = Snapshot.objects.filter(Q(runs__model_version__in=ids) | Q(mixed_into__run__model_version__in=ids))
+    return Label.objects.filter(snapshots__in=data).distinct()
 
 
 def people_behind(version: ModelVersion) -> list[tuple[str, int]]:

@@ -50,6 +50,7 @@ def repeat(*, run: Run, actor: User | None = None, wake: bool = True) -> Run:
         base=run.base,
         snapshot=run.snapshot,
         others=run.snapshots[1:],
+        teacher=run.teacher,
         settings=run.used_settings,
         inputs=inputs,
         seed=run.seed,

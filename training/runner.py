@@ -77,12 +77,14 @@ def _perform(run: Run, part: devices.Part) -> dict[str, Any]:
             "reason": "bad_data",
             "error": "The snapshot's file is not what was frozen: freeze the labels again, then start a new run.",
         }
-    if run.base is not None:
+    for version in (run.base, run.teacher):
+        if version is None or version.endpoint:
+            continue
         try:
-            registry.bring(run.base)
+            registry.bring(version)
         except artifacts.Damaged as error:
             return {"status": "failed", "reason": "missing_base", "error": str(error)}
-        if gone := run.base.missing():
+        if gone := version.missing():
             said = f"{gone} is not where it was stored: {gone.path} holds no model."
             return {"status": "failed", "reason": "missing_base", "error": said}
     folder = _prepare(run)
@@ -109,11 +111,17 @@ def _prepare(run: Run) -> Path:
         for name in ("result.json", "failure.json"):
             (folder / name).unlink(missing_ok=True)
     spec: dict[str, Any] = {"method": run.method, "seed": run.seed, "settings": run.used_settings, "data": {}}
-    if run.base is not None:
+    spec["cache"] = str(run.folder.parent.parent / "cache")  # of the project, as its snapshots are
+    if run.base is not None and run.base.endpoint:
+        spec["endpoint"] = run.base.endpoint
+    elif run.base is not None:
         base, adapter = run.base.base_and_adapter()
         # A reward model grows from full weights, not from a policy's adapter; it goes on from one of its own kind.
         starts_new = run.method in ("reward", "probe") and run.base.kind == ModelKind.POLICY
         spec["model"] = {"base": str(base), "adapter": str(adapter) if adapter and not starts_new else None}
+    if run.teacher is not None:
+        base, adapter = run.teacher.base_and_adapter()
+        spec["teacher"] = {"base": str(base), "adapter": str(adapter) if adapter else None}
     if run.snapshot is not None:
         spec["data"]["train"] = str(run.snapshot.path / "train.parquet")
     for source in run.sources.select_related("snapshot"):

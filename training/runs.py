@@ -64,6 +64,7 @@ def start(
     base: ModelVersion | None = None,
     snapshot: Snapshot | None = None,
     others: Iterable[Snapshot] = (),
+    teacher: ModelVersion | None = None,
     settings: dict[str, Any] | None = None,
     inputs: dict[str, Any] | None = None,
     seed: int = 17,
@@ -75,12 +76,12 @@ def start(
 ) -> Run:
     """Queue a run and wake a gpu worker for it. `others` are mixed in beside the snapshot, as its settings say.
 
-    Raises ValidationError if the settings, the snapshot or the base model do not fit the method, or if what it should
-    wait for is in another project or can succeed no more.
+    Raises ValidationError if the settings, the snapshot, the base model or the teacher do not fit the method, or if
+    what it should wait for is in another project or can succeed no more.
     """
     wanted = method_of(method)
     others = list(dict.fromkeys(others))
-    _fits(project, wanted, base, snapshot, others, continues)
+    _fits(project, wanted, base, snapshot, others, teacher, continues)
     _can_wait(project, plan.after)
     if plan.devices > 1 and wanted.produces is None:
         raise ValidationError(f"{wanted.title} uses one device.")
@@ -89,6 +90,7 @@ def start(
         method=method,
         base=base,
         snapshot=snapshot,
+        teacher=teacher,
         settings=_going_on(wanted, base, checked_settings(method, settings or {}), settings or {}),
         inputs=inputs or {},
         seed=seed,
@@ -121,6 +123,7 @@ def _fits(
     base: ModelVersion | None,
     snapshot: Snapshot | None,
     others: list[Snapshot],
+    teacher: ModelVersion | None,
     continues: Run | None,
 ) -> None:
     if method.snapshot_kind and (snapshot is None or snapshot.kind != method.snapshot_kind):
@@ -131,12 +134,19 @@ def _fits(
         raise ValidationError(f"{method.title} learns from one data set.")
     if snapshot in others or any(other.kind != method.snapshot_kind for other in others):
         raise ValidationError(f"What is mixed in must be other snapshots of {method.snapshot_kind}.")
-    for row in (base, snapshot, *others):
+    if (teacher.kind if teacher else None) != method.learns_from:
+        needs = {"reward": "needs a reward model", "policy": "needs a model that answers", None: "has no model"}
+        raise ValidationError(f"{method.title} {needs[method.learns_from]} to learn from.")
+    if teacher is not None and teacher.format == Format.ENDPOINT:
+        raise ValidationError(f"{teacher} answers elsewhere, and its weights are not here: learn from its answers.")
+    for row in (base, snapshot, teacher, *others):
         if row is not None and row.project_id != project.pk:
             raise ValidationError("That belongs to another project.")
     if base is not None:
         further = continues is not None and method.produces == "reward"
         expected = ModelKind.REWARD if method.name == "score" or further else ModelKind.POLICY
+        if base.format == Format.ENDPOINT and method.name != "generate":
+            raise ValidationError(f"{base} answers elsewhere, and its weights are not here: choose another model.")
         if base.kind != expected:
             raise ValidationError(f"{method.title} cannot start from a {base.get_kind_display().lower()}.")
 
@@ -195,7 +205,7 @@ def claim(*, worker: str, run_id: int | None = None, devices: int = 1) -> Run | 
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(CLAIM, {"worker": worker, "run": run_id, "devices": devices, "now": timezone.now()})
         row = cursor.fetchone()
-    return Run.objects.select_related("project", "base", "snapshot").get(pk=row[0]) if row else None
+    return Run.objects.select_related("project", "base", "snapshot", "teacher").get(pk=row[0]) if row else None
 
 
 def has_passes(run: Run) -> bool:

@@ -88,6 +88,7 @@ class ModelNameSerializer(serializers.ModelSerializer):
 
 class RunSerializer(serializers.ModelSerializer):
     base = ModelNameSerializer(allow_null=True)
+    teacher = ModelNameSerializer(allow_null=True, help_text="The model it learns from.")
     model = ModelNameSerializer(source="model_version", allow_null=True, default=None, help_text="What it yielded.")
     created_by = serializers.CharField(source="created_by.username", allow_null=True, default=None)
     percent = serializers.IntegerField()
@@ -97,7 +98,7 @@ class RunSerializer(serializers.ModelSerializer):
     class Meta:
         model = Run
         fields: tuple[str, ...] = (
-            *("id", "method", "status", "base", "snapshot", "model", "seed", "attempt", "cancel_requested"),
+            *("id", "method", "status", "base", "snapshot", "teacher", "model", "seed", "attempt", "cancel_requested"),
             *("step", "total", "percent", "seconds", "reason", "error", "advice"),
             *("created_by", "created_at", "started_at", "finished_at"),
         )
@@ -165,6 +166,11 @@ class StartRunSerializer(PlanSerializer):
     rule = RuleField(default=dict)
     base = InProject(
         queryset=ModelVersion.objects.all(), required=False, help_text="The model to start from, or else production."
+    )
+    teacher = InProject(
+        queryset=ModelVersion.objects.all(),
+        required=False,
+        help_text="The model to learn from, on prompts: a reward model for rlhf, one that answers for distill.",
     )
     settings = RunSettingsField(default=dict, help_text="What is left out keeps its default.")
     seed = serializers.IntegerField(default=17, min_value=0, max_value=BIGGEST_SEED)
@@ -236,6 +242,7 @@ class AncestorSerializer(serializers.Serializer):
     method = serializers.CharField(allow_null=True)
     snapshot = serializers.IntegerField(allow_null=True)
     others = serializers.ListField(child=serializers.IntegerField(), help_text="Snapshots that were mixed in.")
+    teacher = serializers.IntegerField(allow_null=True, help_text="The model that it learnt from.")
 
 
 class PersonBehindSerializer(serializers.Serializer):

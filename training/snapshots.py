@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,17 @@ from annotation.models.events import record
 from annotation.models.items import Kind
 from annotation.models.labels import Verdict
 from annotation.text import canonical
-from training import artifacts
+from training import artifacts, made
 from training.models import Snapshot, SnapshotLabel
 from training.models.snapshots import SnapshotKind
 
 Row = dict[str, Any]
+
+NOTHING = {
+    SnapshotKind.DEMONSTRATIONS: "No accepted or edited demonstration on a training prompt yet.",
+    SnapshotKind.PREFERENCES: "No comparison on a training prompt has a preferred answer yet.",
+    SnapshotKind.UNPAIRED: "No answer to a training prompt was found good or bad yet.",
+}
 
 
 class NoRows(Exception):
@@ -42,7 +48,8 @@ class Rule(BaseModel):
 
     Demonstrations: every accepted or edited text, edits of a comparison's best answer too. Preferences: each pair of
     answers by majority of the people who judged it; ties, pairs with as many votes either way, and votes that call
-    both unacceptable are left out. Where a reviewer has decided an item, the decision counts alone.
+    both unacceptable are left out. Unpaired: each answer by majority, good if accepted, written or ranked best above
+    another, bad if rejected or marked unacceptable. Where a reviewer has decided an item, the decision counts alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,6 +58,14 @@ class Rule(BaseModel):
     edits_as_preferences: bool = Field(True, description="An edited answer is preferred over its original.")
     minimum_agreement: float = Field(
         0.5, ge=0.5, le=1.0, description="Share of the votes that the preferred answer must have."
+    )
+    taught_by: list[int] = Field([], description="Demonstrations: ids of models to learn from where nobody judged.")
+    guessed_by: list[int] = Field([], description="Preferences: ids of reward models that guess where nobody compared.")
+    confidence: float = Field(
+        0.9, ge=0.5, le=1.0, description="How sure a reward model must be of a preference that it guesses."
+    )
+    most_made: float = Field(
+        0.3, ge=0.0, le=1.0, description="Largest share of all rows that models may have made; 1 is no limit."
     )
 
 
@@ -65,11 +80,7 @@ def freeze(*, project: Project, kind: str, rule: Rule | None = None, actor: User
     Project.objects.select_for_update(no_key=True).get(pk=project.pk)  # two at once would write one folder
     rows = collect(project=project, kind=kind, rule=rule)
     if not rows:
-        raise NoRows(
-            "No accepted or edited demonstration on a training prompt yet."
-            if kind == SnapshotKind.DEMONSTRATIONS
-            else "No comparison on a training prompt has a preferred answer yet."
-        )
+        raise NoRows(NOTHING[SnapshotKind(kind)])
     digest = content_hash(rows)
     counts = _counts(rows)
     found = Snapshot.objects.filter(project=project, kind=kind, sha256=digest).first()
@@ -77,7 +88,7 @@ def freeze(*, project: Project, kind: str, rule: Rule | None = None, actor: User
         if not is_intact(found):
             _write(found.path, rows, {"kind": kind, "rule": found.rule, "counts": counts})
             artifacts.keep(found.folder)
-        if rule.model_dump() not in (found.rule, *found.other_rules):
+        if rule not in [Rule.model_validate(one) for one in (found.rule, *found.other_rules)]:
             found.other_rules.append(rule.model_dump())
             found.save(update_fields=["other_rules"])
             record("snapshot found by another rule", found, project=project, actor=actor, rule=rule.model_dump())
@@ -103,14 +114,23 @@ def freeze(*, project: Project, kind: str, rule: Rule | None = None, actor: User
 def in_words(snapshot: Snapshot, rule: Rule | None = None) -> str:
     """What freezing by this rule came to."""
     rows = f"{snapshot.counts['rows']} rows"
-    if (rule or Rule()).model_dump() == snapshot.rule:
+    if (rule or Rule()) == Rule.model_validate(snapshot.rule):
         return f"{rows}."
     return f"{rows}: the very rows that another rule gave before, so its snapshot serves. Both rules are on record."
 
 
 def collect(*, project: Project, kind: str, rule: Rule) -> list[Row]:
     """The rows a snapshot would have, in a fixed order: by prompt, then by answer."""
-    rows = _demonstrations(project, rule) if kind == SnapshotKind.DEMONSTRATIONS else _preferences(project, rule)
+    collected = {
+        SnapshotKind.DEMONSTRATIONS: _demonstrations,
+        SnapshotKind.PREFERENCES: _preferences,
+        SnapshotKind.UNPAIRED: _unpaired,
+    }
+    rows = collected[SnapshotKind(kind)](project, rule)
+    if kind == SnapshotKind.DEMONSTRATIONS and rule.taught_by:
+        rows = made.with_models(rows, list(_taught(project, rule)), share=rule.most_made)
+    elif kind == SnapshotKind.PREFERENCES and rule.guessed_by:
+        rows = made.with_models(rows, list(_guessed(project, rule)), share=rule.most_made)
     return sorted(rows, key=lambda row: (row["prompt_sha256"], canonical(row)))
 
 
@@ -237,6 +257,69 @@ def _preferences(project: Project, rule: Rule) -> list[Row]:
     return [row for row in rows if row is not None]
 
 
+def _unpaired(project: Project, rule: Rule) -> list[Row]:
+    """Answers by themselves, with `label`: true for good ones, false for bad ones."""
+    labels = (
+        Label.objects.trainable(simulated=rule.simulated)
+        .filter(project=project)
+        .select_related("item__prompt", "response__prompt")
+        .prefetch_related("item__responses", "judgements__response")
+        .order_by("id")
+    )
+    found: dict[tuple[int, int], Row] = {}
+    votes: defaultdict[tuple[int, int], list[bool]] = defaultdict(list)
+    for label in labels:
+        for prompt, response, good in _verdicts(label):
+            key = (prompt.pk, response.pk)
+            columns = {**_prompt_columns(prompt), "completion": _answer(response.text), "labels": []}
+            found.setdefault(key, columns)["labels"].append(label.pk)
+            votes[key].append(good)
+    rows = []
+    for key, row in found.items():
+        share = sum(votes[key]) / len(votes[key])
+        agreement = max(share, 1 - share)
+        if share != 0.5 and agreement >= rule.minimum_agreement:
+            rows.append({**row, "label": share > 0.5, "agreement": round(agreement, 6)})
+    return rows
+
+
+def _verdicts(label: Label) -> Iterator[tuple[Prompt, Response, bool]]:
+    """The answers that this label calls good (True) or bad, each with the conversation it answers.
+
+    An answer that somebody edited is neither: it was worth the work, and not good as it stood. Nor is one that is best
+    only because all are tied.
+    """
+    if label.response is not None:
+        yield label.response.prompt, label.response, True
+    elif label.verdict == Verdict.REJECT:
+        for response in label.item.responses.all():
+            yield label.item.prompt, response, False
+    judged = list(label.judgements.all())
+    last = max((one.rank for one in judged), default=1)
+    for one in judged:
+        if one.unacceptable:
+            yield label.item.prompt, one.response, False
+        elif one.rank == 1 < last and label.response is None:
+            yield label.item.prompt, one.response, True
+
+
+def _taught(project: Project, rule: Rule) -> Iterator[Row]:
+    for response, version in made.taught(project, rule.taught_by, simulated=rule.simulated):
+        columns = {**_prompt_columns(response.prompt), "completion": _answer(response.text)}
+        yield {**columns, "labels": [], "made_by": version}
+
+
+def _guessed(project: Project, rule: Rule) -> Iterator[Row]:
+    guesses = made.guessed(project, rule.guessed_by, confidence=rule.confidence, simulated=rule.simulated)
+    for chosen, rejected, sure, version in guesses:
+        columns = {
+            **_prompt_columns(chosen.prompt),
+            "chosen": _answer(chosen.text),
+            "rejected": _answer(rejected.text),
+        }
+        yield {**columns, "margin": 0.0, "agreement": round(sure, 6), "labels": [], "made_by": version}
+
+
 def _edited(label: Label) -> list[Response]:
     """What this person made better: the draft they saw, or the answer they ranked best. (`response.edited_from` is
     what the first to write this text saw.)"""
@@ -281,7 +364,9 @@ def _answer(text: str) -> list[dict[str, str]]:
 
 
 def _counts(rows: list[Row]) -> dict[str, Any]:
+    made_by = Counter(row["made_by"] for row in rows if row.get("made_by") is not None)
     return {
+        **({"made_by": {str(version): count for version, count in sorted(made_by.items())}} if made_by else {}),
         "rows": len(rows),
         "prompts": len({row["prompt_sha256"] for row in rows}),
         "labels": len({label for row in rows for label in row["labels"]}),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from django.db.models import Exists, OuterRef
 
 from annotation.models import Membership, Project
-from training.models import ModelVersion, Snapshot, SnapshotLabel
+from training.models import ModelVersion, Run, Snapshot, SnapshotLabel
 
 Behind = Mapping[str, set[int]]  # the labels of each excluded person
 
@@ -26,33 +26,40 @@ def of_snapshots(project: Project) -> dict[int, Behind]:
 def of_models(project: Project) -> dict[int, str]:
     """Why each stale model version of the project is stale, in a sentence; those that are not are left out.
 
-    A version is stale if a snapshot that it or one of its ancestors was trained on is.
+    A version is stale if a snapshot is that it was trained on, or any of the models that it was made of: its ancestors,
+    the models they learnt from, and those that made rows of their data.
     """
     by_snapshot = of_snapshots(project)
     if not by_snapshot:
         return {}
-    rows = ModelVersion.objects.filter(project=project).select_related("run").prefetch_related("run__sources")
-    versions = {one.pk: one for one in rows}
+    rows = ModelVersion.objects.filter(project=project).select_related("run__snapshot")
+    versions = {one.pk: one for one in rows.prefetch_related("run__sources__snapshot")}
     found = {}
     for version in versions.values():
         behind: defaultdict[str, set[int]] = defaultdict(set)
-        ancestor: ModelVersion | None = version
-        while ancestor is not None:
-            for snapshot in _data_of(ancestor):
-                for person, labels in by_snapshot.get(snapshot, {}).items():
-                    behind[person] |= labels
-            ancestor = versions.get(ancestor.parent_id or 0)
+        waiting: list[int | None] = [version.pk]
+        seen: set[int] = set()
+        while waiting:
+            one = versions.get(waiting.pop() or 0)
+            if one is None or one.pk in seen:
+                continue
+            seen.add(one.pk)
+            waiting.append(one.parent_id)
+            if one.run:
+                waiting.append(one.run.teacher_id)
+                for snapshot in _data_of(one.run):
+                    waiting += [int(pk) for pk in snapshot.counts.get("made_by", {})]
+                    for person, labels in by_snapshot.get(snapshot.pk, {}).items():
+                        behind[person] |= labels
         if behind:
             found[version.pk] = words(behind)
     return found
 
 
-def _data_of(version: ModelVersion) -> list[int]:
-    """The snapshots it was trained on, those mixed in too."""
-    if version.run is None:
-        return []
-    own = [version.run.snapshot_id] if version.run.snapshot_id else []
-    return own + [source.snapshot_id for source in version.run.sources.all()]
+def _data_of(run: Run) -> list[Snapshot]:
+    """The snapshots it was trained on, those mixed in too; all fetched before."""
+    own = [run.snapshot] if run.snapshot else []
+    return own + [source.snapshot for source in run.sources.all()]
 
 
 def of_model(version: ModelVersion) -> str:

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from annotation.requests import Request
 from annotation.views import place
-from training import access, guide, preflight, queueing, reproducing, snapshots, tuning
+from training import access, guide, preflight, queueing, reproducing, tuning
 from training import runs as running
 from training.causes import CAUSES
 from training.forms import ContinueForm, GuideForm, StartRunForm
@@ -43,7 +43,7 @@ def start_run(request: Request, slug: str) -> HttpResponse:
     """One training run outside a round; the method stands in the address, and brings its own settings. What was filled
     in is looked at first, and started from that page."""
     member = access.lead(request.user, slug)
-    methods = {name: method for name, method in METHODS.items() if method.snapshot_kind}
+    methods = {name: method for name, method in METHODS.items() if method.produces}
     method = methods.get(request.GET.get("method", "sft"))
     if method is None:
         raise Http404("No such method")
@@ -59,9 +59,10 @@ def start_run(request: Request, slug: str) -> HttpResponse:
             "project": member.project,
             "method": method.name,
             "base": form.cleaned_data["base"],
-            "snapshot": form.cleaned_data["snapshot"],
+            "snapshot": form.cleaned_data.get("snapshot"),
+            "teacher": form.cleaned_data.get("teacher"),
             "others": form.cleaned_data.get("others", ()),
-            "rule": snapshots.Rule(simulated=form.cleaned_data["simulated"]),
+            "rule": form.rule(),
             "settings": form.settings(),
             "plan": form.plan(),
         }
@@ -202,6 +203,7 @@ def about(run: Run) -> dict[str, Any]:
             for name, field in method.settings.model_fields.items()
             if method.settings.matters(name, run.settings)
         ],
+        "note": note(run),
         "can_cancel": run.is_open and not run.cancel_requested,
         "can_retry": run.status in (Status.FAILED, Status.CANCELLED),
         "cause": CAUSES.get(run.reason),
@@ -216,6 +218,17 @@ def beside(run: Run) -> list[Run]:
     """Runs whose curves may be laid over this one's: of the same method, the newest first."""
     others = Run.objects.filter(project=run.project, method=run.method, step__gt=0).exclude(pk=run.pk)
     return list(others.select_related("project")[:MOST_BESIDE])
+
+
+def note(run: Run) -> str:
+    """What a person should know of a run that went well; empty if there is nothing."""
+    if not run.metrics.get("over_optimised"):
+        return ""
+    return (
+        f"It stopped before its last step: its answers had moved {run.metrics['kl']:.0f} nats from the model before, "
+        f"and the limit is {run.settings['kl_limit']:g}. Beyond that a reward model's score says less and less about "
+        "what people like. The model as it was then is kept."
+    )
 
 
 def points(run: Run, after: int) -> list[dict[str, Any]]:

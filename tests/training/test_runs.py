@@ -20,6 +20,7 @@ from annotation.models import Event, Project
 from tests.annotation.making import all_at_once
 from tests.training.making import a_model, a_preference, an_edit, claimed, fails, succeeds
 from training import finishing, runs, snapshots, tasks
+from training.methods import METHODS
 from training.models import Run, Snapshot, Source
 
 pytestmark = pytest.mark.django_db
@@ -104,7 +105,7 @@ def test_nobody_is_woken_for_a_run_that_was_rolled_back(base, django_capture_on_
 @pytest.mark.parametrize(
     ("method", "parts", "sentence"),
     [
-        ("ppo", "base", "There is no method 'ppo'; there are sft, reward, dpo, probe, generate, score."),
+        ("ppo", "base", f"There is no method 'ppo'; there are {', '.join(METHODS)}."),
         ("sft", "base", "Learn from good answers needs a snapshot of demonstrations."),
         ("sft", "base preferences", "Learn from good answers needs a snapshot of demonstrations."),
         ("reward", "base demonstrations", "Learn what people prefer needs a snapshot of preferences."),

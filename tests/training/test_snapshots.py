@@ -521,7 +521,7 @@ def test_a_manifest_says_what_was_frozen(project, bob):
     counts = {"rows": 1, "prompts": 1, "labels": 1, "languages": {"nl": 1}, "tags": {"tea": 1}}
     assert json.loads((snapshot.path / "manifest.json").read_text()) == {
         "kind": "preferences",
-        "rule": {"simulated": False, "edits_as_preferences": True, "minimum_agreement": 0.75},
+        "rule": Rule(minimum_agreement=0.75).model_dump(),
         "counts": counts,
         "sha256": snapshot.sha256,
         "labels": [label.pk],
@@ -589,3 +589,59 @@ def test_heldout_pairs_are_those_that_are_never_trained_on(project, bob, bea, ro
     (pair,) = snapshots.heldout_pairs(project=project, simulated=True)
     assert pair["agreement"] == round(2 / 3, 6)
     assert held.sha256 not in {row["prompt_sha256"] for row in rows_of(project, simulated=True)}
+
+
+# Good and bad answers by themselves
+
+
+def verdicts(rows) -> dict[str, bool]:
+    return {row["completion"][0]["content"]: row["label"] for row in rows}
+
+
+def test_answers_are_good_or_bad_by_themselves(project, bob):
+    kept, rejected = demonstrates(a_prompt(project), "kept"), demonstrates(a_prompt(project), "rejected")
+    label = says(bob, kept, verdict="accept")
+    says(bob, rejected, verdict="reject")
+    says(bob, demonstrates(a_prompt(project), "draft"), verdict="edit", text="mended")
+    ranked = compares(a_prompt(project), "best", "middling", "awful")
+    says(bob, ranked, ranks=(1, 2, 3), unacceptable=(False, False, True))
+    says(bob, compares(a_prompt(project), "as good", "as well"), **TIE)
+    says(bob, compares(a_prompt(project), "hopeless", "useless"), **BOTH_BAD)
+    says(bob, compares(a_prompt(project), "nearly", "far off"), ranks=(1, 2), text="there")
+    rows = rows_of(project, "unpaired")
+    good = {"kept": True, "mended": True, "best": True, "there": True}
+    assert verdicts(rows) == {**good, "rejected": False, "awful": False, "hopeless": False, "useless": False}
+    assert next(row for row in rows if row["labels"] == [label.pk]) == {
+        "prompt": kept.prompt.messages,
+        "prompt_sha256": kept.prompt.sha256,
+        "language": "",
+        "completion": [{"role": "assistant", "content": "kept"}],
+        "label": True,
+        "agreement": 1.0,
+        "labels": [label.pk],
+    }
+
+
+def test_the_majority_says_whether_an_answer_is_good(project, bob, bea, alice):
+    item = compares(a_prompt(project), "A", "B")
+    says(bob, item, **A_BETTER)
+    says(bea, item, **BOTH_BAD)
+    assert verdicts(rows_of(project, "unpaired")) == {"B": False}  # one voice each way about A
+    says(alice, item, **A_BETTER)
+    assert verdicts(rows_of(project, "unpaired")) == {"A": True, "B": False}
+    assert verdicts(rows_of(project, "unpaired", minimum_agreement=0.7)) == {"B": False}
+
+
+def test_good_and_bad_answers_freeze_and_what_may_not_enter_stays_out(project, bob, robot, alice):
+    held = a_prompt(project, split="heldout")
+    says(bob, compares(held, "A", "B", purpose="head_to_head"), **A_BETTER)
+    says(bob, demonstrates(a_prompt(project), "gold", purpose="gold"), verdict="reject")
+    says(robot, demonstrates(a_prompt(project), "simulated"), verdict="reject")
+    labelling.retract(label=says(bob, demonstrates(a_prompt(project), "withdrawn"), verdict="reject"), actor=alice)
+    with pytest.raises(NoRows, match="good or bad"):
+        freeze(project=project, kind="unpaired")
+    label = says(bob, demonstrates(a_prompt(project), "rude"), verdict="reject")
+    snapshot = freeze(project=project, kind="unpaired")
+    assert verdicts(snapshots.read(snapshot)) == {"rude": False}
+    assert list(snapshot.labels.all()) == [label]
+    assert snapshots.is_intact(snapshot)

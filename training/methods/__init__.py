@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from training.methods.answers import ConvertSettings, GenerateSettings, ScoreSettings
-from training.methods.preferences import DpoSettings, RewardSettings
+from training.methods.preferences import DpoSettings, KtoSettings, OrpoSettings, RewardSettings
 from training.methods.probes import ProbeSettings
 from training.methods.sft import SftSettings
 from training.methods.shared import Settings, TrainingSettings
+from training.methods.taught import DistillSettings, RlhfSettings
 
 __all__ = [
     "APART",
@@ -20,11 +21,15 @@ __all__ = [
     "MERGE",
     "METHODS",
     "ConvertSettings",
+    "DistillSettings",
     "DpoSettings",
     "GenerateSettings",
+    "KtoSettings",
     "Method",
+    "OrpoSettings",
     "ProbeSettings",
     "RewardSettings",
+    "RlhfSettings",
     "ScoreSettings",
     "Settings",
     "SftSettings",
@@ -39,7 +44,8 @@ class Method:
     summary: str
     settings: type[Settings]
     produces: Literal["policy", "reward"] | None = None
-    snapshot_kind: Literal["demonstrations", "preferences"] | None = None
+    snapshot_kind: Literal["demonstrations", "preferences", "unpaired"] | None = None
+    learns_from: Literal["policy", "reward"] | None = None  # a second model, on the project's prompts
 
 
 METHODS: dict[str, Method] = {
@@ -73,11 +79,42 @@ METHODS: dict[str, Method] = {
         Method(
             "probe",
             "Score at once",
-            "An instant reward model: the model stays as it is, and a linear head learns in a minute which answers "
-            "people prefer.",
+            "An instant reward model: the model stays as it is, and a linear head learns what people prefer.",
             ProbeSettings,
             "reward",
             "preferences",
+        ),
+        Method(
+            "kto",
+            "Keep the good, drop the bad",
+            "Kahneman-Tversky optimisation: learns from single answers that were found good or bad; needs no pairs.",
+            KtoSettings,
+            "policy",
+            "unpaired",
+        ),
+        Method(
+            "orpo",
+            "Learn and prefer in one step",
+            "Odds-ratio preference optimisation: learns chosen answers and tells them from others, with no reference.",
+            OrpoSettings,
+            "policy",
+            "preferences",
+        ),
+        Method(
+            "rlhf",
+            "Please a reward model",
+            "Reinforcement learning: the model answers prompts and learns from the score a reward model gives.",
+            RlhfSettings,
+            "policy",
+            learns_from="reward",
+        ),
+        Method(
+            "distill",
+            "Become like a larger model",
+            "Distillation: the model answers prompts and learns, word by word, how a larger one would have gone on.",
+            DistillSettings,
+            "policy",
+            learns_from="policy",
         ),
         Method(
             "generate",

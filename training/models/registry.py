@@ -1,5 +1,6 @@
 """The registry of model versions, and who wrote which answer."""
 
+import json
 from pathlib import Path
 
 from django.conf import settings
@@ -18,6 +19,7 @@ class ModelKind(models.TextChoices):
 class Format(models.TextChoices):
     FULL = "full", "Full weights"
     ADAPTER = "adapter", "Adapter"
+    ENDPOINT = "endpoint", "Endpoint"
 
 
 class Stage(models.TextChoices):
@@ -81,6 +83,13 @@ class ModelVersion(models.Model):
             version = version.parent
         return line
 
+    @property
+    def endpoint(self) -> dict[str, str] | None:
+        """Where a model answers that has no weights here, `{"url", "model"}`; None for any other."""
+        if self.format != Format.ENDPOINT:
+            return None
+        return json.loads((self.path / "endpoint.json").read_text())
+
     def full_weights(self) -> "ModelVersion":
         """This version, or the ancestor on whose weights its adapter lies."""
         return next(version for version in self.ancestry() if version.format == Format.FULL)
@@ -94,7 +103,10 @@ class ModelVersion(models.Model):
         parts = {self.full_weights(): "config.json", self: "adapter_config.json"}
         if self.format == Format.FULL:
             parts = {self: "config.json"}
-        return next((version for version, name in parts.items() if not (version.path / name).is_file()), None)
+        there = {version for version, name in parts.items() if (version.path / name).is_file()}
+        if (self.path / "head.json").is_file():  # an instant reward model is a head, and no adapter of PEFT's
+            there.add(self)
+        return next((version for version in parts if version not in there), None)
 
 
 class Generation(models.Model):

@@ -55,6 +55,14 @@ class Run(models.Model):
     base = models.ForeignKey(
         "training.ModelVersion", on_delete=models.PROTECT, null=True, blank=True, related_name="runs_from"
     )
+    teacher = models.ForeignKey(
+        "training.ModelVersion",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="pupils",
+        help_text="The model it learns from.",
+    )
     settings = models.JSONField(default=dict, blank=True)
     eased = models.JSONField(
         default=dict, blank=True, help_text="Settings that were changed after memory had run out: name → value."

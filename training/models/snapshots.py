@@ -11,6 +11,7 @@ from annotation.models import Label, Project, User
 class SnapshotKind(models.TextChoices):
     DEMONSTRATIONS = "demonstrations", "Demonstrations"
     PREFERENCES = "preferences", "Preferences"
+    UNPAIRED = "unpaired", "Good and bad answers"
 
 
 class Snapshot(models.Model):

@@ -12,6 +12,7 @@ import resource
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -97,9 +98,12 @@ class Watch(TrainerCallback):
         self.saved_at = time.monotonic()
 
 
-def train(job: Job, trainer: Any, names: dict[str, str]) -> dict[str, Any]:
+def train(
+    job: Job, trainer: Any, names: dict[str, str], *, may_end_early: Callable[[], bool] = lambda: False
+) -> dict[str, Any]:
     """Trains from the last complete checkpoint, or from the start, and returns the run's closing figures.
 
+    Fewer steps than were planned mean that the run was stopped, unless `may_end_early` says that they are enough.
     With something to watch (an `eval_dataset`) the model is afterwards the one that did best on it.
     """
     checkpoints = Path(trainer.args.output_dir)
@@ -121,7 +125,7 @@ def train(job: Job, trainer: Any, names: dict[str, str]) -> dict[str, Any]:
             trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     job.stop.check()
     state = trainer.state
-    if state.global_step < state.max_steps and not (watched and watched.is_over):
+    if state.global_step < state.max_steps and not (watched and watched.is_over) and not may_end_early():
         raise Cancelled
     best = watched.restore() if watched is not None else {}
     return {**closing_figures(job.metrics.read()), **best, "peak_memory": peak_memory()}

@@ -54,11 +54,20 @@ class ModelSpec(BaseModel):
     adapter: str | None = None
 
 
+class EndpointSpec(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    url: str
+    model: str
+
+
 class Spec(BaseModel):
     method: str
     seed: int = Field(0, ge=0, lt=2**32)
     model: ModelSpec | None = None
+    endpoint: EndpointSpec | None = None  # in place of a model, for `generate`
+    teacher: ModelSpec | None = None  # the model that is learnt from: a reward model, or a larger one
     data: dict[str, str] = Field(default_factory=dict)
+    cache: str | None = None  # a folder that runs share; what lies in it can be computed again
     settings: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -96,6 +105,13 @@ class Stop:
         """A signal may have been lost in a library's clean-up code, where exceptions are dropped."""
         if self.asked:
             raise Cancelled
+
+    def wait(self, seconds: float) -> None:
+        """Pause; a stop that is asked for meanwhile ends it."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.check()
+            time.sleep(min(left, 0.1))
 
     @contextmanager
     def gently(self) -> Iterator[None]:
@@ -206,7 +222,8 @@ def perform(
     if is_main:
         write_atomically(result_path, json.dumps(_plain(result), ensure_ascii=False, indent=1) + "\n")
         if result["status"] == "ok":
-            shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # nothing to go on with any more
+            for name in ("checkpoints", "cache"):  # nothing to go on with any more
+                shutil.rmtree(folder / name, ignore_errors=True)
     return result
 
 

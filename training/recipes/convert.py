@@ -3,23 +3,50 @@
     python -m training.recipes.convert <folder>
 
     spec.json  {"method": "convert", "settings": {},
-                "data": {"source": "/path/model.gguf" | "/path/folder" | "hub/id"}}
+                "data": {"source": "/path/model.gguf" | "/path/folder" | "hub/id" | "https://host/v1#model"}}
 
 The result lies in `<folder>/model`. A GGUF file's compressed weights are unpacked to float32, with what was
 lost in compressing them; other models keep their dtype.
+
+Of an endpoint nothing is fetched: it is asked for one word, and `<folder>/model/endpoint.json` says where it is.
 
 Left out: code that comes with a model (`trust_remote_code`), since a model is data here; and models without a
 chat template, since every recipe writes conversations with it.
 """
 
+import json
+import platform
 import shutil
 from pathlib import Path
 from typing import Any
 
-from training.recipes.contract import BadData, Job, main
+from training.recipes.contract import BadData, Job, main, write_atomically
 
 
 def run(job: Job) -> dict[str, Any]:
+    if job.data("source").startswith(("https://", "http://")):
+        return from_endpoint(job)
+    return from_files(job)
+
+
+def from_endpoint(job: Job) -> dict[str, Any]:
+    from training.recipes.endpoint import Endpoint, patiently
+
+    there = Endpoint.named(job.data("source"))
+    patiently(there, job.stop, [{"role": "user", "content": "Hello."}], max_tokens=1)
+    output = job.folder / "model"
+    output.mkdir(exist_ok=True)
+    write_atomically(output / "endpoint.json", json.dumps({"url": there.url, "model": there.model}))
+    return {
+        "output": "model",
+        "format": "endpoint",
+        "metrics": {},
+        "rows": {},
+        "environment": {"python": platform.python_version()},
+    }
+
+
+def from_files(job: Job) -> dict[str, Any]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

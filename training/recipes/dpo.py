@@ -12,15 +12,15 @@ first loss is ln 2, since the model still agrees with its reference; only learne
 p-tuning) change the answers before the first step. The result is one plain adapter, or a whole model where weights of
 the model itself are trained. TRL keeps the reference within the model where it can (see `reference`).
 
-The examples are stored in the run's folder first: the trainer keeps its cache of the reference's
-log-probabilities beside a dataset on disk, so that a run that was stopped does not compute them again.
+The examples lie on disk by their content (`caching`): the trainer keeps the reference's log-probabilities beside
+them, so that neither a run that was stopped nor the next on the same data computes them again.
 
-Left out: other losses than the paper's, and logged accuracies as a verdict (means of batch means: the evaluation
-room asks the finished model).
+The losses are TRL's, by name; "Also learn the chosen answers" adds its `sft` loss to any of them.
+
+Left out: logged accuracies as a verdict (means of batch means: the evaluation room asks the finished model).
 """
 
 import shutil
-from pathlib import Path
 from typing import Any
 
 from training.methods.weights import LORA, WHOLE
@@ -42,10 +42,12 @@ def run(job: Job) -> dict[str, Any]:
     from datasets import Dataset
     from transformers import set_seed
     from trl import DPOConfig, DPOTrainer
+    from trl.trainer.dpo_trainer import DataCollatorForPreference
 
-    from training.recipes import callbacks, models, rows, ways
+    from training.recipes import caching, callbacks, models, rows, ways
 
     settings = job.settings
+    models.skip_what_has_no_loss()
     whole = settings.tuning in WHOLE
 
     tokenizer = models.load_tokenizer(job.model.base)
@@ -69,8 +71,12 @@ def run(job: Job) -> dict[str, Any]:
         learning_rate=settings.learning_rate,
         lr_scheduler_type=settings.schedule,
         warmup_steps=settings.warmup,
-        max_length=settings.max_length,
+        max_length=None,  # the collator cuts; the trainer's own check would bind its cache to this run's folder
         beta=settings.beta,
+        loss_type=[settings.loss, "sft"] if settings.sft_weight else [settings.loss],
+        loss_weights=[1.0, settings.sft_weight] if settings.sft_weight else None,
+        label_smoothing=settings.label_noise,
+        ld_alpha=settings.length_share if settings.length_share < 1 else None,
         precompute_ref_log_probs=settings.precompute_ref_log_probs,
         weight_decay=settings.weight_decay,
         gradient_checkpointing=settings.gradient_checkpointing,
@@ -88,8 +94,16 @@ def run(job: Job) -> dict[str, Any]:
         model=model,
         ref_model=reference(job, dtype),
         args=arguments,
-        train_dataset=stored(job, examples.kept),
+        train_dataset=caching.dataset(
+            job,
+            examples.kept,
+            max_length=settings.max_length,
+            length_share=settings.length_share,
+            bf16=models.bf16(),
+            tuning=settings.tuning,
+        ),
         eval_dataset=Dataset.from_list(examples.watched) if examples.watched else None,
+        data_collator=DataCollatorForPreference(pad_token_id=tokenizer.pad_token_id, max_length=settings.max_length),
         processing_class=tokenizer,
         peft_config=adapter,
     )
@@ -100,7 +114,6 @@ def run(job: Job) -> dict[str, Any]:
     models.save(trainer, job.folder / "model")
     if job.is_main:
         shutil.rmtree(job.folder / "model" / "ref", ignore_errors=True)  # the frozen copy is no part of the result
-        shutil.rmtree(job.folder / "examples")
     return {
         "output": "model",
         "format": "full" if whole else "adapter",
@@ -121,21 +134,6 @@ def reference(job: Job, dtype: Any) -> Any:
     way, goes_on = job.settings.tuning, job.model.adapter is not None
     within = way in LORA or (not goes_on and way not in WHOLE | {"llama_adapter"})
     return None if within else models.load_policy(job.model, dtype)
-
-
-def stored(job: Job, kept: list[dict[str, Any]]) -> Any:
-    """The examples as a dataset on disk, written once, whole or not at all."""
-    from accelerate import PartialState
-    from datasets import Dataset, load_from_disk
-
-    folder: Path = job.folder / "examples"
-    if job.is_main and not folder.exists():
-        half = job.folder / ".examples"
-        shutil.rmtree(half, ignore_errors=True)
-        Dataset.from_list(kept).save_to_disk(half)
-        half.rename(folder)
-    PartialState().wait_for_everyone()
-    return load_from_disk(folder)
 
 
 if __name__ == "__main__":

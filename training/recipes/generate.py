@@ -11,56 +11,117 @@ by itself. With `few_shot`, demonstrations from the Parquet file `"train"` stand
 made of prompts of like length, the longest first, and seeded by their number: a run that was stopped leaves out
 what it has written and ends with the same answers as one that was not.
 
+With `"endpoint": {"url": ..., "model": ...}` in place of the model the answers come from an endpoint in the form of
+OpenAI's chat completions. It is asked for as many answers side by side as a batch has.
+
 Left out: speculative decoding, quantised weights and a separate inference server: they pay where many people
 wait, and here a queue does.
 """
 
 import json
+import platform
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from training.recipes.contract import BadData, Job, Journal, main
+from training.recipes.contract import BadData, EndpointSpec, Job, Journal, main
 
 
 def run(job: Job) -> dict[str, Any]:
-    from training.recipes import models, rows
+    return from_endpoint(job, job.spec.endpoint) if job.spec.endpoint else from_model(job)
+
+
+def from_model(job: Job) -> dict[str, Any]:
+    from training.recipes import models
     from training.recipes.sampling import Drawing, draw_answers
 
     settings = job.settings
 
     tokenizer = models.load_tokenizer(job.model.base)
     asked = prompts(job.data("prompts"))
-    pool = rows.examples_of(job.data("train")) if settings.few_shot else []
-    encoded = {}
-    for prompt in asked:
-        random = Random(f"few-shot {job.spec.seed} {prompt['id']}")
-        examples = rows.drawn(pool, prompt["messages"], settings.few_shot, random)
-        messages = rows.shown(examples, prompt["messages"])
-        encoded[prompt["id"]] = rows.tokens(tokenizer, messages, answer_next=True)
-
     dtype = models.frozen_dtype()
     model = models.load_policy(job.model, dtype).to(models.device()).eval()
     ends = models.end_of_turn(tokenizer, model)
+    encoded, counts = fitting(job, asked, tokenizer, model)
 
-    context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 1 << 30
-    fitting = [name for name, ids in encoded.items() if len(ids) + settings.max_new_tokens <= context]
-    counts = {
-        "read": len(asked),
-        "kept": len(fitting),
-        "dropped": len(asked) - len(fitting),
-        "cut": 0,
-        "longest_tokens": max(len(ids) for ids in encoded.values()),
-    }
+    names = sorted(encoded, key=lambda name: -len(encoded[name]))
+
+    def answers(number: int, batch: list[Any]) -> list[list[dict[str, Any]]]:
+        drawn = draw_answers(
+            model,
+            [encoded[name] for name in batch],
+            each=settings.samples_per_prompt,
+            longest=settings.max_new_tokens,
+            ends=ends,
+            pad=tokenizer.pad_token_id,
+            drawing=Drawing(settings.temperature, settings.top_p, seed=job.spec.seed * 1_000_003 + number),
+        )
+        return [
+            [
+                {
+                    "text": tokenizer.decode(answer.tokens, skip_special_tokens=True).strip(),
+                    "tokens": len(answer.tokens),
+                    "finished": answer.finished,
+                }
+                for answer in answers
+            ]
+            for answers in drawn
+        ]
+
+    return write(job, names, answers, counts, models.environment(dtype))
+
+
+def from_endpoint(job: Job, asked_of: EndpointSpec) -> dict[str, Any]:
+    from training.recipes import endpoint
+
+    settings = job.settings
+    there = endpoint.Endpoint(asked_of.url, asked_of.model)
+    asked = {prompt["id"]: prompt["messages"] for prompt in prompts(job.data("prompts"))}
+    counts = {"read": len(asked), "kept": len(asked), "dropped": 0, "cut": 0, "longest_tokens": 0}
     if not any(line.get("event") == "rows" for line in job.metrics.read()):
         job.event("rows", **counts)
-    if not fitting:
-        raise BadData(f"No prompt leaves room for an answer in the {context} tokens the model can read: shorten them.")
 
-    fitting.sort(key=lambda name: -len(encoded[name]))
+    def answer(name: Any, sample: int, number: int) -> dict[str, Any]:
+        said = endpoint.patiently(
+            there,
+            job.stop,
+            asked[name],
+            max_tokens=settings.max_new_tokens,
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            seed=(job.spec.seed * 1_000_003 + number * 1_009 + sample) % 2**31,
+        )
+        return {"text": said.text.strip(), "tokens": said.tokens, "finished": said.finished}
+
+    def answers(number: int, batch: list[Any]) -> list[list[dict[str, Any]]]:
+        with ThreadPoolExecutor(settings.batch_size) as pool:
+            rows = [
+                [pool.submit(answer, name, sample, number) for sample in range(settings.samples_per_prompt)]
+                for name in batch
+            ]
+            return [[one.result() for one in row] for row in rows]
+
+    environment = {"python": platform.python_version(), "endpoint": asked_of.url, "model": asked_of.model}
+    return write(job, list(asked), answers, counts, environment)
+
+
+def write(
+    job: Job,
+    names: list[Any],
+    answers: Callable[[int, list[Any]], list[list[dict[str, Any]]]],
+    counts: dict[str, int],
+    environment: dict[str, Any],
+) -> dict[str, Any]:
+    """Answer batch by batch, going on after what is written already, and return the result.
+
+    `answers` gives, for a batch's number and prompts, each prompt's answers: text, tokens, finished.
+    """
+    settings = job.settings
     size = max(1, settings.batch_size // settings.samples_per_prompt)
-    batches = [fitting[start : start + size] for start in range(0, len(fitting), size)]
+    batches = [names[start : start + size] for start in range(0, len(names), size)]
     responses = Journal(job.folder / "responses.jsonl", writes=job.is_main)
     done = written_batches(responses, batches, settings.samples_per_prompt)
     job.metrics.keep(lambda line: line.get("step", 0) <= done)
@@ -68,25 +129,10 @@ def run(job: Job) -> dict[str, Any]:
     for number in range(done, len(batches)):
         job.stop.check()
         started = time.monotonic()
-        answers = draw_answers(
-            model,
-            [encoded[name] for name in batches[number]],
-            each=settings.samples_per_prompt,
-            longest=settings.max_new_tokens,
-            ends=ends,
-            pad=tokenizer.pad_token_id,
-            drawing=Drawing(settings.temperature, settings.top_p, seed=job.spec.seed * 1_000_003 + number),
-        )
         written = [
-            {
-                "prompt_id": name,
-                "sample": sample,
-                "text": tokenizer.decode(answer.tokens, skip_special_tokens=True).strip(),
-                "tokens": len(answer.tokens),
-                "finished": answer.finished,
-            }
-            for name, samples in zip(batches[number], answers, strict=True)
-            for sample, answer in enumerate(samples)
+            {"prompt_id": name, "sample": sample, **row}
+            for name, rows in zip(batches[number], answers(number, batches[number]), strict=True)
+            for sample, row in enumerate(rows)
         ]
         tokens = sum(row["tokens"] for row in written)
         speed = round(tokens / max(time.monotonic() - started, 1e-9), 1)
@@ -100,7 +146,7 @@ def run(job: Job) -> dict[str, Any]:
         "output": "responses.jsonl",
         "metrics": closing_figures(responses.read(), job.metrics.read()),
         "rows": counts,
-        "environment": models.environment(dtype),
+        "environment": environment,
     }
 
 
@@ -128,6 +174,39 @@ def prompts(path: str) -> list[dict[str, Any]]:
     if len({row["id"] for row in found}) < len(found):
         raise BadData("The same prompt id stands twice in the prompts file: give each prompt once.")
     return found
+
+
+def fitting(
+    job: Job, asked: list[dict[str, Any]], tokenizer: Any, model: Any
+) -> tuple[dict[Any, list[int]], dict[str, int]]:
+    """The tokens of the prompts that leave the model room for an answer, by id, and the counts, which are reported.
+
+    Raises BadData if there are none.
+    """
+    from training.recipes import rows
+
+    few = getattr(job.settings, "few_shot", 0)
+    pool = rows.examples_of(job.data("train")) if few else []
+    encoded = {}
+    for prompt in asked:
+        examples = rows.drawn(pool, prompt["messages"], few, Random(f"few-shot {job.spec.seed} {prompt['id']}"))
+        messages = rows.shown(examples, prompt["messages"])
+        encoded[prompt["id"]] = rows.tokens(tokenizer, messages, answer_next=True)
+    context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 1 << 30
+    context = min(context, getattr(job.settings, "max_length", context))  # where it is trained on, too
+    kept = {name: ids for name, ids in encoded.items() if len(ids) + job.settings.max_new_tokens <= context}
+    counts = {
+        "read": len(asked),
+        "kept": len(kept),
+        "dropped": len(asked) - len(kept),
+        "cut": 0,
+        "longest_tokens": max(len(ids) for ids in encoded.values()),
+    }
+    if not any(line.get("event") == "rows" for line in job.metrics.read()):
+        job.event("rows", **counts)
+    if not kept:
+        raise BadData(f"No prompt leaves room for an answer in the {context} tokens the model can read: shorten them.")
+    return kept, counts
 
 
 def written_batches(responses: Journal, batches: list[list[Any]], each: int) -> int:

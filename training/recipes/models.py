@@ -133,11 +133,33 @@ def padded(conversations: list[list[int]], pad: int, device: Any) -> tuple[torch
     return ids, torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in conversations], device=device)
 
 
+def load_judge(judge: ModelSpec, pad_token_id: int | None) -> Any:
+    """A reward model that scores and does not learn, in float32 so that its scores are those that `score` gives."""
+    if judge.adapter is None and not is_scorer(judge.base):
+        raise BadData("This model answers and has no score to give: choose a reward model.")
+    scorer = load_scorer(judge.base, torch.float32, pad_token_id=pad_token_id, adapter=judge.adapter)
+    if judge.adapter is not None:
+        scorer = merged(scorer, judge.adapter)
+    return scorer.to(device()).eval()
+
+
 def scores(model: Any, conversations: list[list[int]], pad_token_id: int) -> list[float]:
     """One number for each tokenised conversation, read side by side, padded on the right."""
     ids, mask = padded(conversations, pad_token_id, model.device)
     with torch.inference_mode():
         return model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, 0].float().tolist()
+
+
+def skip_what_has_no_loss() -> None:
+    """Let TRL's trainers compute the words' probabilities for answers alone, on the CPU as on other devices.
+
+    Its head drops the positions that carry no loss, prompts and padding, only where it has Triton; without it, it keeps
+    every batch one shape for devices that compile. On the CPU nothing is compiled, and with a vocabulary of 49,152 the
+    prompt's probabilities, which nobody reads, are a good part of a step. The loss is the same.
+    """
+    from trl.trainer import utils
+
+    utils._use_triton = lambda device: True  # asked there for this choice alone
 
 
 def save(trainer: Any, folder: Path) -> None:

@@ -32,7 +32,7 @@ def run(job: Job) -> dict[str, Any]:
     from transformers import set_seed
     from trl import RewardConfig, RewardTrainer
 
-    from training.recipes import callbacks, models, rows, ways
+    from training.recipes import caching, callbacks, models, rows, ways
 
     settings = job.settings
     whole = settings.tuning in WHOLE
@@ -82,7 +82,7 @@ def run(job: Job) -> dict[str, Any]:
     trainer = RewardTrainer(
         model=model,
         args=arguments,
-        train_dataset=Dataset.from_list(examples.kept),
+        train_dataset=caching.dataset(job, examples.kept),
         eval_dataset=Dataset.from_list(examples.watched) if examples.watched else None,
         processing_class=tokenizer,
         peft_config=adapter,

@@ -152,6 +152,33 @@ def preferences(job: Job, tokenizer: Any, *, too_long: str, margin: bool = False
     return _reported(job, rows)
 
 
+def judged(job: Job, tokenizer: Any) -> Rows:
+    """Rows for KTO, good answers and bad ones: over-long ones are cut at the end."""
+    limit = job.settings.max_length
+    rows = Rows()
+    for row, about in _rows(job, ["prompt", "completion", "label"]):
+        rows.read += 1
+        prompt, completion = _messages(row["prompt"]), _messages(row["completion"])
+        if prompt is None or completion is None or not isinstance(row["label"], bool):
+            rows.drop("not a judged conversation")
+            continue
+        if not _text(completion):
+            rows.drop("empty answer")
+            continue
+        try:
+            before, whole = _prompt_length(tokenizer, prompt), len(tokens(tokenizer, prompt + completion))
+        except TemplateError:
+            rows.drop("refused by the chat template")
+            continue
+        rows.longest_tokens = max(rows.longest_tokens, whole)
+        if before >= limit:
+            rows.drop("prompt too long")
+            continue
+        rows.cut += whole > limit
+        rows.keep({"prompt": prompt, "completion": completion, "label": row["label"]}, about)
+    return _reported(job, rows)
+
+
 def tokens(tokenizer: Any, messages: list[Message], *, answer_next: bool = False) -> list[int]:
     """The conversation as the model reads it."""
     return tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True, add_generation_prompt=answer_next)[

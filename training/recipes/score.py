@@ -29,20 +29,13 @@ def run(job: Job) -> dict[str, Any]:
     settings = job.settings
 
     tokenizer = models.load_tokenizer(job.model.base)
-    if job.model.adapter is None and not models.is_scorer(job.model.base):
-        raise BadData("This model answers and has no score to give: choose a reward model.")
     asked = answers(job.data("answers"))
     encoded = {}
     for answer in asked:
         said = [{"role": "assistant", "content": answer["text"]}]
         encoded[answer["id"]] = rows.tokens(tokenizer, answer["messages"] + said)
 
-    model = models.load_scorer(
-        job.model.base, torch.float32, pad_token_id=tokenizer.pad_token_id, adapter=job.model.adapter
-    )
-    if job.model.adapter is not None:
-        model = models.merged(model, job.model.adapter)
-    model.to(models.device()).eval()
+    model = models.load_judge(job.model, tokenizer.pad_token_id)
 
     context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 1 << 30
     limit = min(settings.max_length, context)

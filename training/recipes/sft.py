@@ -30,9 +30,10 @@ def run(job: Job) -> dict[str, Any]:
     from transformers import set_seed
     from trl import SFTConfig, SFTTrainer
 
-    from training.recipes import callbacks, models, rows, ways
+    from training.recipes import caching, callbacks, models, rows, ways
 
     settings = job.settings
+    models.skip_what_has_no_loss()
     whole = settings.tuning in WHOLE
 
     tokenizer = models.load_tokenizer(job.model.base)
@@ -76,7 +77,7 @@ def run(job: Job) -> dict[str, Any]:
     trainer = SFTTrainer(
         model=model,
         args=arguments,
-        train_dataset=Dataset.from_list(examples.kept),
+        train_dataset=caching.dataset(job, examples.kept),
         eval_dataset=Dataset.from_list(examples.watched) if examples.watched else None,
         processing_class=tokenizer,
         peft_config=adapter,

@@ -94,6 +94,12 @@ def prepared(settings: Any, task: str, model: Any) -> tuple[Any, PeftConfig | No
     return adapted, None
 
 
+def lora(settings: Any, **more: Any) -> LoraConfig:
+    """A LoRA adapter of the rank that was asked for; on every linear layer, unless `more` says otherwise."""
+    asked: dict[str, Any] = {"task_type": "CAUSAL_LM", "target_modules": "all-linear", **more}
+    return LoraConfig(r=settings.lora_rank, lora_alpha=settings.lora_alpha, lora_dropout=settings.lora_dropout, **asked)
+
+
 def config(settings: Any, task: str, model: Any) -> PeftConfig:
     """What PEFT is asked for. An adapter is on every linear layer, as QLoRA found best; the head of a reward model is
     new, and trained whole.
@@ -102,14 +108,7 @@ def config(settings: Any, task: str, model: Any) -> PeftConfig:
     head = ["score"] if task == "SEQ_CLS" else None
     everywhere: dict[str, Any] = {"task_type": task, "target_modules": "all-linear", "modules_to_save": head}
     if way in LORA:
-        return LoraConfig(
-            r=settings.lora_rank,
-            lora_alpha=settings.lora_alpha,
-            lora_dropout=settings.lora_dropout,
-            use_rslora=way == "rslora",
-            use_dora=way == "dora",
-            **everywhere,
-        )
+        return lora(settings, use_rslora=way == "rslora", use_dora=way == "dora", **everywhere)
     if way in ("loha", "lokr"):
         kind = LoHaConfig if way == "loha" else LoKrConfig
         return kind(r=settings.lora_rank, alpha=settings.lora_alpha, rank_dropout=settings.lora_dropout, **everywhere)

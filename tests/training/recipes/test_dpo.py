@@ -2,6 +2,8 @@
 
 import math
 import signal
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,7 +49,7 @@ def test_the_result_is_one_plain_adapter_that_moved(runs, sft):
     folder = runs["continued"].folder
     assert runs["continued"].exit_code == 0
     assert not [path.name for path in (folder / "model").iterdir() if path.is_dir()]
-    assert not (folder / "examples").exists()
+    assert not (folder / "cache").exists()
     before, after = weights(sft), weights(folder / "model")
     assert before.keys() == after.keys()
     assert any(not before[name].equal(after[name]) for name in before)
@@ -55,12 +57,7 @@ def test_the_result_is_one_plain_adapter_that_moved(runs, sft):
 
 def test_the_loss_by_hand(runs, new_run, sft, model, tmp_path):
     """One pair, one step, then the loss of the second step from the stored log-probabilities of both models."""
-    row = {
-        "prompt": says("user", "Why?"),
-        "chosen": says("assistant", "So."),
-        "rejected": says("assistant", "No idea."),
-    }
-    data = {"train": write_parquet(tmp_path / "one.parquet", [row])}
+    row, data = one_pair(tmp_path)
     run = new_run("dpo", data=data, adapter=sft, **{**SETTINGS, "epochs": 2}).here()
     first, second = run.steps
     chosen = second["logps_chosen"] - first["logps_chosen"]
@@ -102,16 +99,91 @@ def test_long_pairs_are_cut_and_counted(new_run, tmp_path):
     assert counts["why_dropped"] == {"prompt too long": 1}
 
 
-def log_p(model: str, adapter: str, prompt: list[dict[str, str]], answer: list[dict[str, str]]) -> float:
-    """The sum of log p over the answer's tokens, written out."""
+LOSSES = {
+    "sigmoid": lambda c, r, n: log1p_exp(-0.1 * (c - r)),
+    "sigmoid_norm": lambda c, r, n: log1p_exp(-0.1 * (c / n[0] - r / n[1])),
+    "hinge": lambda c, r, n: max(0.0, 1 - 0.1 * (c - r)),
+    "ipo": lambda c, r, n: (c / n[0] - r / n[1] - 1 / (2 * 0.1)) ** 2,
+    "robust": lambda c, r, n: (0.8 * log1p_exp(-0.1 * (c - r)) - 0.2 * log1p_exp(0.1 * (c - r))) / 0.6,
+    "sppo_hard": lambda c, r, n: (c - 0.5 / 0.1) ** 2 + (r + 0.5 / 0.1) ** 2,
+    "apo_zero": lambda c, r, n: 1 - sigmoid(0.1 * c) + sigmoid(0.1 * r),
+    "apo_down": lambda c, r, n: sigmoid(0.1 * c) + 1 - sigmoid(0.1 * (c - r)),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_each_kind_of_loss_by_hand(new_run, model, tmp_path, loss):
+    """From c and r, how much likelier the first step made the chosen and the rejected answer, and n, their tokens; beta
+    is 0.1, and a fifth of the labels are taken for wrong by 'robust'."""
+    row, data = one_pair(tmp_path)
+    first, second = new_run("dpo", data=data, loss=loss, label_noise=0.2, **SETTINGS).here().steps
+    c, r = (second[name] - first[name] for name in ("logps_chosen", "logps_rejected"))
+    tokens = [answer_tokens(model, row["prompt"], row[answer]) for answer in ("chosen", "rejected")]
+    assert first["loss"] == pytest.approx(LOSSES[loss](0, 0, tokens), abs=1e-4)
+    assert second["loss"] == pytest.approx(LOSSES[loss](c, r, tokens), rel=1e-3)
+    assert c - r > 0.01
+
+
+def test_the_chosen_answer_is_learnt_too_and_a_longer_ones_end_left_out(new_run, model, tmp_path):
+    """ln 2, plus half of the mean of -log p over the chosen answer's tokens. With no weight on the end of the longer
+    answer its log-probability is of its first tokens alone, as many as the shorter one has."""
+    row, data = one_pair(tmp_path)
+    first, second = new_run("dpo", data=data, sft_weight=0.5, length_share=0.0, **SETTINGS).here().steps
+    chosen, rejected = (answer_tokens(model, row["prompt"], row[answer]) for answer in ("chosen", "rejected"))
+    assert chosen < rejected
+    assert first["logps_chosen"] == pytest.approx(log_p(model, None, row["prompt"], row["chosen"]), rel=1e-4)
+    start = log_p(model, None, row["prompt"], row["rejected"], first=chosen)
+    assert first["logps_rejected"] == pytest.approx(start, rel=1e-4)
+    assert first["loss"] == pytest.approx(math.log(2) - 0.5 * first["logps_chosen"] / chosen, rel=1e-4)
+    assert second["logps_chosen"] > first["logps_chosen"]
+
+
+def one_pair(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    row = {
+        "prompt": says("user", "Why?"),
+        "chosen": says("assistant", "So."),
+        "rejected": says("assistant", "No idea."),
+    }
+    return row, {"train": write_parquet(folder / "one.parquet", [row])}
+
+
+def log1p_exp(x: float) -> float:
+    return math.log1p(math.exp(x))
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+def answer_tokens(model: str, prompt: list[dict[str, str]], answer: list[dict[str, str]]) -> int:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    before = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=True)["input_ids"]
+    return len(tokenizer.apply_chat_template(prompt + answer, return_dict=True)["input_ids"]) - len(before)
+
+
+def log_p(
+    model: str,
+    adapter: str | None,
+    prompt: list[dict[str, str]],
+    answer: list[dict[str, str]],
+    *,
+    first: int | None = None,
+    mean: bool = False,
+) -> float:
+    """The sum, or the mean, of log p over the answer's tokens (or the first so many), written out."""
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(model)
-    policy = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32), adapter)
+    policy = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    if adapter is not None:
+        policy = PeftModel.from_pretrained(policy, adapter)
     start = len(tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=True)["input_ids"])
     ids = tokenizer.apply_chat_template(prompt + answer, return_dict=True)["input_ids"]
     with torch.inference_mode():
         logits = policy(torch.tensor([ids])).logits[0]
-    return logits[:-1].log_softmax(-1).gather(1, torch.tensor(ids[1:])[:, None])[start - 1 :].sum().item()
+    found = logits[:-1].log_softmax(-1).gather(1, torch.tensor(ids[1:])[:, None])[start - 1 :][:first]
+    return (found.mean() if mean else found.sum()).item()

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from training.methods import CONVERT, METHODS, GenerateSettings
+from training.methods import CONVERT, METHODS, GenerateSettings, RlhfSettings
 
 EVERY_FIELD = [
     pytest.param(method, name, id=f"{method.name}-{name}")
@@ -19,6 +19,10 @@ def test_the_methods_and_what_they_make():
         "reward": ("reward", "preferences"),
         "dpo": ("policy", "preferences"),
         "probe": ("reward", "preferences"),
+        "kto": ("policy", "unpaired"),
+        "orpo": ("policy", "preferences"),
+        "rlhf": ("policy", None),
+        "distill": ("policy", None),
         "generate": (None, None),
         "score": (None, None),
     }
@@ -48,6 +52,12 @@ def test_every_setting_is_explained_and_bounded(method, name):
             method.settings(**{name: -1})
     else:
         assert schema["type"] == "boolean" or schema["enum"]
+
+
+def test_all_answers_to_a_prompt_are_in_one_step():
+    assert RlhfSettings(batch_size=2, gradient_accumulation=4, answers_per_prompt=4).answers_per_prompt == 4
+    with pytest.raises(ValidationError, match="multiple of the answers per prompt"):
+        RlhfSettings(batch_size=6, answers_per_prompt=4)
 
 
 def test_four_answers_at_temperature_0_are_refused():

@@ -19,7 +19,9 @@ class Command(ProjectCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument(
-            "kind", choices=SnapshotKind.values, help="good answers to learn from, or pairs of which people prefer one"
+            "kind",
+            choices=SnapshotKind.values,
+            help="good answers to learn from, pairs of which people prefer one, or good and bad answers singly",
         )
         add_settings(parser)
         add_actor(parser)

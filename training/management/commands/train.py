@@ -11,7 +11,7 @@ from training.models import Run, Snapshot
 from training.models.runs import Spread
 from training.runs import Plan
 
-TRAINING = [method for method in METHODS.values() if method.snapshot_kind]
+TRAINING = [method for method in METHODS.values() if method.produces]
 SHARED = TrainingSettings.model_fields
 
 
@@ -47,6 +47,9 @@ class Command(RunCommand):
             metavar="ID",
             help="another snapshot to mix in, as the settings say; as often as you like",
         )
+        parser.add_argument(
+            "--teacher", metavar="NAME", help="the model to learn from, by name or id; for rlhf, distill"
+        )
         parser.add_argument("--limit", type=int, metavar="MINUTES", help="stop an attempt that takes longer")
         parser.add_argument("--after", type=int, nargs="+", default=[], metavar="RUN", help="wait for these runs")
         parser.add_argument("--devices", type=int, default=1, metavar="N", help="how many devices work on it together")
@@ -59,6 +62,7 @@ class Command(RunCommand):
             "method": options["method"],
             "base": model_of(project, options["model"]),
             "snapshot": snapshot,
+            "teacher": model_of(project, options["teacher"]),
             "others": [snapshot_of(project, pk) for pk in options["others"]],
             "settings": settings_of(options["set"]),
             "plan": self.plan(project, options),
@@ -70,9 +74,10 @@ class Command(RunCommand):
                 raise CommandError("This run could not work.")
             return
         run = tuning.tune(**wanted, seed=options["seed"], actor=actor_of(options), wake=not options["here"])
-        assert run.snapshot is not None
-        assert run.base is not None
-        self.tell(f"From {run.base}, on {run.snapshot} ({run.snapshot.counts.get('rows', 0)} rows).")
+        if run.snapshot is not None:
+            self.tell(f"From {run.base}, on {run.snapshot} ({run.snapshot.counts.get('rows', 0)} rows).")
+        else:
+            self.tell(f"From {run.base}, on {len(run.inputs['prompts'])} prompts, taught by {run.teacher}.")
         run = self.see_through(run, options)
         if run.is_open:
             self.stdout.write(str(run.pk))
