@@ -5,7 +5,11 @@ from typing import Any
 from django.apps import AppConfig, apps
 from django.db.models.signals import post_migrate
 
-EVERY_MINUTE = {"recover": "evaluation.tasks.recover", "consensus": "annotation.tasks.refresh_consensus"}
+EVERY = {  # task, and minutes between two times
+    "recover": ("evaluation.tasks.recover", 1),
+    "consensus": ("annotation.tasks.refresh_consensus", 1),
+    "drift": ("evaluation.tasks.watch_drift", 24 * 60),
+}
 
 
 class ConfigConfig(AppConfig):
@@ -20,7 +24,6 @@ def _schedule(**kwargs: Any) -> None:
     """Keep the schedules in the database as they are here."""
     from django_q.models import Schedule
 
-    for name, task in EVERY_MINUTE.items():
-        Schedule.objects.update_or_create(
-            name=name, defaults={"func": task, "schedule_type": Schedule.MINUTES, "minutes": 1, "cluster": "default"}
-        )
+    for name, (task, minutes) in EVERY.items():
+        how = {"func": task, "schedule_type": Schedule.MINUTES, "minutes": minutes, "cluster": "default"}
+        Schedule.objects.update_or_create(name=name, defaults=how)

@@ -3,7 +3,7 @@
 from django.http import Http404
 
 from annotation.models import Membership, User
-from evaluation.models import Round
+from evaluation.models import HeadToHead, Round
 from training import access
 
 
@@ -16,4 +16,16 @@ def round(user: User, slug: str, number: int) -> tuple[Membership, Round]:
     )
     if found is None:
         raise Http404("No such round")
+    return member, found
+
+
+def head_to_head(user: User, slug: str, pk: int) -> tuple[Membership, HeadToHead]:
+    member = access.lead(user, slug)
+    found = (
+        HeadToHead.objects.select_related("project", "champion", "challenger", "champion_run", "challenger_run")
+        .filter(project=member.project, pk=pk)
+        .first()
+    )
+    if found is None:
+        raise Http404("No such comparison")
     return member, found

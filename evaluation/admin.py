@@ -189,7 +189,7 @@ class RoundAdmin(Desk):
 
 class ScoresInline(ReadOnlyInline):
     model = Score
-    fields = ("name", "value", "lower", "upper", "n")
+    fields = ("name", "group", "value", "lower", "upper", "n")
 
 
 @admin.register(Evaluation)
@@ -205,4 +205,4 @@ class EvaluationAdmin(Desk):
 
     @display(description="Found")
     def found(self, evaluation: Any) -> str:
-        return ", ".join(map(str, evaluation.scores.all())) or "–"
+        return ", ".join(str(score) for score in evaluation.scores.all() if not score.group) or "–"

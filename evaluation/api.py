@@ -7,19 +7,24 @@ from rest_framework.response import Response
 from annotation.endpoints import Conflict, Endpoint, documented
 from annotation.models import User
 from annotation.serializers import SimulatedFilterSerializer
-from evaluation import access, leaderboard, rounds, scoring
+from evaluation import access, gate, head_to_head, leaderboard, rounds, scoring
 from evaluation.models import RoundStatus
 from evaluation.serializers import (
     AdvanceSerializer,
     EvaluationSerializer,
+    GatePolicySerializer,
+    HeadToHeadSerializer,
     LeaderboardSerializer,
     MeasureSerializer,
     RoundDetailSerializer,
     RoundSerializer,
+    StartHeadToHeadSerializer,
     StartRoundSerializer,
+    VerdictSerializer,
 )
 from training.access import lead
-from training.serializers import RunDetailSerializer
+from training.access import model as gated_model
+from training.serializers import ModelSerializer, PromoteSerializer, RunDetailSerializer
 
 
 class Evaluations(Endpoint):
@@ -39,7 +44,11 @@ class Evaluations(Endpoint):
         operation_id="measure",
     )
     def post(self, request: Request, slug: str) -> Response:
-        """Queue a run that scores the judged held-out pairs with a reward model; it yields an evaluation."""
+        """Queue a run that measures a model on held-out data; it yields an evaluation.
+
+        A reward model scores the judged held-out pairs. A policy reads these, good answers and a fixed probe beside the
+        base model it came from, and both answer held-out prompts.
+        """
         project = lead(self.person, slug).project
         run = scoring.measure(project=project, actor=self.person, **self.sent(MeasureSerializer, project=project))
         return Response(RunDetailSerializer(run).data, status=201)
@@ -127,16 +136,113 @@ class Leaderboard(Endpoint):
         operation_id="leaderboard",
     )
     def get(self, request: Request, slug: str) -> Response:
-        """Model versions by the share of judged items they won against other versions.
+        """Model versions by strength: what they would win against the average, sides and lengths being even.
 
         Items were chosen to be asked, not drawn at random: the rates describe these items.
         """
         project = lead(self.person, slug).project
-        found = leaderboard.standings(project, **self.asked(SimulatedFilterSerializer))
-        return Response(LeaderboardSerializer({"standings": found}).data)
+        found = leaderboard.board(project, **self.asked(SimulatedFilterSerializer))
+        return Response(LeaderboardSerializer(found).data)
+
+
+class Gate(Endpoint):
+    @documented("Results", GatePolicySerializer, operation_id="gate")
+    def get(self, request: Request, slug: str) -> Response:
+        """What the project asks of a new model before it may be promoted; null asks nothing."""
+        project = lead(self.person, slug).project
+        return Response(GatePolicySerializer(gate.policy_of(project)).data)
+
+    @documented(
+        "Results",
+        GatePolicySerializer,
+        sends=GatePolicySerializer,
+        refuses=(400, 401, 403, 404),
+        operation_id="change_gate",
+    )
+    def patch(self, request: Request, slug: str) -> Response:
+        """Change what is asked; what is left out stays as it is."""
+        project = lead(self.person, slug).project
+        sent = self.sent(GatePolicySerializer)
+        return Response(GatePolicySerializer(gate.set_policy(project=project, actor=self.person, **sent)).data)
+
+
+class GateOfModel(Endpoint):
+    @documented("Results", VerdictSerializer, operation_id="gate_of_model")
+    def get(self, request: Request, slug: str, model_id: int) -> Response:
+        """What speaks for a model version and what against it, as things are now."""
+        _, version = gated_model(self.person, slug, model_id)
+        return Response(VerdictSerializer(gate.verdict(version)).data)
+
+
+class Promote(Endpoint):
+    @documented(
+        "Models", ModelSerializer, sends=PromoteSerializer, refuses=(400, 401, 403, 404), operation_id="promote"
+    )
+    def post(self, request: Request, slug: str, model_id: int) -> Response:
+        """Make a policy the project's production model; the one before is retired.
+
+        One that does not pass the gate needs a reason, which stays on record.
+        """
+        _, version = gated_model(self.person, slug, model_id)
+        gate.promote(version=version, actor=self.person, reason=self.sent(PromoteSerializer)["reason"])
+        version.refresh_from_db()
+        return Response(ModelSerializer(version).data)
+
+
+class RollBack(Endpoint):
+    @documented(
+        "Models", ModelSerializer, sends=PromoteSerializer, refuses=(400, 401, 403, 404), operation_id="roll_back"
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """Put the model that was in production before the present one back."""
+        project = lead(self.person, slug).project
+        back = gate.roll_back(project=project, actor=self.person, **self.sent(PromoteSerializer))
+        return Response(ModelSerializer(back).data)
+
+
+class HeadToHeads(Endpoint):
+    @documented(
+        "Results", HeadToHeadSerializer(many=True), parameters=[SimulatedFilterSerializer], refuses=(400, 401, 403, 404)
+    )
+    def get(self, request: Request, slug: str) -> Response:
+        """Blind comparisons of two models on held-out prompts, newest first, and whether one may stop."""
+        project = lead(self.person, slug).project
+        asked = self.asked(SimulatedFilterSerializer)
+        return self.page(head_to_head.of_project(project), HeadToHeadSerializer, **asked)
+
+    @documented(
+        "Results",
+        HeadToHeadSerializer,
+        sends=StartHeadToHeadSerializer,
+        code=201,
+        refuses=(400, 401, 403, 404),
+        operation_id="start_head_to_head",
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """Have two models answer held-out prompts, and people choose blindly between their answers."""
+        project = lead(self.person, slug).project
+        sent = self.sent(StartHeadToHeadSerializer, project=project)
+        match = head_to_head.start(actor=self.person, **sent)
+        return Response(HeadToHeadSerializer(match).data, status=201)
+
+
+class StopHeadToHead(Endpoint):
+    @documented("Results", HeadToHeadSerializer, refuses=(401, 403, 404, 409), operation_id="stop_head_to_head")
+    def post(self, request: Request, slug: str, match_id: int) -> Response:
+        """Ask no more; what was said counts."""
+        _, match = access.head_to_head(self.person, slug, match_id)
+        if not head_to_head.stop(match=match, actor=self.person):
+            raise Conflict("This comparison has ended already.")
+        return Response(HeadToHeadSerializer(match).data)
 
 
 urlpatterns = [
+    path("projects/<slug:slug>/gate/", Gate.as_view()),
+    path("projects/<slug:slug>/models/<int:model_id>/gate/", GateOfModel.as_view()),
+    path("projects/<slug:slug>/models/<int:model_id>/promote/", Promote.as_view()),
+    path("projects/<slug:slug>/roll-back/", RollBack.as_view()),
+    path("projects/<slug:slug>/head-to-heads/", HeadToHeads.as_view()),
+    path("projects/<slug:slug>/head-to-heads/<int:match_id>/stop/", StopHeadToHead.as_view()),
     path("projects/<slug:slug>/evaluations/", Evaluations.as_view()),
     path("projects/<slug:slug>/rounds/", Rounds.as_view()),
     path("projects/<slug:slug>/rounds/<int:number>/", OneRound.as_view()),

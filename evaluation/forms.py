@@ -9,6 +9,8 @@ from django.core.exceptions import ValidationError
 from pydantic import BaseModel
 from pydantic import ValidationError as SettingsError
 
+from evaluation.head_to_head import PROMPTS
+from evaluation.models import GatePolicy
 from evaluation.policy import RoundSettings
 from training.forms import ProjectForm, setting_field
 from training.methods import DpoSettings, GenerateSettings, RewardSettings, SftSettings
@@ -117,3 +119,22 @@ class StartRoundForm(RoundForm, ProjectForm):
     """The same in the admin, where the project is chosen too."""
 
     field_order = ("project",)
+
+
+class GateForm(forms.ModelForm):
+    """What a project asks of a new model; an empty limit asks nothing."""
+
+    class Meta:
+        model = GatePolicy
+        fields = ("min_accuracy", "min_win_rate", "max_length_growth", "max_forgetting", "max_distance")
+
+
+class HeadToHeadForm(forms.Form):
+    prompts = forms.IntegerField(
+        min_value=1,
+        max_value=1000,
+        initial=PROMPTS,
+        label="Prompts",
+        help_text="So many held-out prompts are answered by both models. Fifty are enough where four in five "
+        "comparisons are won; two in three need about eighty, and close models hundreds.",
+    )

@@ -1,7 +1,8 @@
 """The domain of room 3."""
 
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.urls import reverse
 
 from annotation.models import Project, Response, User
@@ -26,17 +27,18 @@ class Evaluation(models.Model):
 
 
 class Score(models.Model):
-    """A figure with the count behind it and its 95 % interval."""
+    """A figure with the count behind it and its 95 % interval; of everything, or of one `group` ("language: de")."""
 
     evaluation = models.ForeignKey(Evaluation, on_delete=models.CASCADE, related_name="scores")
     name = models.CharField(max_length=64)
+    group = models.CharField(max_length=80, blank=True)
     value = models.FloatField()
     lower = models.FloatField(null=True, blank=True)
     upper = models.FloatField(null=True, blank=True)
     n = models.PositiveIntegerField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["evaluation", "name"], name="score_once_per_name")]
+        constraints = [models.UniqueConstraint(fields=["evaluation", "name", "group"], name="score_once_per_group")]
 
     def __str__(self) -> str:
         return f"{self.name} {self.value:.3f} (n {self.n})"
@@ -56,6 +58,92 @@ class Reward(models.Model):
 
     def __str__(self) -> str:
         return f"{self.value:+.3f}"
+
+
+class GatePolicy(models.Model):
+    """What a project asks of a new model before it may become the production model; an empty limit asks nothing."""
+
+    project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="gate_policy")
+    min_accuracy = models.FloatField(
+        "Agreement with people",
+        default=0.5,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0), MaxValueValidator(1)],
+        help_text="On judged held-out pairs the model must prefer the answer that people preferred more often than "
+        "this (0.5 is tossing a coin), with 95 % certainty.",
+    )
+    min_win_rate = models.FloatField(
+        "Blind comparisons won",
+        default=0.5,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0), MaxValueValidator(1)],
+        help_text="People must prefer its answers to the present model's more often than this, with 95 % certainty, "
+        "and also once length is taken out.",
+    )
+    max_forgetting = models.FloatField(
+        "Forgetting",
+        default=0.1,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0), MaxValueValidator(10)],
+        help_text="How much more surprised than the base model it may be by general questions and plain text; 0.1 is "
+        "one tenth.",
+    )
+    max_length_growth = models.FloatField(
+        "Longer answers",
+        default=0.15,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0), MaxValueValidator(10)],
+        help_text="How much longer its answers may be than the present model's on the same prompts; 0.15 is 15 %.",
+    )
+    max_distance = models.FloatField(
+        "Distance from the base model",
+        default=1.0,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0), MaxValueValidator(100)],
+        help_text="How far it may have moved from the base model (Kullback-Leibler divergence in nats for each token "
+        "of its answers). At 1 its choice of the next word is a very different one.",
+    )
+
+    class Meta:
+        verbose_name_plural = "gate policies"
+
+    def __str__(self) -> str:
+        return f"Gate of {self.project}"
+
+
+class HeadToHead(models.Model):
+    """People choose blindly between two models' answers to the same held-out prompts (evaluation/head_to_head.py)."""
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="head_to_heads")
+    champion = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="matches_defended")
+    challenger = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="matches_challenged")
+    champion_run = models.OneToOneField(Run, on_delete=models.PROTECT, related_name="+")
+    challenger_run = models.OneToOneField(Run, on_delete=models.PROTECT, related_name="+")
+    identical = models.PositiveIntegerField(
+        null=True, editable=False, help_text="Prompts both answered alike; empty until the answers are there."
+    )
+    started_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["champion", "challenger"],
+                condition=Q(ended_at__isnull=True),
+                name="one_open_match_between_two_models",
+            ),
+            models.CheckConstraint(condition=~Q(champion=F("challenger")), name="match_between_two"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.challenger} against {self.champion}"
 
 
 class Step(models.TextChoices):

@@ -10,8 +10,8 @@ from django.utils import timezone
 from annotation.models import Item, Label, Project
 from annotation.models.items import ItemQuerySet, Kind
 from annotation.statistics import Interval
-from evaluation import winrate
-from evaluation.models import Round, RoundStatus, RoundStep, Score, Step, StepRun, StepStatus
+from evaluation import gate, scoring, winrate
+from evaluation.models import Evaluation, Round, RoundStatus, RoundStep, Score, Step, StepRun, StepStatus
 from training.models import ModelVersion, Run
 
 STEPS = [step for step in Step if step != Step.DONE]
@@ -90,6 +90,8 @@ def words(step: str, detail: dict[str, Any], runs: list[Run]) -> list[tuple[str,
         said += [line for run in runs for line in _training(run)]
     if accuracy := detail.get("reward_accuracy"):
         said.append(("Reward accuracy on held-out pairs", interval(Interval(*accuracy))))
+    if verdict := detail.get("words"):
+        said.append(("Verdict", verdict))
     for role in ("champion", "challenger"):
         if (mean := detail.get(f"{role}_mean_characters")) is not None:
             said.append((f"Answers of the {role}", f"{mean:.0f} characters on average"))
@@ -119,10 +121,48 @@ def verdict_of(current: Round) -> list[dict[str, Any]]:
     return row.detail.get("verdict", []) if row else []
 
 
+def verdict_words(current: Round) -> str:
+    """What the gate said, in a sentence."""
+    row = current.steps.filter(name=Step.GATED).first()
+    return row.detail.get("words", "") if row else ""
+
+
+def by_group(evaluation: Evaluation | None) -> list[tuple[str, list[Score]]]:
+    """The figures of each language, tag and strength that an evaluation told apart, by group."""
+    found: dict[str, list[Score]] = defaultdict(list)
+    for score in evaluation.scores.exclude(group="").order_by("group", "id") if evaluation else []:
+        found[score.group].append(score)
+    return list(found.items())
+
+
+def headline(current: Round) -> str:
+    """The round in one sentence: does the new model win, is it longer, did it forget?"""
+    if current.challenger is None or current.champion is None:
+        return "This round made no new model."
+    compared = winrate.between(current.challenger, current.champion)
+    rate = compared.human or compared.simulated
+    parts = []
+    if rate is not None:
+        by = "" if compared.human else ", judged by simulated annotators"
+        parts.append(f"wins {share(rate.interval)} of blind comparisons with the one before{by}")
+    else:
+        parts.append("has not been compared with the one before yet")
+    length = gate.length_growth(current.challenger, current.champion)
+    if length is not None:
+        change = f"gives {percent(abs(length.value))} {'longer' if length.value > 0 else 'shorter'} answers"
+        parts.append("gives answers as long as before" if abs(length.value) < 0.05 else change)
+    lost = scoring.score_of(current.challenger, "forgetting")
+    if lost is not None:
+        forgot = lost.lower is not None and lost.lower > 0.01
+        parts.append(f"has forgotten a little ({figure(lost)})" if forgot else "forgets nothing")
+    said = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return f"The new model {said}."
+
+
 def scores_of(current: Round) -> "QuerySet[Score]":
-    versions = [pk for pk in (current.challenger_id, current.reward_model_id) if pk]
+    versions = [version for version in (current.challenger, current.reward_model) if version]
     return (
-        Score.objects.filter(evaluation__model_version__in=versions)
+        Score.objects.filter(evaluation__in=[scoring.newest(version) for version in versions], group="")
         .select_related("evaluation__model_version")
         .order_by("evaluation_id", "id")
     )
@@ -228,6 +268,34 @@ def share(found: Interval) -> str:
     '71 % (60 to 80 %)'
     """
     return f"{percent(found.value)} ({100 * found.lower:.0f} to {percent(found.upper)})"
+
+
+SHARES = ("accuracy", "wins", "agreement", "refusals", "answers", "calibration")  # in names of figures: from 0 to 1
+GROWTHS = ("forgetting", "growth")  # from 0 on, as a change
+
+
+def figure(score: Score) -> str:
+    """A figure in words, with its interval and the count behind it.
+
+    >>> figure(Score(name="reward accuracy", value=0.71, lower=0.6, upper=0.8, n=54))
+    '71 % (60 to 80 %), n 54'
+    >>> figure(Score(name="forgetting", value=0.021, lower=-0.004, upper=0.05, n=60))
+    '+2.1 % (-0.4 to +5.0 %), n 60'
+    >>> figure(Score(name="perplexity of good answers", value=12.345, lower=None, upper=None, n=1))
+    '12.35, n 1'
+    """
+    kind = next((mark for mark in (*GROWTHS, *SHARES) if mark in score.name), "")
+    if score.name.startswith(("perplexity", "words")):
+        kind = ""
+    unit = " %" if kind else ""
+
+    def shown(value: float) -> str:
+        return f"{100 * value:+.1f}" if kind in GROWTHS else f"{100 * value:.0f}" if kind else f"{value:.2f}"
+
+    said = f"{shown(score.value)}{unit}"
+    if score.lower is not None and score.upper is not None:
+        said += f" ({shown(score.lower)} to {shown(score.upper)}{unit})"
+    return f"{said}, n {score.n}"
 
 
 def interval(found: Interval) -> str:

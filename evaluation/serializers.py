@@ -1,10 +1,13 @@
 """What the API of room 3 takes and gives. Serializers validate and never write."""
 
+from typing import Any
+
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from annotation.endpoints import plain_schema
-from evaluation.models import Evaluation, Round, RoundStep, Score, StepRun
+from evaluation import head_to_head
+from evaluation.models import Evaluation, GatePolicy, Round, RoundStep, Score, StepRun
 from evaluation.policy import RoundSettings
 from training.models import ModelVersion
 from training.serializers import BIGGEST_SEED, InProject, ModelNameSerializer
@@ -13,7 +16,7 @@ from training.serializers import BIGGEST_SEED, InProject, ModelNameSerializer
 class ScoreSerializer(serializers.ModelSerializer):
     class Meta:
         model = Score
-        fields = ("name", "value", "lower", "upper", "n")
+        fields = ("name", "group", "value", "lower", "upper", "n")
 
 
 class EvaluationSerializer(serializers.ModelSerializer):
@@ -27,7 +30,7 @@ class EvaluationSerializer(serializers.ModelSerializer):
 
 
 class MeasureSerializer(serializers.Serializer):
-    model = InProject(queryset=ModelVersion.objects.all(), help_text="A reward model.")
+    model = InProject(queryset=ModelVersion.objects.all(), help_text="A reward model or a policy.")
     simulated = serializers.BooleanField(default=False, help_text="Measure with pairs of simulated annotators too.")
     seed = serializers.IntegerField(default=17, min_value=0, max_value=BIGGEST_SEED)
 
@@ -101,7 +104,66 @@ class StandingSerializer(serializers.Serializer):
     losses = serializers.IntegerField(source="record.losses")
     ties = serializers.IntegerField(source="record.ties")
     rate = RateSerializer(source="record.interval")
+    strength = RateSerializer(
+        allow_null=True, help_text="What it would win against the average, sides and lengths being even."
+    )
 
 
 class LeaderboardSerializer(serializers.Serializer):
     standings = StandingSerializer(many=True)
+    left = RateSerializer(allow_null=True, help_text="How often the left one of two equal answers wins.")
+    longer = RateSerializer(allow_null=True, help_text="How often one of twice as many words wins among equals.")
+    warnings = serializers.ListField(child=serializers.CharField(), help_text="What may not be read from the board.")
+
+
+class GatePolicySerializer(serializers.ModelSerializer):
+    class Meta:
+        model = GatePolicy
+        fields = ("min_accuracy", "min_win_rate", "max_forgetting", "max_length_growth", "max_distance")
+
+
+class VerdictRowSerializer(serializers.Serializer):
+    name = serializers.CharField()
+    value = serializers.CharField(help_text="What was found, with its interval.")
+    goal = serializers.CharField()
+    outcome = serializers.ChoiceField(["passed", "failed", "open"], help_text="open: it cannot be told yet.")
+    why = serializers.CharField()
+
+
+class VerdictSerializer(serializers.Serializer):
+    outcome = serializers.ChoiceField(["passed", "failed", "open"])
+    words = serializers.CharField()
+    rows = VerdictRowSerializer(many=True)
+
+
+class HeadToHeadSerializer(serializers.Serializer):
+    id = serializers.IntegerField(source="match.pk")
+    champion = ModelNameSerializer(source="match.champion")
+    challenger = ModelNameSerializer(source="match.challenger")
+    words = serializers.CharField(help_text="How it stands, and whether one may stop.")
+    decided = serializers.IntegerField(help_text="1: the challenger is better, -1: it is worse, 0: open.")
+    rate = RateSerializer(
+        source="interval", help_text="The challenger's win rate; the interval holds however often one looks."
+    )
+    at_equal_length = RateSerializer(allow_null=True)
+    wins = serializers.IntegerField()
+    losses = serializers.IntegerField()
+    ties = serializers.IntegerField()
+    asked = serializers.IntegerField(help_text="Items in the queue for it, answered or not.")
+    people = serializers.IntegerField()
+    created_at = serializers.DateTimeField(source="match.created_at")
+    ended_at = serializers.DateTimeField(source="match.ended_at", allow_null=True)
+
+    def to_representation(self, match: Any) -> dict[str, Any]:
+        return super().to_representation(head_to_head.standing(match, simulated=self.context.get("simulated", False)))
+
+
+class StartHeadToHeadSerializer(serializers.Serializer):
+    challenger = InProject(queryset=ModelVersion.objects.all(), help_text="The new model.")
+    champion = InProject(
+        queryset=ModelVersion.objects.all(),
+        required=False,
+        help_text="The production model if left out.",
+    )
+    prompts = serializers.IntegerField(default=head_to_head.PROMPTS, min_value=1, max_value=1000)
+    seed = serializers.IntegerField(default=17, min_value=0, max_value=BIGGEST_SEED)

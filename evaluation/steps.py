@@ -14,11 +14,12 @@ from annotation.models import Prompt, Response
 from annotation.models.items import Kind, Purpose
 from annotation.models.prompts import Split
 from annotation.text import as_seen, sha256
-from evaluation import scoring
-from evaluation.models import Reward, Round, RoundStep, Score, Step, StepRun, StepStatus
+from evaluation import gate, scoring
+from evaluation.models import Reward, Round, RoundStep, Step, StepRun, StepStatus
 from evaluation.policy import RoundSettings
 from evaluation.selection import Pair, select
 from training import runs, snapshots
+from training.methods import GenerateSettings, MeasureSettings
 from training.models import Generation, ModelVersion, Run, Snapshot
 from training.models.runs import Status
 from training.models.snapshots import SnapshotKind
@@ -86,35 +87,51 @@ def dpo(current: Round, step: RoundStep, settings: RoundSettings, force: bool) -
 
 
 def evaluating(current: Round, step: RoundStep, settings: RoundSettings, force: bool) -> StepStatus:
-    """Exact accuracy of the reward model on held-out pairs: which of two answers did people prefer?"""
-    answers = scoring.heldout_answers(project=current.project, simulated=settings.simulated)
-    if not answers and not step.step_runs.filter(purpose="score heldout").exists():
+    """The reward model on judged held-out pairs, exactly; the challenger on these, on examples, on the probe and in its
+    answers; and the champion too, if it was never measured and is not what the challenger is measured against."""
+    started = [_measured(current, step, settings, "challenger", current.challenger)]
+    if current.champion is not None and current.champion != _root(current) and not scoring.newest(current.champion):
+        started.append(_measured(current, step, settings, "champion", current.champion))
+    inputs: dict[str, Any] = {}
+    if not step.step_runs.filter(purpose="score heldout").exists():
+        inputs = scoring.reward_inputs(project=current.project, simulated=settings.simulated)
+    if inputs.get("answers") == []:
         step.detail["why"] = scoring.NOTHING
-        return StepStatus.SKIPPED
-    inputs = {"answers": answers}
-    run = _run(step, "score heldout", settings, method="score", base=current.reward_model, inputs=inputs)
-    if _ended(run) == StepStatus.RUNNING:
+    else:
+        started.append(_run(step, "score heldout", settings, method="score", base=current.reward_model, inputs=inputs))
+    if any(_ended(run) == StepStatus.RUNNING for run in started):
         return StepStatus.RUNNING
-    accuracy = scoring.conclude(run).scores.get(name="reward accuracy")
-    step.detail["reward_accuracy"] = [accuracy.value, accuracy.lower, accuracy.upper, accuracy.n]
+    for run in started:
+        evaluation = scoring.conclude(run)
+        accuracy = evaluation.scores.filter(name="reward accuracy", group="").first()
+        if accuracy is not None:
+            step.detail["reward_accuracy"] = [accuracy.value, accuracy.lower, accuracy.upper, accuracy.n]
     return StepStatus.DONE
 
 
+def _measured(current: Round, step: RoundStep, settings: RoundSettings, role: str, model: ModelVersion | None) -> Run:
+    assert model is not None
+    purpose = f"measure {role}"
+    inputs = {}
+    if not step.step_runs.filter(purpose=purpose).exists():
+        inputs = scoring.policy_inputs(
+            project=current.project, model=model, simulated=settings.simulated, prompts=settings.heldout_prompts
+        )
+    names = MeasureSettings.model_fields.keys() & GenerateSettings.model_fields.keys() - {"batch_size"}
+    answering = {name: settings.generate[name] for name in sorted(names) if name in settings.generate}
+    return _run(step, purpose, settings, method="measure", base=model, inputs=inputs, settings=answering)
+
+
 def gated(current: Round, step: RoundStep, settings: RoundSettings, force: bool) -> StepStatus:
-    """Write down what speaks for the challenger. Promotion is a lead's decision; a round goes on either way,
-    since the next labels are what will tell."""
-    score = Score.objects.filter(evaluation__model_version=current.reward_model, name="reward accuracy").last()
-    verdict = [
-        {
-            "name": "Reward accuracy on held-out pairs",
-            "value": f"{score.value:.0%} ({score.lower:.0%} to {score.upper:.0%}, n {score.n})"
-            if score
-            else "not measured",
-            "goal": "interval above 50 %",
-            "passed": bool(score and score.lower is not None and score.lower > 0.5),
-        }
-    ]
-    step.detail["verdict"] = verdict
+    """Write down what speaks for the challenger and what against it (evaluation/gate.py). Promotion is a lead's
+    decision; a round goes on either way, since the next labels are what will tell."""
+    assert current.challenger is not None
+    found = gate.verdict(current.challenger, champion=current.champion)
+    step.detail |= {
+        "outcome": found.outcome,
+        "words": found.words,
+        "verdict": [row.as_json() for row in found.rows],
+    }
     return StepStatus.DONE
 
 

@@ -1,7 +1,8 @@
 """Queue tasks of the default cluster: ids in, reload, one call."""
 
 from annotation import leasing
-from evaluation import comparing, rounds, scoring
+from annotation.models import Project
+from evaluation import comparing, drift, head_to_head, rounds, scoring
 from evaluation.models import Round
 from training import runs
 from training.models import Run
@@ -12,6 +13,7 @@ def run_finished(run_id: int) -> None:
     run = Run.objects.select_related("project", "base").get(pk=run_id)
     comparing.compare_samples(run)
     scoring.conclude_if_asked(run)
+    head_to_head.ask_if_ready(run)
     waiting = Round.objects.active().filter(steps__step_runs__run_id=run_id).values_list("pk", flat=True).first()
     if waiting is not None:
         rounds.advance(round_id=waiting)
@@ -27,3 +29,8 @@ def recover() -> dict[str, int]:
     for pk in Round.objects.active().values_list("pk", flat=True):
         rounds.advance(round_id=pk)
     return counts
+
+
+def watch_drift() -> int:
+    """Tell the leads of projects at work what has moved; scheduled daily. Returns how many notices that made."""
+    return sum(len(drift.watch(project)) for project in Project.objects.active())

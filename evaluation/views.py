@@ -18,9 +18,9 @@ from annotation.models import Membership
 from annotation.models.items import Kind
 from annotation.requests import Request
 from annotation.views import place
-from evaluation import access, report
+from evaluation import access, gate, head_to_head, leanings, report, scoring
 from evaluation import rounds as loop
-from evaluation.forms import RoundForm
+from evaluation.forms import HeadToHeadForm, RoundForm
 from evaluation.models import Round, RoundStatus, Score, Step, StepRun
 from training import cards, graph, registry, staleness
 from training.access import lead
@@ -128,47 +128,49 @@ def models(request: Request, slug: str) -> HttpResponse:
     )
     stale = staleness.of_models(member.project)
     scores: dict[int, list[Score]] = defaultdict(list)
-    for score in _scores().filter(evaluation__project=member.project):
+    for score in _scores().filter(evaluation__project=member.project, group=""):
         scores[score.evaluation.model_version_id].append(score)
     for version in versions:
         version.scores = scores[version.pk]
         version.stale = stale.get(version.pk, "")
-    return render(
-        request, "training/models.html", {**place(member), "versions": versions, "graph": graph.draw(versions)}
-    )
+    context = {
+        **place(member),
+        "versions": versions,
+        "graph": graph.draw(versions),
+        "predecessor": gate.predecessor(member.project),
+    }
+    return render(request, "training/models.html", context)
 
 
 @require_GET
 @login_required
 def model(request: Request, slug: str, pk: int) -> HttpResponse:
     member, version = gated_model(request.user, slug, pk)
+    production = ModelVersion.objects.filter(project=member.project).production().first()
+    matches = head_to_head.of_project(member.project).filter(challenger=version)
+    measured = scoring.newest(version)
     context = {
         **place(member),
         "version": version,
+        "production": production,
+        "gate": gate.verdict(version) if version.kind == ModelKind.POLICY and version != production else None,
+        "predecessor": gate.predecessor(member.project) if version == production else None,
+        "measured": measured,
+        "matches": [head_to_head.standing(match) for match in matches],
+        "head_to_head_form": HeadToHeadForm(),
+        "leanings": leanings.of_model(version) if version.kind == ModelKind.POLICY else [],
         "ancestry": version.ancestry(),
         "run": version.run,
         "snapshot": version.run.snapshot if version.run else None,
         "people": registry.people_behind(version),
         "stale": staleness.of_model(version),
         "answers_count": registry.judged_answers(version),
-        "scores": _scores().filter(evaluation__model_version=version),
+        "scores": measured.scores.filter(group="").order_by("id") if measured else [],
+        "groups": report.by_group(measured),
         "depending": registry.depending(version),
         "can_promote": version.kind == ModelKind.POLICY and version.stage != Stage.PRODUCTION,
     }
     return render(request, "training/model.html", context)
-
-
-@require_POST
-@login_required
-def promote(request: Request, slug: str, pk: int) -> HttpResponse:
-    member, version = gated_model(request.user, slug, pk)
-    try:
-        registry.promote(version=version, actor=member.person, reason=request.POST.get("reason", "")[:300])
-    except ValidationError as error:
-        messages.error(request, " ".join(error.messages))
-    else:
-        messages.success(request, f"{version} is the production model now.")
-    return redirect("model", slug, pk)
 
 
 @require_GET
@@ -234,9 +236,11 @@ def _round(member: Membership, current: Round) -> dict[str, Any]:
         "round": current,
         "steps": report.steps_of(current),
         "verdict": report.verdict_of(current),
+        "verdict_words": report.verdict_words(current),
         "scores": report.scores_of(current),
         "new_items": selecting.detail.get("queued", 0) if selecting else 0,
         "next_label_url": reverse("work", args=[member.project.slug, Kind.COMPARISON]),
+        "headline": SimpleLazyObject(lambda: report.headline(current)),
         "report": SimpleLazyObject(lambda: report.sentences(current)),  # the page tells it at the end
         "can_advance": current.status == RoundStatus.ACTIVE and current.step == Step.COLLECTING,
         "can_cancel": current.status == RoundStatus.ACTIVE,

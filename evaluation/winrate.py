@@ -3,21 +3,25 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import log
 
 from django.db.models import Exists, OuterRef, QuerySet
 
 from annotation.models import Judgement, Label
 from annotation.models.items import Kind, Purpose
 from annotation.statistics import Interval, wilson
+from evaluation import length_control
 from training.models import ModelVersion, Sample
 
 
 @dataclass(frozen=True)
 class WinRate:
     """`interval` is over items: what was said of the same item is averaged first, for it is not independent.
-    The counts below it are of votes."""
+    `at_equal_length` is the same once length is taken out (evaluation/length_control.py). The counts below are of
+    votes."""
 
     interval: Interval
+    at_equal_length: Interval
     wins: int
     losses: int
     ties: int
@@ -39,12 +43,14 @@ class BlindComparison:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one label says: 1 if the new model's answer is better, 0 if the old one's is, a half for a tie."""
+    """What one label says: 1 if the new model's answer is better, 0 if the old one's is, a half for a tie. `longer` is
+    the logarithm of how many times as many words the new answer has."""
 
     item: int
     person: int
     score: float
     both_unacceptable: bool
+    longer: float = 0.0
 
 
 def between(new: ModelVersion, old: ModelVersion) -> BlindComparison:
@@ -60,7 +66,7 @@ def between(new: ModelVersion, old: ModelVersion) -> BlindComparison:
         .decisive()
         .filter(_judged(_answers(new)), _judged(_answers(old)), project_id=new.project_id, item__kind=Kind.COMPARISON)
         .exclude(item__purpose=Purpose.GOLD)
-        .prefetch_related("judgements")
+        .prefetch_related("judgements__response")
         .order_by("id")
     )
     said: dict[bool, list[Verdict]] = {False: [], True: []}
@@ -79,7 +85,13 @@ def verdict_of(label: Label, new: set[int], old: set[int]) -> Verdict | None:
         return None
     score = sum(1.0 if a.rank < b.rank else 0.5 if a.rank == b.rank else 0.0 for a, b in pairs) / len(pairs)
     hopeless = all(a.unacceptable and b.unacceptable for a, b in pairs)
-    return Verdict(label.item_id, label.person_id, score, hopeless)
+    longer = sum(log(words(a) / words(b)) for a, b in pairs) / len(pairs)
+    return Verdict(label.item_id, label.person_id, score, hopeless, longer)
+
+
+def words(judged: Judgement) -> int:
+    """How long a judged answer is; one word at least."""
+    return max(1, len(judged.response.text.split()))
 
 
 def rate(verdicts: Iterable[Verdict]) -> WinRate | None:
@@ -88,10 +100,11 @@ def rate(verdicts: Iterable[Verdict]) -> WinRate | None:
         items[verdict.item].append(verdict)
     if not items:
         return None
-    successes = sum(sum(one.score for one in group) / len(group) for group in items.values())
+    scores = [sum(one.score for one in group) / len(group) for group in items.values()]
     everything = [one for group in items.values() for one in group]
     return WinRate(
-        interval=wilson(min(successes, len(items)), len(items)),
+        interval=wilson(min(sum(scores), len(items)), len(items)),
+        at_equal_length=length_control.win_rate(scores, [group[0].longer for group in items.values()]),
         wins=sum(one.score > 0.5 for one in everything),
         losses=sum(one.score < 0.5 for one in everything),
         ties=sum(one.score == 0.5 for one in everything),

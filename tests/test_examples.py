@@ -7,8 +7,9 @@ import pytest
 
 MODULES = [
     *("annotation.competence", "annotation.importing", "annotation.statistics", "annotation.text"),
-    *("config.database", "evaluation.statistics"),
     *("training.made", "training.recipes.endpoint", "training.recipes.rlhf"),
+    *("config.database", "evaluation.bradley_terry", "evaluation.calibration", "evaluation.length_control"),
+    *("evaluation.sequential", "evaluation.shift", "evaluation.statistics"),
 ]
 
 

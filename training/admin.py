@@ -257,8 +257,7 @@ class ModelVersionAdmin(Desk):
     list_select_related = ("project", "parent", "run")
     search_fields = ("name", "sha256")
     actions_list = ("import_model",)
-    actions_detail = ("live", "promote", "remove")
-    fits = {"promote": lambda version: version.kind == ModelKind.POLICY and version.stage != Stage.PRODUCTION}
+    actions_detail = ("live", "remove")
     readonly_fields = ("standing", "ancestry", "people", "judged")
     fieldsets = (
         (None, {"fields": ("project", "name", "kind", "standing")}),
@@ -296,28 +295,10 @@ class ModelVersionAdmin(Desk):
     def page(self, version: ModelVersion) -> str:
         return link(reverse("model", args=[version.project.slug, version.pk]), "Open")
 
-    @action(description="Open its page", permissions=["lead"], icon="open_in_new")
+    @action(description="Measure, compare or promote it", permissions=["lead"], icon="open_in_new")
     def live(self, request: Request, object_id: str) -> HttpResponse:
         version = self.row(request, object_id)
         return self.done(request, reverse("model", args=[version.project.slug, version.pk]))
-
-    @action(
-        description="Promote",
-        permissions=["lead"],
-        icon="trending_up",
-        dialog=sure(
-            "Make this the production model?",
-            "The one before is retired. To go back, promote that one again.",
-            "Promote it",
-        ),
-    )
-    def promote(self, request: Request, form: Any, object_id: str) -> HttpResponse:
-        version = self.row(request, object_id)
-        try:
-            registry.promote(version=version, actor=request.user)
-        except ValidationError as error:
-            return self.done(request, self.here(version), " ".join(error.messages), messages.ERROR)
-        return self.done(request, self.here(version), f"{version} is the production model now.")
 
     @action(
         description="Delete",

@@ -20,7 +20,6 @@ from training.serializers import (
     ModelSerializer,
     MoveSerializer,
     PreflightSerializer,
-    PromoteSerializer,
     ResponseLineageSerializer,
     RunDetailSerializer,
     RunSerializer,
@@ -237,20 +236,6 @@ class Merge(Endpoint):
         return Response(RunDetailSerializer(registry.merge(version=version, actor=self.person)).data, status=201)
 
 
-class Promote(Endpoint):
-    @documented(
-        "Models", ModelSerializer, sends=PromoteSerializer, refuses=(400, 401, 403, 404), operation_id="promote"
-    )
-    def post(self, request: Request, slug: str, model_id: int) -> Response:
-        """Make a policy the project's production model; the one before is retired.
-
-        To roll back, promote an older one.
-        """
-        _, version = access.model(self.person, slug, model_id)
-        registry.promote(version=version, actor=self.person, reason=self.sent(PromoteSerializer)["reason"])
-        return Response(ModelSerializer(version).data)
-
-
 class Answers(Endpoint):
     @documented(
         "Models", AnswerSerializer(many=True), parameters=[JudgedFilterSerializer], refuses=(400, 401, 403, 404)
@@ -308,7 +293,6 @@ urlpatterns = [
     path("projects/<slug:slug>/models/", Models.as_view()),
     path("projects/<slug:slug>/models/<int:model_id>/", OneModel.as_view()),
     path("projects/<slug:slug>/models/<int:model_id>/merge/", Merge.as_view()),
-    path("projects/<slug:slug>/models/<int:model_id>/promote/", Promote.as_view()),
     path("projects/<slug:slug>/models/<int:model_id>/answers/", Answers.as_view()),
     path("projects/<slug:slug>/responses/<int:response_id>/lineage/", ResponseLineage.as_view()),
     path("projects/<slug:slug>/generations/", Generations.as_view()),

@@ -405,6 +405,12 @@ def _write(folder: Path, rows: list[Row], manifest: dict[str, Any]) -> None:
 
 def heldout_pairs(*, project: Project, simulated: bool = False) -> list[Row]:
     """Judged pairs on held-out prompts, aggregated as preferences are, for evaluation only."""
+    rows = [votes.row(Rule().minimum_agreement) for votes in heldout_votes(project=project, simulated=simulated)]
+    return sorted((row for row in rows if row is not None), key=canonical)
+
+
+def heldout_votes(*, project: Project, simulated: bool = False) -> list[Votes]:
+    """What people said about each pair of answers to a held-out prompt."""
     labels = (
         Label.objects.counted()
         .decisive()
@@ -418,5 +424,4 @@ def heldout_pairs(*, project: Project, simulated: bool = False) -> list[Row]:
     pairs: dict[tuple[int, int], Votes] = {}
     for label in labels:
         count_votes(label, max(1, len(project.strength_levels)), pairs)
-    rows = [votes.row(Rule().minimum_agreement) for votes in pairs.values()]
-    return sorted((row for row in rows if row is not None), key=canonical)
+    return list(pairs.values())

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
@@ -13,7 +14,7 @@ from annotation.asking import ask
 from annotation.gold import Right, mark
 from annotation.labelling import Said
 from annotation.models import Invitation, Notice, Team
-from evaluation.models import Evaluation, Round, RoundStep, Score
+from evaluation.models import Evaluation, HeadToHead, Round, RoundStep, Score
 from tests.annotation.making import a_demonstration, a_prompt, an_answer, lease
 from training import snapshots
 from training.models import Generation, Metric, ModelVersion, Run, Sample
@@ -53,6 +54,7 @@ class World:
     flag: Any
     notice: Any
     gold: Any
+    match: Any
 
     @property
     def ids(self) -> dict[str, Any]:
@@ -73,6 +75,7 @@ class World:
             "comment_id": self.flag.pk,
             "notice_id": self.notice.pk,
             "gold_id": self.gold.pk,
+            "match_id": self.match.pk,
         }
 
 
@@ -109,9 +112,18 @@ def world(project: Any, alice: Any, bob: Any) -> World:
     invitation = Invitation.objects.create(project=project, author=alice.person)
     known = mark(item=a_demonstration(project), right=Right(verdicts=["accept"]))
     flag = talk.comment(item=label.item, author=bob, text="@alice: which product is meant?", flag=True)
+    runs = [Run.objects.create(project=project, method="generate", base=one, status="failed") for one in (base, tuned)]
+    match = HeadToHead.objects.create(
+        project=project,
+        champion=base,
+        challenger=tuned,
+        champion_run=runs[0],
+        challenger_run=runs[1],
+        ended_at=timezone.now(),
+    )
     return World(
         *(prompt, first_label, snapshot, run, base, tuned, old_answer, new_answer, assignment, label, number_one),
-        *(team, invitation, flag, Notice.objects.get(person=alice.person), known),
+        *(team, invitation, flag, Notice.objects.get(person=alice.person), known, match),
     )
 
 

@@ -48,7 +48,9 @@ def test_the_document_and_the_page_are_for_those_who_are_signed_in(api, client, 
 
 
 def test_the_guide_names_every_endpoint():
-    named = {re.sub(r"\$\w+|(?<=guidelines/)1", "{}", path) for path in re.findall(r"\$(?:HOST|DESK)(/[\w$/]*)", GUIDE)}
+    named = {
+        re.sub(r"\$\w+|(?<=guidelines/)1", "{}", path) for path in re.findall(r"\$(?:HOST|DESK)(/[\w$/-]*)", GUIDE)
+    }
     for _, route in ROUTES:
         path = "/" + re.sub(r"<\w+:\w+>", "{}", route.removeprefix("projects/<slug:slug>/"))
         assert path in named, f"docs/api.md shows no call of {route}"
@@ -67,7 +69,7 @@ def test_the_calls_of_the_guide_work(api, world, alice, bob, project, tmp_path):
         **{"RESPONSE": world.new_answer.pk, "ROUND": 2, "REWARD": reward.pk, "TEAM": world.team.pk},
         **{"INVITATION": world.invitation.pk, "INVITED": world.invitation.token},
         **{"COMMENT": world.flag.pk, "NOTICE": world.notice.pk, "FIRST_LABEL": world.first_label.pk},
-        **{"ITEM": a_demonstration(project).pk, "DONE": world.run.pk},
+        **{"ITEM": a_demonstration(project).pk, "DONE": world.run.pk, "BASE": world.base.pk},
     }
     calls = [
         line
@@ -92,5 +94,7 @@ def test_the_calls_of_the_guide_work(api, world, alice, bob, project, tmp_path):
             values["ASSIGNMENT"] = answer.json()["assignment"]["id"]
         if asked.url.endswith("/gold/") and body:
             values["GOLD"] = answer.json()["id"]
+        if asked.url.endswith("/head-to-heads/") and body:
+            values["MATCH"] = answer.json()["id"]
         if asked.url.endswith("/runs/") and body:
             values["RUN"] = answer.json()["id"]

@@ -10,6 +10,7 @@ from evaluation import winrate
 from evaluation.models import Round
 from tests.annotation.making import a_prompt, lease
 from tests.training.making import a_model, a_preference
+from training import registry
 from training.models import ModelVersion, Sample
 
 DESK = "/api/v1/projects/desk/"
@@ -75,16 +76,18 @@ def test_a_round_is_cancelled_and_retried(world, lead):
 def test_evaluations_come_with_their_figures(world, lead):
     (found,) = lead.get(DESK + "evaluations/").json()["results"]
     assert found["model"]["name"] == "tuned"
-    assert found["scores"] == [{"name": "reward accuracy", "value": 0.75, "lower": 0.3, "upper": 0.95, "n": 4}]
+    assert found["scores"] == [
+        {"name": "reward accuracy", "group": "", "value": 0.75, "lower": 0.3, "upper": 0.95, "n": 4}
+    ]
 
 
 def test_a_reward_model_is_measured_by_a_run(world, lead, bob):
-    refused = post(lead, "evaluations/", model=world.tuned.pk)
-    assert refused.status_code == 400
-    a_preference(bob, a_prompt(world.base.project, split="heldout"))
-    assert "cannot start from a policy" in post(lead, "evaluations/", model=world.tuned.pk).content.decode()
-    assert "model" in post(lead, "evaluations/", model=0).json()
     judge = a_model(world.base.project, "judge", kind="reward")
+    assert "nothing to measure with" in post(lead, "evaluations/", model=judge.pk).content.decode()
+    a_preference(bob, a_prompt(world.base.project, split="heldout"))
+    policy = post(lead, "evaluations/", model=world.tuned.pk)
+    assert (policy.status_code, policy.json()["method"]) == (201, "measure")
+    assert "model" in post(lead, "evaluations/", model=0).json()
     made = post(lead, "evaluations/", model=judge.pk, seed=4)
     assert made.status_code == 201
     assert (made.json()["method"], made.json()["base"]["name"], made.json()["seed"]) == ("score", "judge", 4)
@@ -138,4 +141,45 @@ def test_gold_and_withdrawn_labels_do_not_count(world, lead, alice, purpose):
 
 def test_an_empty_project_has_an_empty_leaderboard(project, lead):
     assert ModelVersion.objects.count() == 0
-    assert lead.get(DESK + "leaderboard/").json() == {"standings": []}
+    assert lead.get(DESK + "leaderboard/").json() == {"standings": [], "left": None, "longer": None, "warnings": []}
+
+
+# The gate, the way back, head to head
+
+
+def test_the_gate_tells_what_it_asks_and_finds(world, lead):
+    found = lead.get(f"{DESK}models/{world.tuned.pk}/gate/").json()
+    assert (found["outcome"], found["words"][:23]) == ("open", "It cannot be told yet: ")
+    assert {row["outcome"] for row in found["rows"]} == {"open"}
+    nothing = {"min_accuracy": None, "min_win_rate": None, "max_length_growth": None, "max_distance": None}
+    changed = lead.patch(f"{DESK}gate/", {**nothing, "max_forgetting": 0.2}, format="json")
+    assert changed.json() == {**nothing, "max_forgetting": 0.2} == lead.get(f"{DESK}gate/").json()
+    assert [row["goal"] for row in lead.get(f"{DESK}models/{world.tuned.pk}/gate/").json()["rows"]] == [
+        "at most 20 % more than the base model"
+    ]
+    assert lead.patch(f"{DESK}gate/", {"min_accuracy": 2}, format="json").status_code == 400
+
+
+def test_a_model_before_the_gate_needs_a_reason_and_the_way_back_none(world, lead):
+    assert "No other model was in production" in post(lead, "roll-back/").content.decode()
+    registry.promote(version=world.base)
+    refused = post(lead, f"models/{world.tuned.pk}/promote/")
+    assert refused.status_code == 400
+    assert "say why; it stays on record" in refused.json()["non_field_errors"][0]
+    assert post(lead, f"models/{world.tuned.pk}/promote/", reason="Wins.").json()["stage"] == "production"
+    back = post(lead, "roll-back/", reason="It is rude.").json()
+    assert (back["name"], back["stage"]) == ("base", "production")
+
+
+def test_two_models_are_compared_head_to_head(world, lead):
+    assert "no held-out prompt" in post(lead, "head-to-heads/", challenger=world.tuned.pk).content.decode()
+    a_prompt(world.base.project, split="heldout")
+    made = post(lead, "head-to-heads/", challenger=world.tuned.pk, prompts=1)
+    assert made.status_code == 201
+    match = made.json()
+    assert (match["champion"]["name"], match["decided"], match["asked"]) == ("base", 0, 0)
+    assert match["words"] == "Both models are answering the held-out prompts."
+    assert lead.get(f"{DESK}head-to-heads/").json()["results"][0]["id"] == match["id"]
+    assert post(lead, "head-to-heads/", challenger=world.tuned.pk).status_code == 400
+    assert post(lead, f"head-to-heads/{match['id']}/stop/").json()["ended_at"]
+    assert post(lead, f"head-to-heads/{match['id']}/stop/").status_code == 409

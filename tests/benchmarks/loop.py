@@ -93,6 +93,7 @@ def main() -> None:
             print(f"  {labels}", flush=True)
         number = lead.post(f"{PROJECT}rounds/", settings=ROUND)["number"]
         finished = _follow(lead, number)
+        gate = _gate(finished)
         with stage("blind comparison"):
             tuned = finished["challenger"]["id"]
             runs = [_generate(lead, model, heldout, samples=2, pairs=0, seed=SEED + 2) for model in (base, tuned)]
@@ -116,6 +117,7 @@ def main() -> None:
             "mean_length_before": round(mean(len(text.split()) for texts, _ in by_prompt for text in texts), 1),
             "mean_length_after": round(mean(len(text.split()) for _, texts in by_prompt for text in texts), 1),
             "new_items": _new_items(lead, number),
+            "gate": gate["outcome"],
             "lineage": _walks_back(lead, new_answers=lead.get(f"{PROJECT}models/{tuned}/answers/")["results"]),
         }
         conditions = {"seed": SEED, "model": "SmolLM2-135M-Instruct", "cpus": os.cpu_count()}
@@ -212,6 +214,15 @@ def _accuracy(lead: Client, finished: dict[str, Any]) -> dict[str, Any]:
 def _new_items(lead: Client, number: int) -> int:
     steps = lead.get(f"{PROJECT}rounds/{number}/")["steps"]
     return next(step["detail"]["queued"] for step in steps if step["name"] == "selecting")
+
+
+def _gate(finished: dict[str, Any]) -> dict[str, Any]:
+    """What the gate said, row by row; nobody has compared the two models blind at that time."""
+    detail = next(step["detail"] for step in finished["steps"] if step["name"] == "gated")
+    print(f"gate: {detail['words']}", flush=True)
+    for row in detail["verdict"]:
+        print(f"  {row['outcome']:6}  {row['name']}: {row['value']} ({row['goal']})", flush=True)
+    return detail
 
 
 def _walks_back(lead: Client, new_answers: list[dict[str, Any]]) -> bool:

@@ -117,7 +117,7 @@ class TestWhoSeesWhat:
         [
             ("annotation_project", "open_page"), ("annotation_label", "withdraw"), ("training_snapshot", "check_file"),
             ("training_run", "live"), ("training_run", "cancel"), ("training_run", "retry"),
-            ("training_modelversion", "promote"), ("evaluation_round", "advance"), ("evaluation_round", "cancel"),
+            ("training_modelversion", "live"), ("evaluation_round", "advance"), ("evaluation_round", "cancel"),
             ("evaluation_round", "retry"), ("evaluation_round", "live"),
         ],
     )  # fmt: skip
@@ -280,19 +280,9 @@ class TestRunsAndModels:
         run.refresh_from_db()
         assert run.status == "queued"
 
-    def test_a_model_is_promoted(self, desk: Client, base: ModelVersion) -> None:
-        better = ModelVersion.objects.create(
-            project=base.project, name="better", kind="policy", format="adapter", parent=base, location="better"
-        )
-        desk.post(url("training_modelversion", "promote", better), SEND)
-        assert ModelVersion.objects.production().get(project=base.project) == better
-
-    def test_a_reward_model_is_not(self, desk: Client, base: ModelVersion) -> None:
-        judge = ModelVersion.objects.create(
-            project=base.project, name="judge", kind="reward", format="adapter", parent=base, location="judge"
-        )
-        page = desk.post(url("training_modelversion", "promote", judge), SEND, follow=True)
-        assert "Only a policy" in page.content.decode()
+    def test_a_model_is_promoted_on_its_page_where_the_gate_is(self, desk: Client, base: ModelVersion) -> None:
+        answer = desk.get(url("training_modelversion", "live", base))
+        assert answer["Location"] == f"/projects/{base.project.slug}/models/{base.pk}/"
 
     def test_a_base_model_is_imported(self, desk: Client, project: Project, others: dict[str, Any]) -> None:
         where = url("training_modelversion", "import_model")

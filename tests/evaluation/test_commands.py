@@ -11,7 +11,7 @@ from evaluation import rounds, tasks
 from evaluation.models import Evaluation, Round
 from evaluation.statistics import wilson
 from tests.annotation.making import a_prompt, an_answer
-from tests.training.making import a_model, a_preference, fails, says, succeeds
+from tests.training.making import a_model, a_preference, an_edit, fails, says, succeeds
 from tests.training.test_commands import Worker
 from training.models import Generation, ModelVersion, Run, Sample
 
@@ -51,12 +51,12 @@ def test_a_reward_model_is_measured_on_heldout_pairs(judge, project, bob):
         a_preference(bob, a_prompt(project, split="heldout"))
     a_preference(bob)
     out, err = run_command("evaluate", "--wait", stderr=Worker(scored))
-    figure, number = out.splitlines()
+    figure, *_, number = out.splitlines()
     found = Evaluation.objects.get(pk=number)
     expected = wilson(3, 4)
-    assert figure == f"reward accuracy: 75.0% ({expected.lower:.1%} to {expected.upper:.1%}, n 4)"
+    assert figure == f"reward accuracy: 75 % ({100 * expected.lower:.0f} to {100 * expected.upper:.0f} %), n 4"
     assert (found.model_version, found.run.method) == (judge, "score")
-    assert "judge scores 4 held-out pairs." in err
+    assert "judge is measured: 4 held-out pairs." in err
 
 
 def test_a_measurement_that_nobody_waits_for_is_concluded_by_the_queue(judge, project, bob):
@@ -67,7 +67,7 @@ def test_a_measurement_that_nobody_waits_for_is_concluded_by_the_queue(judge, pr
     for _ in range(2):
         tasks.run_finished(scored(run).pk if run.is_open else run.pk)
         run.refresh_from_db()
-    assert Evaluation.objects.get().scores.get().n == 1
+    assert Evaluation.objects.get().scores.get(name="reward accuracy").n == 1
 
 
 def test_a_measurement_that_fails_yields_no_evaluation(judge, project, bob):
@@ -78,7 +78,24 @@ def test_a_measurement_that_fails_yields_no_evaluation(judge, project, bob):
     assert not Evaluation.objects.exists()
 
 
-def test_a_policy_is_compared_with_the_one_it_was_tuned_from(base, project, bob):
+def measured(run: Run) -> Run:
+    """Each text twice as likely as by the base model, which gives each of three tokens a half."""
+    lines = [{"id": one["id"], "tokens": 3, "log_prob": -1.0, "reference": -1.5} for one in run.inputs["texts"]]
+    return succeeds(run, lines)
+
+
+def test_a_policy_is_measured_by_a_run_and_its_gate_is_told(base, project, bob):
+    an_edit(bob, a_prompt(project, split="heldout"))
+    out, err = run_command("evaluate", "--model=base", "--wait", stderr=Worker(measured))
+    *figures, said, number = out.splitlines()
+    assert "base is measured: 61 texts to read, 1 prompts to answer." in err
+    assert "perplexity of good answers: 1.40 (1.40 to 1.40), n 1" in figures
+    assert "forgetting: -15.4 % (-15.4 to -15.4 %), n 60" in figures
+    assert said.startswith("It cannot be told yet: ")
+    assert Evaluation.objects.get(pk=number).run.method == "measure"
+
+
+def test_a_policy_is_compared_with_another(base, project, bob):
     tuned = a_model(project, "tuned", format="adapter", parent=base)
     for ranks in ((1, 2), (1, 2), (2, 1)):
         prompt = a_prompt(project)
@@ -88,7 +105,7 @@ def test_a_policy_is_compared_with_the_one_it_was_tuned_from(base, project, bob)
             generation = Generation.objects.create(project=project, run=run, model_version=version, seed=1)
             Sample.objects.create(generation=generation, response=answer, index=0)
         says(bob, ask(project=project, prompt=prompt, kind="comparison", responses=answers)[0], ranks=ranks)
-    out, _ = run_command("evaluate", "--model=tuned")
+    out, _ = run_command("evaluate", "--model=tuned", "--against=base")
     assert out.startswith("preferred to base by people: 67% (")
     assert out.endswith("n 3); 2 votes for it, 1 against, 0 ties\n")
 
@@ -97,7 +114,6 @@ def test_a_policy_is_compared_with_the_one_it_was_tuned_from(base, project, bob)
     ("given", "words"),
     [
         ([], "There is nothing to measure with: no judged pair on a held-out prompt yet."),
-        (["--model=base"], "base was tuned from no other model: name one with --against."),
         (["--model=base", "--against=base"], "base cannot be compared with base."),
         (["--model=base", "--against=judge"], "base cannot be compared with judge."),
         (["--model=base", "--against=other"], "Nobody has compared answers of base and other yet."),

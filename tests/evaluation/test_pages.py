@@ -13,8 +13,9 @@ from annotation.models import Membership, Project, Prompt
 from annotation.text import sha256
 from evaluation import rounds
 from evaluation.forms import RoundForm
-from evaluation.models import Evaluation, Round, RoundStep, Score, StepRun
+from evaluation.models import Evaluation, GatePolicy, Round, RoundStep, Score, StepRun
 from evaluation.policy import RoundSettings
+from training import registry
 from training.models import Generation, ModelVersion, Run, Sample
 
 
@@ -103,11 +104,18 @@ class TestWho:
             reverse("round_state", args=["desk", current.number]),
             reverse("models", args=["desk"]),
             reverse("model", args=["desk", version]),
+            reverse("round_report", args=["desk", current.number]),
+            reverse("report_file", args=["desk", current.number]),
+            reverse("compare_models", args=["desk"]),
+            reverse("history", args=["desk"]),
+            reverse("gate_policy", args=["desk"]),
         ]
 
     def verbs(self, current: Round) -> list[str]:
         steering = [reverse(name, args=["desk", current.number]) for name in ("advance_round", "cancel_round")]
-        return [*steering, reverse("retry_round", args=["desk", 1]), reverse("promote", args=["desk", 1])]
+        of_models = [reverse(name, args=["desk", 1]) for name in ("promote", "measure_model", "start_head_to_head")]
+        match = reverse("stop_head_to_head", args=["desk", 1])
+        return [*steering, reverse("retry_round", args=["desk", 1]), *of_models, match]
 
     @pytest.fixture
     def current(self, base: ModelVersion) -> Round:
@@ -127,7 +135,8 @@ class TestWho:
         client.force_login(member("eve", role).person)
         for page in self.pages(current):
             assert client.get(page).status_code == 403
-        for verb in [*self.verbs(current), reverse("rounds", args=["desk"])]:
+        forms = [reverse(name, args=["desk"]) for name in ("rounds", "gate_policy", "roll_back")]
+        for verb in [*self.verbs(current), *forms]:
             assert client.post(verb).status_code == 403
         current.refresh_from_db()
         assert current.status == "active"
@@ -135,7 +144,7 @@ class TestWho:
     def test_rows_of_another_project_are_not_found(self, lead: Client, current: Round, alice: Any) -> None:
         other = Project.objects.create(slug="other", name="Other")
         Membership.objects.create(person=alice.person, project=other, role="lead")
-        for page in [self.pages(current)[index] for index in (1, 2, 4)]:
+        for page in [self.pages(current)[index] for index in (1, 2, 4, 5, 6)]:
             assert lead.get(page.replace("/desk/", "/other/")).status_code == 404
         for verb in self.verbs(current):
             assert lead.get(verb).status_code == 405
@@ -319,6 +328,102 @@ class TestModels:
             assert answer["Location"] == reverse("model", args=["desk", version.pk])
             assert ModelVersion.objects.production().get(project=base.project) == version
 
+    def test_one_that_has_not_passed_the_gate_is_promoted_with_a_reason_alone(
+        self, lead: Client, finished: Round, base: ModelVersion
+    ) -> None:
+        where = reverse("promote", args=["desk", finished.challenger_id])
+        assert "say why; it stays on record" in lead.post(where, follow=True).content.decode()
+        assert ModelVersion.objects.production().get(project=base.project) == base
+        page = lead.get(reverse("model", args=["desk", finished.challenger_id]))
+        assert page.context["gate"].outcome == "open"
+        assert "needed, as it has not passed the gate" in page.content.decode()
+
+    def test_the_way_back_is_one_click(self, lead: Client, finished: Round, base: ModelVersion) -> None:
+        assert (
+            "No other model was in production"
+            in lead.post(reverse("roll_back", args=["desk"]), follow=True).content.decode()
+        )
+        registry.promote(version=finished.challenger)
+        assert "Roll back to base" in lead.get(reverse("models", args=["desk"])).content.decode()
+        page = lead.post(reverse("roll_back", args=["desk"]), follow=True)
+        assert "base is the production model again" in page.content.decode()
+        assert ModelVersion.objects.production().get(project=base.project) == base
+
+    def test_a_model_is_measured_by_a_run(self, lead: Client, finished: Round) -> None:
+        answer = lead.post(reverse("measure_model", args=["desk", finished.challenger_id]))
+        run = Run.objects.get(method="measure")
+        assert answer["Location"] == reverse("run", args=["desk", run.pk])
+        assert run.base == finished.challenger
+        refused = lead.post(reverse("measure_model", args=["desk", finished.reward_model_id]), follow=True)
+        assert "There is nothing to measure with" in refused.content.decode()
+
+    def test_people_compare_it_blind(self, lead: Client, finished: Round) -> None:
+        where = reverse("start_head_to_head", args=["desk", finished.challenger_id])
+        assert "no held-out prompt" in lead.post(where, {"prompts": 5}, follow=True).content.decode()
+        assert "from 1 to 1000" in lead.post(where, {"prompts": 0}, follow=True).content.decode()
+        asked(finished.project, 9, "heldout")
+        page = lead.post(where, {"prompts": 5}, follow=True)
+        assert "Both models are answering the held-out prompts" in page.content.decode()
+        (match,) = page.context["matches"]
+        stopped = lead.post(reverse("stop_head_to_head", args=["desk", match.match.pk]), follow=True)
+        assert "The comparison has ended" in stopped.content.decode()
+
+    def test_the_gate_s_limits_are_set(self, lead: Client, project: Project) -> None:
+        where = reverse("gate_policy", args=["desk"])
+        assert lead.post(where, {"max_forgetting": "0.3"})["Location"] == where
+        policy = GatePolicy.objects.get(project=project)
+        assert (policy.max_forgetting, policy.min_win_rate) == (0.3, None)
+        refused = lead.post(where, {"min_accuracy": "7"})
+        assert refused.status_code == 422
+        assert list(refused.context["form"].errors) == ["min_accuracy"]
+
     def test_a_reward_model_cannot_be_promoted(self, lead: Client, finished: Round) -> None:
         page = lead.post(reverse("promote", args=["desk", finished.reward_model_id]), follow=True)
         assert "Only a policy can be promoted" in page.content.decode()
+
+
+class TestLookingBack:
+    def test_a_report_says_first_what_it_came_to(self, lead: Client, finished: Round, bob: Any) -> None:
+        judge(bob)
+        page = lead.get(reverse("round_report", args=["desk", 1]))
+        assert page.context["headline"].startswith("The new model wins ")
+        assert page.context["turn"].labels == 2  # those it was trained on
+        assert page.context["asked"][0][:2] == ("drafts to clean", 0)
+        assert "71 % (60 to 80 %) of 54 held-out pairs" in page.content.decode()
+
+    def test_it_can_be_taken_out_as_one_file(self, lead: Client, finished: Round) -> None:
+        answer = lead.get(reverse("report_file", args=["desk", 1]))
+        assert answer["Content-Disposition"] == 'attachment; filename="desk-round-1.html"'
+        text = answer.content.decode()
+        assert "--accent" in text
+        assert "<link" not in text
+        assert "<script" not in text
+
+    def test_two_versions_are_read_answer_by_answer(
+        self, lead: Client, finished: Round, base: ModelVersion, bob: Any
+    ) -> None:
+        judge(bob)
+        where = reverse("compare_models", args=["desk"])
+        page = lead.get(where, {"first": finished.challenger_id, "second": base.pk})
+        (row,) = page.context["rows"]
+        assert [answer.text for answer in (*row.first, *row.second)] == ["Yes.", "No!"]
+        assert sum(row.votes) == 1
+        assert "Choose two different models" in lead.get(where, {"first": base.pk, "second": base.pk}).content.decode()
+        assert "Choose two different models" in lead.get(where, {"first": "x"}).content.decode()
+        judge_of = {"first": finished.reward_model_id, "second": base.pk}
+        assert lead.get(where, judge_of).context["first"] is None  # reward models give no answers
+
+    def test_the_history_has_a_drawing_and_a_table(self, lead: Client, finished: Round, bob: Any) -> None:
+        judge(bob)
+        page = lead.get(reverse("history", args=["desk"]))
+        (turn,) = page.context["turns"]
+        assert (turn.accuracy.n, turn.by_people, turn.won.n) == (54, True, 1)
+        assert [series.kind for series in page.context["chart"]["series"]] == ["won", "accuracy"]
+        mark = page.context["chart"]["series"][1].marks[0]
+        assert mark.upper < mark.y < mark.lower  # the drawing counts downwards
+        assert page.context["board"].warnings == ["Only 1 comparisons so far: too few for strengths."]
+
+    def test_an_empty_project_has_an_empty_history(self, lead: Client, project: Project) -> None:
+        page = lead.get(reverse("history", args=["desk"]))
+        assert page.context["chart"] is None
+        assert "No round has made a model yet" in page.content.decode()

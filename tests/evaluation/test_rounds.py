@@ -1,5 +1,6 @@
 """The loop's state machine. Runs are ended by hand, with folders as recipes leave them; all else is the product's."""
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -34,7 +35,10 @@ SETTINGS: dict[str, Any] = {
     "random_share": 0,
     "generate": {"samples_per_prompt": 2},
 }
-PURPOSES = ["sft", "reward", "dpo", "score heldout", "generate champion", "generate challenger", "score answers"]
+PURPOSES = [
+    *("sft", "reward", "dpo", "measure challenger", "score heldout"),
+    *("generate champion", "generate challenger", "score answers"),
+]
 
 
 @pytest.fixture
@@ -337,7 +341,7 @@ def test_however_often_and_by_how_many_it_is_advanced_each_run_is_started_once(r
     assert (done.status, done.step) == ("done", "done")
     assert Counter(StepRun.objects.values_list("purpose", flat=True)) == dict.fromkeys(PURPOSES, 1)
     assert Run.objects.count() == len(PURPOSES)
-    assert Evaluation.objects.count() == Score.objects.count() == 1
+    assert Evaluation.objects.count() == 2
     assert Item.objects.count() - before == detail(new, "selecting")["queued"] == 6
     assert Event.objects.filter(verb="round advanced").count() == 9
 
@@ -473,7 +477,8 @@ def test_a_step_that_breaks_fails_its_round_in_words_and_no_other(ready):
     assert failed.error.startswith("The step broke (FileNotFoundError: ")
     assert failed.error.endswith("Retry the round once that is mended.")
     assert detail(theirs, "collecting") == {"preferences": 0, "wanted": 2}
-    (run.folder / "scores.jsonl").write_text('{"id": "0 chosen", "score": 2.0}\n{"id": "0 rejected", "score": 1.0}\n')
+    lines = scores_of(run, lambda name: float(name.endswith("chosen")))
+    (run.folder / "scores.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     assert rounds.retry(round=failed)
     assert work(new).status == "done"
 
@@ -494,14 +499,19 @@ def test_reward_accuracy_is_exact_over_the_pairs(ready, heldout, bob, bea):
     given = dict(zip("210", [(2.0, 1.0), (-3.0, -1.0), (0.5, 0.5)], strict=True))  # right, wrong, and no difference
     lines = scores_of(run, lambda name: given[name[0]][name.endswith("rejected")])
     tasks.run_finished(succeeds(run, lines[::-1]).pk)
-    score = Score.objects.get()
+    score = Score.objects.get(name="reward accuracy", group="")
     expected = wilson(1.5, 3)
     assert (score.name, score.value, score.n) == ("reward accuracy", 0.5, 3)
     assert (score.lower, score.upper) == (expected.lower, expected.upper)
     assert (score.evaluation.model_version, score.evaluation.run) == (fresh(new).reward_model, run)
     assert detail(new, "evaluating")["reward_accuracy"] == [0.5, expected.lower, expected.upper, 3]
-    (verdict,) = detail(new, "gated")["verdict"]
-    assert (verdict["value"], verdict["passed"]) == (f"50% ({expected.lower:.0%} to {expected.upper:.0%}, n 3)", False)
+    verdict = detail(new, "gated")["verdict"][0]
+    assert verdict["value"] == f"50 % ({100 * expected.lower:.0f} to {100 * expected.upper:.0f} %, n 3)"
+    assert verdict["passed"] is False
+    assert (verdict["outcome"], detail(new, "gated")["outcome"]) == ("open", "open")
+    longer = Score.objects.get(name="longer answer wins")
+    assert (longer.value, longer.n) == (1.0, 3)  # "good 1" is longer than "bad 1"
+    assert Score.objects.get(name="brier score").n == 3
 
 
 def test_the_gate_opens_when_the_interval_is_above_one_half(ready, bob):
@@ -510,7 +520,7 @@ def test_the_gate_opens_when_the_interval_is_above_one_half(ready, bob):
     new = work(begin(ready), until="score heldout")
     run = run_of(new, "score heldout")
     tasks.run_finished(succeeds(run, scores_of(run, lambda name: float(name.endswith("chosen")))).pk)
-    (verdict,) = detail(new, "gated")["verdict"]
+    verdict = detail(new, "gated")["verdict"][0]
     assert wilson(8, 8).lower > 0.5
     assert verdict["passed"] is True
 
@@ -519,10 +529,10 @@ def test_without_a_judged_heldout_pair_there_is_nothing_to_measure(project, base
     for _ in range(2):
         a_preference(bob)
     new = work(begin(project))
-    assert outcomes(new)["evaluating"] == "skipped"
+    assert outcomes(new)["evaluating"] == "done"
     assert detail(new, "evaluating") == {"why": "no judged pair on a held-out prompt yet"}
     assert detail(new, "gated")["verdict"][0]["value"] == "not measured"
-    assert not Evaluation.objects.exists()
+    assert Evaluation.objects.get().model_version == fresh(new).challenger  # which is measured by the probe
 
 
 # Sampling and selecting
@@ -714,7 +724,11 @@ def test_everything_is_looked_after_by_the_clock(ready, bob):
 
 def test_the_clock_is_set_by_migrating(db):
     schedules = Schedule.objects.order_by("func")
-    assert [one.func for one in schedules] == ["annotation.tasks.refresh_consensus", "evaluation.tasks.recover"]
+    assert [(one.func, one.minutes) for one in schedules] == [
+        ("annotation.tasks.refresh_consensus", 1),
+        ("evaluation.tasks.recover", 1),
+        ("evaluation.tasks.watch_drift", 24 * 60),
+    ]
     for schedule in schedules:
-        assert (schedule.schedule_type, schedule.minutes) == (Schedule.MINUTES, 1)
+        assert schedule.schedule_type == Schedule.MINUTES
         assert (schedule.cluster, schedule.repeats) == ("default", -1)  # for ever

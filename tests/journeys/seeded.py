@@ -12,8 +12,9 @@ from annotation.guidelines import publish
 from annotation.labelling import Said
 from annotation.models import Invitation, Label, Membership, Project, User
 from annotation.pausing import pause
-from evaluation.models import Evaluation, Round, RoundStep, Score
+from evaluation.models import Evaluation, HeadToHead, Round, RoundStep, Score
 from tests.annotation.making import a_comparison, a_demonstration, a_prompt, an_answer, asked, lease
+from training import registry
 from training.models import Generation, Metric, ModelVersion, Run, Sample, Snapshot
 
 MARKDOWN = """# House style
@@ -154,6 +155,51 @@ def _loop(desk: Project, alice: User) -> dict[str, Any]:
         project=desk, number=1, status="done", step="selecting", champion=base, challenger=tuned, started_by=alice
     )
     RoundStep.objects.create(round=first, name="sft", status="done")
-    evaluation = Evaluation.objects.create(project=desk, model_version=tuned, kind="held-out pairs")
+    RoundStep.objects.create(
+        round=first,
+        name="gated",
+        status="done",
+        detail={
+            "outcome": "failed",
+            "words": "It does not pass: longer answers than the present model's.",
+            "verdict": [
+                {"name": "Reward accuracy", "value": "75 %", "goal": "above 50 %", "outcome": "open", "passed": False},
+                {
+                    "name": "Longer answers",
+                    "value": "+31 %",
+                    "goal": "at most 15 %",
+                    "outcome": "failed",
+                    "passed": False,
+                },
+                {"name": "Forgetting", "value": "+1 %", "goal": "at most 10 %", "outcome": "passed", "passed": True},
+            ],
+        },
+    )
+    registry.promote(version=tuned, actor=alice, reason="An earlier try.")
+    registry.promote(version=base, actor=alice)
+    judge = ModelVersion.objects.create(
+        project=desk, name="judge", kind="reward", format="adapter", parent=base, location="judge"
+    )
+    Round.objects.filter(pk=first.pk).update(reward_model=judge)
+    figures = Evaluation.objects.create(
+        project=desk,
+        model_version=tuned,
+        kind="held-out measures",
+        details={"words_model": {"1": 34, "2": 28}, "words_reference": {"1": 30, "2": 28}},
+    )
+    Score.objects.bulk_create(
+        Score(evaluation=figures, name=name, value=value, lower=lower, upper=upper, n=n, group=group)
+        for name, value, lower, upper, n, group in (
+            ("preference accuracy", 0.71, 0.6, 0.8, 54, ""),
+            ("preference accuracy", 0.8, 0.5, 0.94, 10, "language: de"),
+            ("perplexity of good answers", 9.2, 8.1, 10.4, 20, ""),
+            ("forgetting", 0.021, -0.004, 0.05, 60, ""),
+            ("distance from base", 0.42, 0.35, 0.5, 24, ""),
+        )
+    )
+    HeadToHead.objects.create(
+        project=desk, champion=base, challenger=tuned, champion_run=sampling, challenger_run=run, identical=1
+    )
+    evaluation = Evaluation.objects.create(project=desk, model_version=judge, kind="held-out pairs")
     Score.objects.create(evaluation=evaluation, name="reward accuracy", value=0.75, lower=0.3, upper=0.95, n=40)
-    return {"run": run.pk, "failed_run": failed.pk, "model": tuned.pk, "round": first.number}
+    return {"run": run.pk, "failed_run": failed.pk, "base": base.pk, "model": tuned.pk, "round": first.number}

@@ -128,8 +128,15 @@ PAGES: dict[str, list[Shown]] = {
         Shown("/projects/empty/runs/which-method/?goal=manner&subject=new&means=processor"),
     ],
     "run": [Shown("/projects/desk/runs/{run}/"), Shown("/projects/desk/runs/{failed_run}/")],
+    "round_report": [Shown("/projects/desk/rounds/{round}/report/")],
+    "history": [Shown("/projects/desk/history/"), Shown("/projects/empty/history/")],
+    "compare_models": [
+        Shown("/projects/desk/models/compare/?first={base}&second={model}"),
+        Shown("/projects/empty/models/compare/"),
+    ],
+    "gate_policy": [Shown("/projects/desk/gate/")],
     "models": [Shown("/projects/desk/models/"), Shown("/projects/empty/models/")],
-    "model": [Shown("/projects/desk/models/{model}/")],
+    "model": [Shown("/projects/desk/models/{model}/", "alice", open_all), Shown("/projects/desk/models/{base}/")],
 }
 NO_PAGES = {
     **dict.fromkeys(
@@ -151,8 +158,9 @@ NO_PAGES = {
     "notice": "leads on to the page that it is about",
     **dict.fromkeys(("promote", "advance_round", "cancel_round", "retry_round", "cancel_run", "retry_run"), "the same"),
     **dict.fromkeys(("continue_run", "move_run", "delete_model", "merge_model"), "the same"),
+    **dict.fromkeys(("measure_model", "start_head_to_head", "stop_head_to_head", "roll_back"), "the same"),
     **dict.fromkeys(("draft", "ahead", "release", "check"), "scripts send there"),
-    **dict.fromkeys(("export_work", "run_metrics", "round_state", "schema"), "files and parts of pages"),
+    **dict.fromkeys(("export_work", "run_metrics", "round_state", "report_file", "schema"), "files and parts of pages"),
     **dict.fromkeys(("export_model", "model_card"), "the same"),
     "api_docs": "Swagger's page, as it comes in its package",
 }

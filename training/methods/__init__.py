@@ -8,7 +8,7 @@ its settings in a module here, one line in `METHODS`, and a recipe of the same n
 from dataclasses import dataclass
 from typing import Literal
 
-from training.methods.answers import ConvertSettings, GenerateSettings, ScoreSettings
+from training.methods.answers import ConvertSettings, GenerateSettings, MeasureSettings, ScoreSettings
 from training.methods.preferences import DpoSettings, KtoSettings, OrpoSettings, RewardSettings
 from training.methods.probes import ProbeSettings
 from training.methods.sft import SftSettings
@@ -25,6 +25,7 @@ __all__ = [
     "DpoSettings",
     "GenerateSettings",
     "KtoSettings",
+    "MeasureSettings",
     "Method",
     "OrpoSettings",
     "ProbeSettings",
@@ -123,6 +124,13 @@ METHODS: dict[str, Method] = {
             GenerateSettings,
         ),
         Method("score", "Score answers", "Gives every answer the score of a reward model.", ScoreSettings),
+        Method(
+            "measure",
+            "Measure a model",
+            "Reads held-out examples and a fixed probe with a model and with the one it came from, and answers "
+            "held-out prompts with both.",
+            MeasureSettings,
+        ),
     )
 }
 

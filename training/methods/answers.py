@@ -81,5 +81,46 @@ class ScoreSettings(Settings):
     )
 
 
+class MeasureSettings(Settings):
+    batch_size: int = Field(
+        8,
+        ge=1,
+        le=1024,
+        title="Texts at once",
+        description="How many texts are read side by side. It changes the speed and not the figures.",
+    )
+    max_length: int = Field(
+        1024,
+        ge=16,
+        le=131072,
+        title="Longest text (tokens)",
+        description="Of a longer one only the end is read, where the answer stands; the run's page says "
+        "how many were longer.",
+    )
+    max_new_tokens: int = Field(
+        128,
+        ge=1,
+        le=8192,
+        title="Longest answer (tokens)",
+        description="Where an answer to a held-out prompt is cut off if it has not ended by itself.",
+    )
+    temperature: float = Field(
+        0.8,
+        ge=0.0,
+        le=2.0,
+        title="Temperature",
+        description="How adventurous these answers are. Measure as the model is used: 0.8 is what new "
+        "answers are sampled with.",
+    )
+    top_p: float = Field(
+        0.95,
+        gt=0.0,
+        le=1.0,
+        title="Top-p",
+        description="Draws only from the likeliest words that together have this probability (Holtzman et "
+        "al. 2020), as new answers are.",
+    )
+
+
 class ConvertSettings(Settings):
     """Nothing to choose: the model is brought into one layout, and its weights stay as they are."""

@@ -25,6 +25,7 @@ def test_the_methods_and_what_they_make():
         "distill": ("policy", None),
         "generate": (None, None),
         "score": (None, None),
+        "measure": (None, None),
     }
 
 

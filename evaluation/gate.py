@@ -1,0 +1,275 @@
+"""The gate: may a new model become the production model? One table with what was found, what is asked, and why.
+
+Nothing is decided in secret: a round writes the table down, a lead sees the same table as it is now, and whoever
+promotes past it gives a reason that stays on record.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from annotation.models import Event, Project, User
+from annotation.models.events import record
+from annotation.statistics import Interval
+from evaluation import figures, head_to_head, scoring, winrate
+from evaluation.models import GatePolicy, HeadToHead, Round
+from training import registry
+from training.models import ModelVersion
+from training.models.registry import ModelKind, Stage
+
+PASSED, FAILED, OPEN = "passed", "failed", "open"
+LIMITS = ("min_accuracy", "min_win_rate", "max_forgetting", "max_length_growth", "max_distance")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing that is asked. `open` is what cannot be told yet: nothing is there, or too little."""
+
+    name: str
+    value: str
+    goal: str
+    outcome: str
+    why: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return self.outcome == PASSED
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "passed": self.passed}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    rows: list[Row]
+
+    @property
+    def outcome(self) -> str:
+        """Failed if anything failed, open if anything cannot be told yet or nothing is asked, else passed."""
+        found = {row.outcome for row in self.rows}
+        return FAILED if FAILED in found else OPEN if OPEN in found or not found else PASSED
+
+    @property
+    def words(self) -> str:
+        failed = [row.name for row in self.rows if row.outcome == FAILED]
+        waits = [row.name for row in self.rows if row.outcome == OPEN]
+        if failed:
+            return f"It does not pass: {_list(failed)}."
+        if waits:
+            return f"It cannot be told yet: {_list(waits)}."
+        return "It passes." if self.rows else "Nothing is asked of it."
+
+
+def policy_of(project: Project) -> GatePolicy:
+    """The project's policy, or the one that holds until a lead sets another."""
+    return GatePolicy.objects.filter(project=project).first() or GatePolicy(project=project)
+
+
+@transaction.atomic
+def set_policy(*, project: Project, actor: User | None = None, **limits: float | None) -> GatePolicy:
+    """Change what is asked; an empty limit asks nothing. Raises ValidationError for one out of range."""
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    policy = policy_of(project)
+    before = {name: getattr(policy, name) for name in LIMITS}
+    for name, value in limits.items():
+        setattr(policy, name, value)
+    policy.full_clean(validate_unique=False)
+    policy.save()
+    after = {name: getattr(policy, name) for name in LIMITS}
+    if after != before:
+        record("gate changed", project, project=project, actor=actor, before=before, after=after)
+    return policy
+
+
+def verdict(version: ModelVersion, *, champion: ModelVersion | None = None) -> Verdict:
+    """What speaks for a model version and what against it, as things are now. The champion is the present production
+    model unless another one is named."""
+    policy = policy_of(version.project)
+    champion = champion or ModelVersion.objects.filter(project=version.project_id).production().first()
+    rows: list[Row] = []
+    if policy.min_accuracy is not None:
+        rows += _accuracies(version, policy.min_accuracy)
+    if champion is not None and champion != version:
+        if policy.min_win_rate is not None:
+            rows += _wins(version, champion, policy.min_win_rate)
+        if policy.max_length_growth is not None:
+            rows.append(_length(version, champion, policy.max_length_growth))
+    if policy.max_forgetting is not None:
+        rows.append(
+            _limited(
+                version,
+                "forgetting",
+                "Surprise at general questions and plain text",
+                policy.max_forgetting,
+                lambda value: f"{100 * value:+.1f} %",
+                f"at most {100 * policy.max_forgetting:g} % more than the base model",
+            )
+        )
+    if policy.max_distance is not None:
+        rows.append(
+            _limited(
+                version,
+                "distance from base",
+                "Distance from the base model",
+                policy.max_distance,
+                lambda value: f"{value:.2f}",
+                f"at most {policy.max_distance:g} nats for each token",
+            )
+        )
+    return Verdict(rows)
+
+
+def round_of(version: ModelVersion) -> Round | None:
+    """The round that made it, if one did."""
+    return Round.objects.filter(challenger=version).order_by("-id").first()
+
+
+def _accuracies(version: ModelVersion, least: float) -> list[Row]:
+    rows = []
+    made_by = round_of(version)
+    goal = f"interval above {100 * least:g} %"
+    if made_by is not None and made_by.reward_model is not None:
+        found = scoring.score_of(made_by.reward_model, "reward accuracy")
+        rows.append(_above("Reward accuracy on held-out pairs", _interval(found), least, goal))
+    found = scoring.score_of(version, "preference accuracy")
+    rows.append(_above("Its own liking for what people prefer", _interval(found), least, goal))
+    return rows
+
+
+def _wins(version: ModelVersion, champion: ModelVersion, least: float) -> list[Row]:
+    rate, at_equal_length = blind(version, champion)
+    goal = f"interval above {100 * least:g} %"
+    won = _above("Blind comparisons won", rate, least, goal)
+    even = _above("Blind comparisons won at equal length", at_equal_length, least, goal)
+    if won.passed and even.outcome == OPEN and at_equal_length and at_equal_length.value <= least:
+        even = Row(even.name, even.value, even.goal, FAILED, "it wins by longer answers")
+    return [won, even]
+
+
+def blind(version: ModelVersion, champion: ModelVersion) -> tuple[Interval | None, Interval | None]:
+    """The share of blind comparisons won, and that at equal length; None where there are none.
+
+    Of a head to head if the two have met in one, whose prompts were drawn at random and whose interval holds although
+    one stops when it says enough; else of all that people compared. Simulated annotators count where the round that
+    made the model let them, and no person has said anything.
+    """
+    made_by = round_of(version)
+    simulated = bool(made_by and made_by.settings.get("simulated"))
+    met = HeadToHead.objects.filter(challenger=version, champion=champion, identical__isnull=False).first()
+    if met is not None:
+        standing = head_to_head.standing(met)
+        if simulated and not standing.people:
+            standing = head_to_head.standing(met, simulated=True)
+        if standing.people:
+            return standing.interval, standing.at_equal_length
+    compared = winrate.between(version, champion)
+    rate = compared.human or (compared.simulated if simulated else None)
+    return (rate.interval, rate.at_equal_length) if rate else (None, None)
+
+
+def _length(version: ModelVersion, champion: ModelVersion, most: float) -> Row:
+    name, goal = "Longer answers than the present model's", f"at most {100 * most:g} %"
+    found = length_growth(version, champion)
+    if found is None:
+        return Row(name, "not measured", goal, OPEN, "measure both models")
+    value = f"{100 * found.value:+.0f} % ({100 * found.lower:+.0f} to {100 * found.upper:+.0f} %, n {found.n})"
+    return Row(name, value, goal, PASSED if found.value <= most else FAILED)
+
+
+def length_growth(version: ModelVersion, other: ModelVersion) -> Interval | None:
+    """By how much a model's answers are longer than another's on the held-out prompts that both answered when they were
+    measured; None if they were not."""
+    mine = scoring.newest(version)
+    if mine is None:
+        return None
+    theirs = scoring.newest(other)
+    if other == version.ancestry()[-1]:
+        words = mine.details.get("words_reference", {})
+    else:
+        words = theirs.details.get("words_model", {}) if theirs else {}
+    return figures.growth(mine.details.get("words_model", {}), words)
+
+
+def _limited(version: ModelVersion, score: str, name: str, most: float, shown: Any, goal: str) -> Row:
+    found = scoring.score_of(version, score)
+    if found is None:
+        return Row(name, "not measured", goal, OPEN, "measure the model")
+    value = shown(found.value)
+    if found.lower is not None and found.upper is not None:
+        value += f" ({shown(found.lower)} to {shown(found.upper)}, n {found.n})"
+    return Row(name, value, goal, PASSED if found.value <= most else FAILED)
+
+
+def _interval(score: Any) -> Interval | None:
+    return None if score is None else Interval(score.value, score.lower, score.upper, score.n)
+
+
+def _above(name: str, found: Interval | None, least: float, goal: str) -> Row:
+    """Passed if the interval is above, failed if it is below, open in between."""
+    if found is None:
+        return Row(name, "not measured", goal, OPEN, "nothing is there to tell it by")
+    outcome = PASSED if found.lower > least else FAILED if found.upper < least else OPEN
+    why = "too few to tell" if outcome == OPEN else ""
+    value = f"{100 * found.value:.0f} % ({100 * found.lower:.0f} to {100 * found.upper:.0f} %, n {found.n})"
+    return Row(name, value, goal, outcome, why)
+
+
+@transaction.atomic
+def promote(*, version: ModelVersion, actor: User | None = None, reason: str = "") -> Verdict:
+    """Make a policy the production model, if it passes the gate or a reason is given to overrule it; going back to one
+    that was in production needs neither.
+
+    Raises ValidationError for a reward model, and where the gate holds and no reason is given. The table as it stood is
+    in the event log either way.
+    """
+    if version.kind != ModelKind.POLICY:
+        raise ValidationError("Only a policy can be promoted.")
+    Project.objects.select_for_update(no_key=True).get(pk=version.project_id)
+    version.refresh_from_db()
+    found = verdict(version)
+    if version.stage == Stage.CANDIDATE and found.outcome != PASSED:
+        if not reason.strip():
+            raise ValidationError(f"{found.words} To promote {version} all the same, say why; it stays on record.")
+        record(
+            "gate overruled",
+            version,
+            project=version.project,
+            actor=actor,
+            reason=reason,
+            verdict=[row.as_json() for row in found.rows],
+        )
+    registry.promote(version=version, actor=actor, reason=reason)
+    return found
+
+
+@transaction.atomic
+def roll_back(*, project: Project, actor: User | None = None, reason: str = "") -> ModelVersion:
+    """Put the model that was in production before the present one back, in one step.
+
+    What reads the production model (rounds, new answers, runs) finds the old one from then on. Raises ValidationError
+    if there was none before.
+    """
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    before = predecessor(project)
+    if before is None:
+        raise ValidationError("No other model was in production before this one.")
+    registry.promote(version=before, actor=actor, reason=reason or "rolled back")
+    return before
+
+
+def predecessor(project: Project) -> ModelVersion | None:
+    """The model that was in production before the present one."""
+    present = ModelVersion.objects.filter(project=project).production().first()
+    if present is None:
+        return None
+    promoted = Event.objects.filter(project=project, verb="model promoted", target=f"modelversion:{present.pk}")
+    last = promoted.order_by("-id").first()
+    before = last.data.get("before") if last else None
+    return ModelVersion.objects.filter(project=project, pk=before).first() if before else None
+
+
+def _list(names: list[str]) -> str:
+    words = [name[:1].lower() + name[1:] for name in names]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

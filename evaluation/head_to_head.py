@@ -1,0 +1,228 @@
+"""Champion against challenger: people choose blindly between their answers to the same held-out prompts.
+
+Both models answer held-out prompts, one answer each; of each prompt one pair is put into the ordinary queue, at a place
+drawn by lot among the other comparisons, so that nothing tells it from them. No pair is chosen for being close: the win
+rate is of the models, and not of their hardest cases. The interval holds however often one looks, so that a lead may
+stop as soon as it says enough.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from annotation.asking import ask
+from annotation.models import Item, Label, Project, Response, User
+from annotation.models.events import record
+from annotation.models.items import Kind, Purpose
+from annotation.statistics import Interval
+from annotation.text import as_seen
+from evaluation import heldout, length_control, sequential, winrate
+from evaluation.models import HeadToHead
+from training import runs
+from training.models import ModelVersion, Run
+from training.models.registry import ModelKind
+from training.models.runs import Status
+
+SELECTOR = "head to head"
+PROMPTS = 50
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a match stands. Items count once they have all the labels they want, so that no score changes later; prompts
+    to which both gave the same answer are ties."""
+
+    match: HeadToHead
+    interval: Interval  # of the challenger's win rate; holds at every moment
+    at_equal_length: Interval | None
+    decided: int  # 1: the challenger is better, -1: it is worse, 0: open
+    wins: int = 0
+    losses: int = 0
+    ties: int = 0
+    asked: int = 0  # items in all
+    people: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def words(self) -> str:
+        """What a lead should know, in a sentence or two."""
+        if self.problems:
+            return " ".join(self.problems)
+        if self.match.identical is None:
+            return "Both models are answering the held-out prompts."
+        if self.decided > 0:
+            return f"The new model is better: {_share(self.interval)}. You may stop now; more answers only narrow this."
+        if self.decided < 0:
+            return f"The new model is worse: {_share(self.interval)}. You may stop now; more answers only narrow this."
+        if self.interval.n >= self.asked + self.match.identical:
+            return f"All is answered, and no difference could be shown: {_share(self.interval)}."
+        return f"Too early to tell: {_share(self.interval)} after {self.interval.n} prompts. Go on asking."
+
+
+def _share(found: Interval) -> str:
+    return f"it wins {100 * found.value:.0f} % ({100 * found.lower:.0f} to {100 * found.upper:.0f} %)"
+
+
+@transaction.atomic
+def start(
+    *,
+    challenger: ModelVersion,
+    champion: ModelVersion | None = None,
+    prompts: int = PROMPTS,
+    settings: dict[str, Any] | None = None,
+    seed: int = 17,
+    actor: User | None = None,
+    wake: bool = True,
+) -> HeadToHead:
+    """Have both models answer held-out prompts; once they have, people are asked (`ask_if_ready`).
+
+    The champion is the production model unless another is named. Raises ValidationError if one of them cannot answer,
+    if they are one and the same, if they meet already, or if there is no held-out prompt.
+    """
+    project = challenger.project
+    champion = champion or ModelVersion.objects.filter(project=project).production().first()
+    if champion is None or ModelKind.REWARD in (champion.kind, challenger.kind) or champion.project_id != project.pk:
+        raise ValidationError("Two models of this project that answer are needed.")
+    if champion == challenger:
+        raise ValidationError("A model cannot be compared with itself.")
+    asked = [{"id": one.pk, "messages": one.messages} for one in heldout.prompts(project=project, number=prompts)]
+    if not asked:
+        raise ValidationError("There is no held-out prompt to answer: import prompts first.")
+    if HeadToHead.objects.filter(champion=champion, challenger=challenger, ended_at=None).exists():
+        raise ValidationError("These two are being compared already.")
+    settings = {**(settings or {}), "samples_per_prompt": 1}
+    started = {
+        f"{role}_run": runs.start(
+            project=project,
+            method="generate",
+            base=model,
+            inputs={"prompts": asked},
+            settings=settings,
+            seed=seed,
+            actor=actor,
+            wake=wake,
+        )
+        for role, model in (("champion", champion), ("challenger", challenger))
+    }
+    try:
+        with transaction.atomic():
+            match = HeadToHead.objects.create(
+                project=project, champion=champion, challenger=challenger, started_by=actor, **started
+            )
+    except IntegrityError as error:
+        raise ValidationError("These two are being compared already.") from error
+    record("head to head started", match, project=project, actor=actor, champion=champion.pk, challenger=challenger.pk)
+    return match
+
+
+def ask_if_ready(run: Run) -> int:
+    """Put the pairs of the match that waits for this run into the queue, once both models have answered; returns how
+    many are new. Safe to call again."""
+    waiting = HeadToHead.objects.filter(ended_at=None, identical=None)
+    found = waiting.filter(champion_run=run).first() or waiting.filter(challenger_run=run).first()
+    if found is None:
+        return 0
+    with transaction.atomic():
+        match = HeadToHead.objects.select_for_update(of=["self"]).get(pk=found.pk)
+        ended = [match.champion_run, match.challenger_run]
+        if match.identical is not None or any(one.status != Status.SUCCEEDED for one in ended):
+            return 0
+        return _ask(match)
+
+
+def _ask(match: HeadToHead) -> int:
+    old, new = (_answers(run) for run in (match.champion_run, match.challenger_run))
+    project, random = match.project, Random(match.challenger_run.seed)
+    among = Item.objects.open().work().of_kind(Kind.COMPARISON).filter(project=project).order_by("priority")
+    priorities = list(among.values_list("priority", flat=True)) or [0.0]
+    identical = asked = 0
+    for prompt in sorted(old.keys() & new.keys()):
+        pair = [old[prompt], new[prompt]]
+        if as_seen(pair[0].text) == as_seen(pair[1].text):
+            identical += 1
+            continue
+        item, created = ask(
+            project=project,
+            prompt=pair[0].prompt,
+            kind=Kind.COMPARISON,
+            responses=pair,
+            purpose=Purpose.HEAD_TO_HEAD,
+            priority=random.uniform(priorities[0], priorities[-1]),
+            selection={"selector": SELECTOR, "match": match.pk},
+        )
+        asked += created
+        if not created and item.purpose == Purpose.HEAD_TO_HEAD:  # asked before, and as blind: it counts here too
+            Item.objects.filter(pk=item.pk).update(selection={**item.selection, "match": match.pk})
+    match.identical = identical
+    match.save(update_fields=["identical"])
+    return asked
+
+
+def _answers(run: Run) -> dict[int, Response]:
+    rows = run.generation.responses.select_related("prompt").order_by("id").distinct()
+    return {response.prompt_id: response for response in rows}
+
+
+def standing(match: HeadToHead, *, simulated: bool = False) -> Standing:
+    """How a match stands, by the labels of people, or of simulated annotators too."""
+    ended = (match.champion_run, match.challenger_run)
+    problems = [f"Run {run.pk} failed: {run.error}" for run in ended if run.status in (Status.FAILED, Status.CANCELLED)]
+    items = Item.objects.filter(project_id=match.project_id, selection__match=match.pk)
+    wanted = dict(items.values_list("pk", "wanted"))
+    labels = Label.objects.counted().decisive().filter(item__in=wanted).prefetch_related("judgements__response")
+    if not simulated:
+        labels = labels.filter(simulated=False)
+    sides = [{answer.pk for answer in _answers(run).values()} for run in reversed(ended)] if wanted else [set(), set()]
+    settled = set(labels.filter(decision=True).values_list("item_id", flat=True))  # by a reviewer: that is all
+    verdicts: dict[int, list[tuple[int, winrate.Verdict]]] = defaultdict(list)
+    for label in labels.order_by("id"):
+        verdict = winrate.verdict_of(label, sides[0] - sides[1], sides[1] - sides[0])
+        if verdict is not None:
+            verdicts[label.item_id].append((label.pk, verdict))
+    complete = {
+        item: said for item, said in verdicts.items() if len(said) >= wanted[item] or match.ended_at or item in settled
+    }
+    order = sorted(complete, key=lambda item: complete[item][-1][0])
+    scores = [sum(one.score for _, one in complete[item]) / len(complete[item]) for item in order]
+    longer = [complete[item][0][1].longer for item in order]
+    same = match.identical or 0
+    found = sequential.win_rate([*([0.5] * same), *scores])
+    everything = [one for item in order for _, one in complete[item]]
+    return Standing(
+        match=match,
+        interval=found.interval,
+        at_equal_length=length_control.win_rate(scores, longer) if scores else None,
+        decided=found.decided,
+        wins=sum(score > 0.5 for score in scores),
+        losses=sum(score < 0.5 for score in scores),
+        ties=sum(score == 0.5 for score in scores) + same,
+        asked=len(wanted),
+        people=len({one.person for one in everything}),
+        problems=problems,
+    )
+
+
+@transaction.atomic
+def stop(*, match: HeadToHead, actor: User | None = None) -> bool:
+    """End a match: what nobody has judged yet is asked no more, and what was said counts. False if it had ended."""
+    now = timezone.now()
+    if not HeadToHead.objects.filter(pk=match.pk, ended_at=None).update(ended_at=now):
+        return False
+    match.ended_at = now
+    for run in (match.champion_run, match.challenger_run):
+        runs.cancel(run=run, actor=actor)
+    mine = Item.objects.filter(project_id=match.project_id, selection__match=match.pk, selection__selector=SELECTOR)
+    dropped = mine.filter(taken=0, dropped=False).update(dropped=True)
+    record("head to head stopped", match, project=match.project, actor=actor, not_asked=dropped)
+    return True
+
+
+def of_project(project: Project) -> QuerySet[HeadToHead]:
+    rows = HeadToHead.objects.filter(project=project)
+    return rows.select_related("champion", "challenger", "champion_run", "challenger_run", "project")

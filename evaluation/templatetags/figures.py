@@ -1,0 +1,51 @@
+"""Figures in people's words."""
+
+from django import template
+
+from evaluation import report
+from evaluation.models import Score
+
+register = template.Library()
+
+MEANINGS = {
+    "reward accuracy": "how often it prefers the answer that people preferred; 50 % is tossing a coin",
+    "longer answer wins": "what one would get by always taking the longer answer",
+    "agreement of people": "how often two people agree: hardly more can be expected",
+    "brier score": "0 is perfect foresight, 0.25 is tossing a coin",
+    "calibration error": "by how much it is surer than it is right, on average",
+    "preference accuracy": "whether its answers moved towards what people preferred; 50 % is not at all",
+    "perplexity of good answers": "how surprised it is by what people wrote or approved; lower is better",
+    "perplexity of good answers, base": "the same of the model it came from",
+    "forgetting": "how much more surprised than the base model it is by general questions and plain text",
+    "distance from base": "nats for each token of its answers; 0 is the base model itself",
+    "words per answer": "to held-out prompts",
+    "length growth over base": "its answers against the base model's to the same prompts",
+    "repetitive answers": "that say the same thing again and again",
+    "refusals": "that decline to answer",
+    "answers cut off": "that did not end by themselves",
+}
+
+
+@register.filter
+def figure(score: Score) -> str:
+    return report.figure(score)
+
+
+@register.filter
+def meaning(score: Score) -> str:
+    return MEANINGS.get(score.name, "")
+
+
+@register.filter
+def share(found: object) -> str:
+    """An interval of a share: 71 % (60 to 80 %)."""
+    return report.share(found) if found is not None else ""  # type: ignore[arg-type]
+
+
+@register.filter
+def change(found: object) -> str:
+    """An interval of a growth: +2 % (-1 to +5 %)."""
+    if found is None:
+        return ""
+    value, lower, upper = (100 * one for one in (found.value, found.lower, found.upper))  # type: ignore[attr-defined]
+    return f"{value:+.1f} % ({lower:+.1f} to {upper:+.1f} %)"

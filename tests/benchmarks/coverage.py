@@ -1,0 +1,128 @@
+"""Does 95 % mean 95 %? The intervals and tests of models, against simulations in which the truth is known.
+
+    .venv/bin/python tests/benchmarks/coverage.py [--quick]
+
+Each seed makes data from known strengths and asks whether the interval holds the truth. `…_coverage` is the share that
+did; `sequential_wrong` is how often the sequential test of two equal models named a better one although it was looked
+at after every item, and `looked_wrong` how often an ordinary interval, looked at as often, would have. The tests in
+tests/evaluation run the same simulations at a smaller size.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from annotation.statistics import wilson
+from evaluation import bradley_terry, length_control, sequential, shift
+
+STRENGTHS = np.array([0.8, 0.3, -0.1, -1.0])
+LEFT, LONGER, TIE = 0.3, 0.5, 0.6
+
+
+def strengths_covered(seeds: range, *, items: int = 200, votes: int = 2, ties: bool = True) -> list[bool]:
+    """Whether the interval of the difference of two models held the truth: four models, a liking for the left and for
+    the longer answer, and several votes on an item, which move together as people find the same one hard or easy."""
+    covered = []
+    for seed in seeds:
+        random = np.random.default_rng(seed)
+        first = random.integers(0, 4, items)
+        second = (first + random.integers(1, 4, items)) % 4
+        longer = random.normal(0, 0.5, items)
+        own = random.normal(0, 0.8, items)  # what is peculiar to the item's two answers
+        item = np.repeat(np.arange(items), votes)
+        left = random.choice([-1, 1], items * votes)
+        eta = (STRENGTHS[first] - STRENGTHS[second] + LONGER * longer + own)[item] + LEFT * left
+        parts = np.stack([np.exp(eta / 2), np.full(len(eta), TIE * ties), np.exp(-eta / 2)])
+        drawn = random.random(len(eta)) * parts.sum(axis=0)
+        score = np.where(drawn < parts[0], 1.0, np.where(drawn < parts[0] + parts[1], 0.5, 0.0))
+        found = bradley_terry.fit(
+            first[item], second[item], score, left=left, longer=longer[item], clusters=item
+        ).difference(0, 3)
+        covered.append(found.lower <= _as_fitted(ties) <= found.upper)
+    return covered
+
+
+_fitted: dict[bool, float] = {}
+
+
+def _as_fitted(ties: bool) -> float:
+    """What the difference of the first and the last model comes to in endless data. It is a little below the strengths
+    drawn, since what is peculiar to an item makes votes noisier; the fit aims at this number."""
+    if ties not in _fitted:
+        random = np.random.default_rng(0)
+        items = 100_000
+        first = random.integers(0, 4, items)
+        second = (first + random.integers(1, 4, items)) % 4
+        longer = random.normal(0, 0.5, items)
+        left = random.choice([-1, 1], items)
+        eta = STRENGTHS[first] - STRENGTHS[second] + LONGER * longer + random.normal(0, 0.8, items) + LEFT * left
+        parts = np.stack([np.exp(eta / 2), np.full(len(eta), TIE * ties), np.exp(-eta / 2)])
+        drawn = random.random(items) * parts.sum(axis=0)
+        score = np.where(drawn < parts[0], 1.0, np.where(drawn < parts[0] + parts[1], 0.5, 0.0))
+        _fitted[ties] = bradley_terry.fit(first, second, score, left=left, longer=longer).difference(0, 3).value
+    return _fitted[ties]
+
+
+def length_covered(seeds: range, *, items: int = 120, advantage: float = 0.4, liking: float = 0.9) -> list[bool]:
+    """Whether the length-controlled win rate's interval held the rate at equal length."""
+    truth = 1 / (1 + np.exp(-advantage))
+    covered = []
+    for seed in seeds:
+        random = np.random.default_rng(seed)
+        longer = random.normal(0.3, 0.6, items)
+        eta = advantage + liking * np.tanh(longer / np.sqrt((longer**2).mean()))
+        found = length_control.win_rate(random.random(items) < 1 / (1 + np.exp(-eta)), longer)
+        covered.append(found.lower <= truth <= found.upper)
+    return covered
+
+
+def sequential_wrong(seeds: range, *, most: int = 200, rate: float = 0.5) -> list[bool]:
+    """Whether two models that win `rate` of the items each had a better one named at any moment."""
+    wrong = []
+    for seed in seeds:
+        random = np.random.default_rng(seed)
+        scores = np.where(random.random(most) < 0.2, 0.5, random.random(most) < rate)
+        out = sequential.fortunes_against_half(scores).max() >= np.log(1 / sequential.ALPHA)
+        wrong.append(bool(out))
+    return wrong
+
+
+def looked_wrong(seeds: range, *, most: int = 200) -> list[bool]:
+    """The same with an ordinary 95 % interval, looked at from the tenth item on."""
+    wrong = []
+    for seed in seeds:
+        scores = np.random.default_rng(seed).random(most) < 0.5
+        looks = (wilson(float(scores[:n].sum()), n) for n in range(10, most + 1))
+        wrong.append(any(not found.lower <= 0.5 <= found.upper for found in looks))
+    return wrong
+
+
+def shift_wrong(seeds: range) -> list[bool]:
+    """Whether two samples of one source were called different at 5 %."""
+    return [
+        shift.energy(*np.split(np.random.default_rng(seed).normal(size=(80, 3)), [50]), permutations=99, seed=seed).p
+        <= 0.05
+        for seed in seeds
+    ]
+
+
+def main(size: int) -> None:
+    seeds = range(1, size + 1)
+    figures = {
+        "strengths_coverage": strengths_covered(seeds),
+        "strengths_without_ties_coverage": strengths_covered(seeds, ties=False, votes=1),
+        "length_coverage": length_covered(seeds),
+        "sequential_wrong": sequential_wrong(seeds),
+        "looked_wrong": looked_wrong(range(1, min(size, 500) + 1)),
+        "shift_wrong": shift_wrong(seeds),
+    }
+    rounded = {name: round(float(np.mean(found)), 4) for name, found in figures.items()}
+    print(json.dumps({"benchmark": "coverage", "figures": rounded, "conditions": {"seeds": size}}))
+
+
+if __name__ == "__main__":
+    main(300 if "--quick" in sys.argv else 3000)

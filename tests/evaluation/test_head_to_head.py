@@ -1,0 +1,157 @@
+"""Champion against challenger on held-out prompts: blind, mixed into the queue, counted once, stopped early."""
+
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+
+from annotation import labelling
+from annotation.models import Event, Item
+from evaluation import gate, head_to_head, tasks
+from evaluation.models import HeadToHead
+from tests.annotation.making import a_prompt
+from tests.training.making import a_model, compares, fails, says, succeeds
+from training.models import ModelVersion, Run
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def pair(project) -> tuple[ModelVersion, ModelVersion]:
+    old = a_model(project, "old", stage="production")
+    return old, a_model(project, "new", format="adapter", parent=old)
+
+
+@pytest.fixture
+def heldout(project) -> list:
+    return [a_prompt(project, f"Held out {n}?", split="heldout") for n in range(12)]
+
+
+def answered(run: Run, text: str = "") -> None:
+    lines = [
+        {"prompt_id": one["id"], "sample": 0, "text": text or f"{run.base} says so", "tokens": 3, "finished": True}
+        for one in run.inputs["prompts"]
+    ]
+    tasks.run_finished(succeeds(run, lines).pk)
+
+
+def begun(challenger: ModelVersion, **more: Any) -> HeadToHead:
+    match = head_to_head.start(challenger=challenger, wake=False, **more)
+    answered(match.champion_run)
+    assert not Item.objects.filter(selection__match=match.pk).exists()
+    answered(match.challenger_run)
+    match.refresh_from_db()
+    return match
+
+
+def items_of(match: HeadToHead) -> list[Item]:
+    return list(Item.objects.filter(selection__match=match.pk).order_by("id"))
+
+
+def prefers(member: Any, item: Item, model: str) -> None:
+    texts = list(item.answers.order_by("order").values_list("response__text", flat=True))
+    says(member, item, ranks=(1, 2) if texts[0].startswith(model) else (2, 1))
+
+
+def test_a_pair_of_each_heldout_prompt_is_mixed_into_the_queue(project, pair, heldout, bob):
+    others = [compares(a_prompt(project, f"Train {n}?"), "A", "B", priority=n) for n in range(5)]
+    match = begun(pair[1], prompts=10)
+    items = items_of(match)
+    assert len(items) == 10
+    assert {item.purpose for item in items} == {"head_to_head"}
+    assert {item.prompt for item in items} < set(heldout)
+    assert all(others[0].priority <= item.priority <= others[-1].priority for item in items)
+    assert len({item.priority for item in items}) == 10
+    for item in items:
+        assert {answer.text for answer in item.responses.all()} == {"old says so", "new says so"}
+    for run in (match.champion_run, match.challenger_run):
+        tasks.run_finished(run.pk)
+    assert items_of(match) == items
+
+
+def test_a_better_model_is_found_and_one_is_told_to_stop(pair, heldout, bob, alice):
+    match = begun(pair[1])
+    assert "Too early to tell" in head_to_head.standing(match).words
+    for item in items_of(match)[:9]:
+        prefers(bob, item, "new")
+    found = head_to_head.standing(match)
+    assert (found.decided, found.wins, found.losses, found.ties, found.asked, found.people) == (1, 9, 0, 0, 12, 1)
+    assert found.interval.lower > 0.5
+    assert found.words.startswith("The new model is better: it wins 100 %")
+    assert "You may stop now" in found.words
+
+    won = {row.name: row for row in gate.verdict(pair[1]).rows}["Blind comparisons won"]
+    assert won.passed
+    assert (
+        won.value == f"100 % ({100 * found.interval.lower:.0f} to 100 %, n 9)"
+    )  # and not Wilson's, as one may stop now
+
+    assert head_to_head.stop(match=match, actor=alice.person)
+    assert Item.objects.filter(selection__match=match.pk, dropped=True).count() == 3
+    assert Event.objects.get(verb="head to head stopped").data == {"not_asked": 3}
+    assert not head_to_head.stop(match=match)
+    match.refresh_from_db()
+    assert head_to_head.standing(match).wins == 9
+
+
+def test_what_both_answer_alike_is_a_tie_that_nobody_is_asked(pair, heldout, bob):
+    match = head_to_head.start(challenger=pair[1], wake=False)
+    answered(match.champion_run, "The same.")
+    answered(match.challenger_run, "The  same.")
+    match.refresh_from_db()
+    assert (match.identical, items_of(match)) == (12, [])
+    found = head_to_head.standing(match)
+    assert (found.ties, found.decided, found.interval.value, found.interval.n) == (12, 0, 0.5, 12)
+    assert found.words.startswith("All is answered, and no difference could be shown")
+
+
+def test_an_item_counts_once_it_has_all_its_labels(project, pair, heldout, bob, bea, member):
+    project.labels_per_item = 2
+    project.save()
+    match = begun(pair[1])
+    one = items_of(match)[0]
+    prefers(bob, one, "new")
+    assert head_to_head.standing(match).interval.n == 0
+    prefers(bea, one, "old")
+    found = head_to_head.standing(match)
+    assert (found.interval.n, found.interval.value, found.ties, found.people) == (1, 0.5, 1, 2)
+
+
+def test_simulated_and_withdrawn_labels_do_not_count(pair, heldout, bob, alice, member):
+    match = begun(pair[1])
+    first, second = items_of(match)[:2]
+    prefers(member("robot", simulated=True), first, "new")
+    prefers(bob, second, "new")
+    assert head_to_head.standing(match).wins == 1
+    assert head_to_head.standing(match, simulated=True).wins == 2
+    labelling.retract(label=second.labels.get(), actor=alice)
+    assert head_to_head.standing(match).wins == 0
+
+
+def test_what_cannot_be_compared_is_refused(project, pair, heldout):
+    old, new = pair
+    for more, words in (
+        ({"challenger": old}, "cannot be compared with itself"),
+        ({"challenger": a_model(project, "judge", kind="reward")}, "Two models of this project that answer"),
+    ):
+        with pytest.raises(ValidationError, match=words):
+            head_to_head.start(**more)
+    head_to_head.start(challenger=new, wake=False)
+    with pytest.raises(ValidationError, match="being compared already"):
+        head_to_head.start(challenger=new)
+    assert Run.objects.count() == 2
+
+
+def test_without_heldout_prompts_there_is_nothing_to_ask(pair):
+    with pytest.raises(ValidationError, match="no held-out prompt"):
+        head_to_head.start(challenger=pair[1])
+
+
+def test_a_run_that_fails_is_told(pair, heldout):
+    match = head_to_head.start(challenger=pair[1], wake=False)
+    tasks.run_finished(fails(match.champion_run, error="Memory ran out.").pk)
+    match.champion_run.refresh_from_db()
+    found = head_to_head.standing(HeadToHead.objects.get(pk=match.pk))
+    assert found.words == f"Run {match.champion_run_id} failed: Memory ran out."
+    assert head_to_head.stop(match=match)
+    head_to_head.start(challenger=pair[1], wake=False)
