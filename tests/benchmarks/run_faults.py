@@ -91,24 +91,27 @@ def end(pid: int) -> bool:
     return True
 
 
-def hit(product: Watched, killer: Killer, kinds: list[str], draw: random.Random, seconds: float) -> int:
-    """One run, and each of these killed at a moment of it."""
+def hit(
+    product: Watched, killer: Killer, kinds: list[str], draw: random.Random, seconds: float
+) -> tuple[int, list[str]]:
+    """One run, and each of these killed at a moment of it. Returns also those that came too late: it had ended."""
     run = product.start_run()
     product.until(lambda: product.run(run, "started_at"), "the run has begun")
     began = time.monotonic()
     moments = sorted(draw.uniform(0, seconds) for _ in kinds)
+    late = []
     for kind, moment in zip(kinds, moments, strict=True):
         while time.monotonic() - began < moment:
             time.sleep(0.01)
-        killed_at = time.monotonic()
-        while not killer.kill(kind, run):  # between two attempts there is no trainer, and perhaps no worker
-            if product.has_ended(run):
-                raise RuntimeError(f"run {run} had ended before a {kind} was to be killed")
-            recover(product)
-        print(f"run {run}: {kind} killed after {killed_at - began:.1f} s", file=sys.stderr, flush=True)
+        while not (ended := product.has_ended(run)) and not killer.kill(kind, run):
+            recover(product)  # between two attempts there is no trainer, and perhaps no worker
+        if ended:
+            late.append(kind)
+        else:
+            print(f"run {run}: {kind} killed after {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)
     while not product.has_ended(run):
         recover(product)
-    return run
+    return run, late
 
 
 def recover(product: Watched) -> None:
@@ -149,9 +152,10 @@ def main(*, quick: bool) -> dict[str, Any]:
         assert list(calm) == list(range(1, STEPS + 1)), "the run that nobody disturbed is not whole"
         seconds = float(product.run(first, "extract(epoch from finished_at - started_at)"))
         killer = Killer(product)
-        found = []
-        for place in range(0, len(kinds), HITS):
-            run = hit(product, killer, kinds[place : place + HITS], draw, seconds)
+        found, waiting = [], kinds
+        while waiting:
+            run, late = hit(product, killer, waiting[:HITS], draw, seconds)
+            waiting = waiting[HITS:] + late
             found.append(outcome(product, run, calm))
             print(f"run {run}: {found[-1]}", file=sys.stderr, flush=True)
     return {
