@@ -121,7 +121,7 @@ def test_a_lead_starts_it_from_the_page(client: Client, project, base, alice, bo
     assert list(form.fields["teacher"].queryset) == [judge]
     assert not {"snapshot", "simulated"} & set(form.fields)
     assert client.post(page, {"base": base.pk, "teacher": base.pk}).status_code == 422
-    sent = {"base": base.pk, "teacher": judge.pk, "beta": "0.1", "batch_size": "4"}
+    sent = {"base": base.pk, "teacher": judge.pk, "beta": "0.1", "batch_size": "4", "start": "yes"}
     assert client.post(page, sent).status_code == 302
     run = Run.objects.get()
     assert (run.method, run.teacher, run.snapshot, run.settings["beta"]) == ("rlhf", judge, None, 0.1)

@@ -178,7 +178,7 @@ def test_a_lead_chooses_them_on_the_page(client: Client, project, base, teacher,
     an_edit(bob)
     assert list(client.get(page).context["form"].fields["made_by"].queryset) == [teacher]
     assert "made_by" not in client.get(page, {"method": "dpo"}).context["form"].fields
-    sent = {"base": base.pk, "made_by": [teacher.pk], "most_made": "0.5"}
+    sent = {"base": base.pk, "made_by": [teacher.pk], "most_made": "0.5", "start": "yes"}
     assert client.post(page, sent).status_code == 302
     assert Run.objects.get(method="sft").snapshot.counts["made_by"] == {str(teacher.pk): 1}
     refused = client.post(page, {**sent, "most_made": "1.5"})

@@ -527,7 +527,7 @@ def test_the_spec_names_what_is_mixed_in(project):
         "train": str(first.path / "train.parquet"),
         f"other_{second.pk}": str(second.path / "train.parquet"),
     }
-    ended = runner._perform(run)
+    ended = runner._perform(run, ())
     assert (ended["reason"], "not what was frozen" in ended["error"]) == ("bad_data", True)
 
 

@@ -615,6 +615,7 @@ def test_answers_are_good_or_bad_by_themselves(project, bob):
         "prompt": kept.prompt.messages,
         "prompt_sha256": kept.prompt.sha256,
         "language": "",
+        "tags": [],
         "completion": [{"role": "assistant", "content": "kept"}],
         "label": True,
         "agreement": 1.0,

@@ -6,9 +6,9 @@ from tests.tiny_model import build
 from tests.training.recipes.runs import BAD, GOOD, Run, says, write_lines, write_parquet
 
 
-def bad_data(run: Run) -> str:
+def bad_data(run: Run, reason: str = "bad_data") -> str:
     assert run.result["status"] == "failed"
-    assert run.result["reason"] == "bad_data"
+    assert run.result["reason"] == reason
     assert run.result["error"].endswith(".")
     return run.result["error"]
 
@@ -83,9 +83,10 @@ def test_a_model_without_a_chat_template(new_run, demonstrations, tmp_path):
 
 
 def test_a_model_that_is_gone(new_run, demonstrations, tmp_path):
-    assert "base model" in bad_data(new_run("sft", data={"train": demonstrations}, base=str(tmp_path)).here())
+    run = new_run("sft", data={"train": demonstrations}, base=str(tmp_path)).here()
+    assert "base model" in bad_data(run, "missing_base")
     run = new_run("sft", data={"train": demonstrations}, adapter=str(tmp_path)).here()
-    assert "adapter" in bad_data(run)
+    assert "adapter" in bad_data(run, "missing_base")
 
 
 def test_rows_the_chat_template_refuses(new_run, demonstrations, tmp_path):
@@ -97,4 +98,5 @@ def test_rows_the_chat_template_refuses(new_run, demonstrations, tmp_path):
 
 def test_prompts_for_answers_without_a_model(new_run, tmp_path):
     prompts = write_lines(tmp_path / "prompts.jsonl", [{"id": 1, "messages": says("user", "Why?")}])
-    assert "base model" in bad_data(new_run("generate", data={"prompts": prompts}, base="/nowhere").here())
+    run = new_run("generate", data={"prompts": prompts}, base="/nowhere").here()
+    assert "base model" in bad_data(run, "missing_base")
