@@ -9,6 +9,8 @@ EVERY = {  # task, and minutes between two times
     "recover": ("evaluation.tasks.recover", 1),
     "consensus": ("annotation.tasks.refresh_consensus", 1),
     "drift": ("evaluation.tasks.watch_drift", 24 * 60),
+    "steering": ("evaluation.tasks.steer", 1),
+    "rounds": ("evaluation.tasks.start_rounds", 1),
 }
 
 

@@ -5,10 +5,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation.endpoints import Conflict, Endpoint, documented
-from annotation.models import User
+from annotation.models import Project, User
 from annotation.serializers import SimulatedFilterSerializer
-from evaluation import access, gate, head_to_head, leaderboard, rounds, scoring
-from evaluation.models import RoundStatus
+from evaluation import access, gate, head_to_head, leaderboard, rounds, scoring, starting
+from evaluation.models import RoundStatus, Steering
 from evaluation.serializers import (
     AdvanceSerializer,
     EvaluationSerializer,
@@ -16,10 +16,13 @@ from evaluation.serializers import (
     HeadToHeadSerializer,
     LeaderboardSerializer,
     MeasureSerializer,
+    OutlookSerializer,
     RoundDetailSerializer,
+    RoundPolicySerializer,
     RoundSerializer,
     StartHeadToHeadSerializer,
     StartRoundSerializer,
+    SteeringSerializer,
     VerdictSerializer,
 )
 from training.access import lead
@@ -75,6 +78,47 @@ class Rounds(Endpoint):
         project = lead(self.person, slug).project
         new = rounds.start(project=project, actor=self.person, **self.sent(StartRoundSerializer))
         return Response(RoundDetailSerializer(new).data, status=201)
+
+
+class Policy(Endpoint):
+    @documented("Rounds", OutlookSerializer, operation_id="round_policy")
+    def get(self, request: Request, slug: str) -> Response:
+        """When the next round starts by itself, and whether it would now: each condition, with what is there."""
+        return _outlook(lead(self.person, slug).project)
+
+    @documented(
+        "Rounds",
+        OutlookSerializer,
+        sends=RoundPolicySerializer,
+        refuses=(400, 401, 403, 404),
+        operation_id="set_round_policy",
+    )
+    def put(self, request: Request, slug: str) -> Response:
+        """Set the rule; what is left out takes its default."""
+        project = lead(self.person, slug).project
+        policy = starting.policy_of(project)
+        for name, value in self.sent(RoundPolicySerializer).items():
+            setattr(policy, name, value)
+        starting.set_policy(policy=policy, actor=self.person)
+        return _outlook(project)
+
+
+def _outlook(project: Project) -> Response:
+    outlook = starting.look(project)
+    row = {"policy": starting.policy_of(project), "would_start": outlook.would_start, "conditions": outlook.conditions}
+    return Response(OutlookSerializer(row).data)
+
+
+class Asking(Endpoint):
+    @documented("Results", SteeringSerializer, operation_id="asking")
+    def get(self, request: Request, slug: str) -> Response:
+        """How the open comparisons were last put in order, and which share of labels that has saved."""
+        project = lead(self.person, slug).project
+        row = Steering.objects.filter(project=project).first() or Steering(project=project)
+        saved = row.report.get("saved")
+        named = dict(zip(("value", "lower", "upper"), saved, strict=True)) if saved else None
+        told = {name: row.report.get(name, 0) for name in ("pairs", "ordered", "read")}
+        return Response(SteeringSerializer({"made_at": row.made_at, **told, "saved": named}).data)
 
 
 class OneRound(Endpoint):
@@ -245,6 +289,8 @@ urlpatterns = [
     path("projects/<slug:slug>/head-to-heads/<int:match_id>/stop/", StopHeadToHead.as_view()),
     path("projects/<slug:slug>/evaluations/", Evaluations.as_view()),
     path("projects/<slug:slug>/rounds/", Rounds.as_view()),
+    path("projects/<slug:slug>/rounds/policy/", Policy.as_view()),
+    path("projects/<slug:slug>/asking/", Asking.as_view()),
     path("projects/<slug:slug>/rounds/<int:number>/", OneRound.as_view()),
     path("projects/<slug:slug>/rounds/<int:number>/advance/", AdvanceRound.as_view()),
     path("projects/<slug:slug>/rounds/<int:number>/cancel/", CancelRound.as_view()),

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic import ValidationError as SettingsError
 
 from evaluation.head_to_head import PROMPTS
-from evaluation.models import GatePolicy
+from evaluation.models import GatePolicy, RoundPolicy
 from evaluation.policy import RoundSettings
 from training.forms import ProjectForm, setting_field
 from training.methods import DpoSettings, GenerateSettings, RewardSettings, SftSettings
@@ -113,6 +113,17 @@ class RoundForm(forms.Form):
             if setting.name in source:
                 initial[setting.field] = source[setting.name]
         return initial
+
+
+class RoundPolicyForm(forms.ModelForm):
+    """When the next round starts by itself."""
+
+    class Meta:
+        model = RoundPolicy
+        fields = (
+            *("enabled", "new_labels", "minimum_agreement", "cooldown_hours"),
+            *("label_budget", "minutes_budget"),
+        )
 
 
 class StartRoundForm(RoundForm, ProjectForm):

@@ -4,8 +4,11 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
+from pgvector.django import VectorField
 
 from annotation.models import Project, Response, User
+from evaluation.surface import NAMES
+from training.methods.answers import FEATURES_WIDTH
 from training.models import ModelVersion, Run, Snapshot
 
 
@@ -251,3 +254,93 @@ class StepRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.purpose}: {self.run}"
+
+
+class AnswerFeatures(models.Model):
+    """An answer in numbers: what is seen of it at once, and what a model makes of it once that has read it."""
+
+    response = models.OneToOneField(Response, on_delete=models.CASCADE, primary_key=True, related_name="features")
+    surface = VectorField(dimensions=len(NAMES))
+    states = VectorField(dimensions=FEATURES_WIDTH, null=True, blank=True)
+    model_version = models.ForeignKey(
+        ModelVersion, on_delete=models.PROTECT, null=True, blank=True, related_name="features", help_text="Who read it."
+    )
+
+    class Meta:
+        verbose_name_plural = "answer features"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(states__isnull=True, model_version__isnull=True)
+                | Q(states__isnull=False, model_version__isnull=False),
+                name="states_are_somebodys",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"features of answer {self.response_id}"
+
+
+class Steering(models.Model):
+    """How a project's queue was last put in order by what people said (evaluation/steering.py)."""
+
+    project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="steering")
+    started_at = models.DateTimeField(null=True, blank=True, help_text="When somebody last took this on.")
+    made_at = models.DateTimeField(null=True, blank=True)
+    seen = models.BigIntegerField(default=0, help_text="The newest label at the time.")
+    report = models.JSONField(default=dict, blank=True, help_text="Counts, and what choosing has saved.")
+
+    def __str__(self) -> str:
+        return f"steering of {self.project}"
+
+
+class RoundPolicy(models.Model):
+    """When a project's next round starts by itself (evaluation/starting.py)."""
+
+    project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="round_policy")
+    enabled = models.BooleanField(
+        "Start rounds by itself", default=False, help_text="Otherwise it only says when it would."
+    )
+    new_labels = models.PositiveIntegerField(
+        "New comparisons to wait for",
+        default=100,
+        validators=[MinValueValidator(1)],
+        help_text="As many must have been judged since the last round began.",
+    )
+    minimum_agreement = models.FloatField(
+        "Least agreement",
+        default=0,
+        validators=[MinValueValidator(0), MaxValueValidator(1)],
+        help_text="Share of cases in which two people who judge the same pair must say the same, from 0 to 1. "
+        "0 starts without anything judged twice.",
+    )
+    cooldown_hours = models.FloatField(
+        "Hours between two rounds",
+        default=12,
+        validators=[MinValueValidator(0), MaxValueValidator(24 * 365)],
+        help_text="From the end of the last one.",
+    )
+    label_budget = models.PositiveIntegerField(
+        "Budget in labels",
+        null=True,
+        blank=True,
+        help_text="No round starts once so many comparisons are judged. Empty for no limit.",
+    )
+    minutes_budget = models.PositiveIntegerField(
+        "Budget in minutes of computing",
+        null=True,
+        blank=True,
+        help_text="No round starts once the project's runs have taken so long together. Empty for no limit.",
+    )
+
+    class Meta:
+        verbose_name_plural = "round policies"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(new_labels__gte=1, minimum_agreement__gte=0, minimum_agreement__lte=1)
+                & Q(cooldown_hours__gte=0),
+                name="round_policy_in_range",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"round policy of {self.project}"

@@ -11,11 +11,15 @@ from annotation.models import Item, Label, Project
 from annotation.models.items import ItemQuerySet, Kind
 from annotation.statistics import Interval
 from evaluation import gate, scoring, winrate
-from evaluation.models import Evaluation, Round, RoundStatus, RoundStep, Score, Step, StepRun, StepStatus
+from evaluation.models import Evaluation, Round, RoundStatus, RoundStep, Score, Steering, Step, StepRun, StepStatus
 from training.models import ModelVersion, Run
 
 STEPS = [step for step in Step if step != Step.DONE]
 WAITING = "waiting"
+CHOSEN_BY = {
+    "posterior": "by how much each would tell, after all that people said",
+    "uncertainty": "by how unsure the reward model is",
+}
 
 
 def readiness(project: Project) -> dict[str, Any]:
@@ -97,6 +101,8 @@ def words(step: str, detail: dict[str, Any], runs: list[Run]) -> list[tuple[str,
             said.append((f"Answers of the {role}", f"{mean:.0f} characters on average"))
     if "candidates" in detail:
         said.append(("Pairs to choose from", str(detail["candidates"])))
+    if by := detail.get("chosen_by"):
+        said.append(("Chosen", CHOSEN_BY[by]))
     if "queued" in detail:
         said.append(("New comparisons queued", str(detail["queued"])))
     if why := detail.get("why"):
@@ -196,7 +202,9 @@ def sentences(current: Round) -> list[str]:
     waiting = new_items(current).open().work().count()
     if waiting:
         verb = "waits" if waiting == 1 else "wait"
-        said.append(f"{counted(waiting, 'new comparison')} {verb}, the least certain first.")
+        telling = steps.get(Step.SELECTING, {}).get("chosen_by") == "posterior"
+        first = "those that tell most" if telling else "the least certain"
+        said.append(f"{counted(waiting, 'new comparison')} {verb}, {first} first.")
     return said
 
 
@@ -252,6 +260,36 @@ def _length(detail: dict[str, Any]) -> list[str]:
     if abs(change) < 0.005:
         return ["Its answers are as long as before on average."]
     return [f"Its answers are {percent(abs(change))} {'longer' if change > 0 else 'shorter'} on average."]
+
+
+def of_steering(project: Project) -> list[str]:
+    """How the queue is ordered, and what that has saved, in sentences; none before it was."""
+    row = Steering.objects.filter(project=project, made_at__isnull=False).first()
+    if row is None or not row.report.get("pairs"):
+        return []
+    whose = "simulated annotators" if row.report["simulated"] else "people"
+    said = [
+        f"{counted(row.report['ordered'], 'open comparison')} {'was' if row.report['ordered'] == 1 else 'were'} put in "
+        f"order by what {whose} said of {counted(row.report['pairs'], 'pair')}; one in ten is drawn at random."
+    ]
+    saved = row.report["saved"]
+    if saved is None:
+        said.append("Too few of the random ones are judged to tell whether choosing saves labels.")
+        return said
+    value, lower, upper = saved
+    if upper < 0:
+        said.append(
+            f"Choosing cost {percent(-value)} more labels ({-100 * upper:.0f} to {percent(-lower)}), so that the next "
+            "ones are asked at random."
+        )
+    elif lower > 0:
+        said.append(f"Choosing saved {percent(value)} of the labels ({100 * lower:.0f} to {percent(upper)}).")
+    else:
+        said.append(
+            f"Nothing is saved for certain: of the labels {percent(value)} would be "
+            f"({100 * lower:.0f} to {percent(upper)}), judged by the random ones."
+        )
+    return said
 
 
 def percent(value: float) -> str:

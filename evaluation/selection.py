@@ -31,8 +31,17 @@ class Chosen:
     priority: float
 
 
-def select(pairs: Sequence[Pair], *, wanted: int, random_share: float, seed: int, per_prompt: int = 2) -> list[Chosen]:
-    """The pairs a reward model is least sure of first, and a random slice as a control.
+def select(
+    pairs: Sequence[Pair],
+    *,
+    wanted: int,
+    random_share: float,
+    seed: int,
+    per_prompt: int = 2,
+    ranked: Sequence[Pair] | None = None,
+) -> list[Chosen]:
+    """The pairs most worth asking as somebody has `ranked` them, or else those a reward model is least sure of first;
+    and a random slice as a control.
 
     Uncertainty sampling after Lewis and Gale (1994). The control is spread evenly among the rest, so that what
     people see early is not all of one sort. An answer is asked about once at most, a prompt `per_prompt` times.
@@ -56,8 +65,12 @@ def select(pairs: Sequence[Pair], *, wanted: int, random_share: float, seed: int
         return taken
 
     control = take(pool, round(wanted * random_share))
-    uncertain = take(sorted(pool, key=lambda pair: -pair.uncertainty), wanted - len(control))
-    # Uncertain pairs keep their order; the control gets places drawn at random among them.
-    chosen = [Chosen(pair, "uncertainty", 1 + pair.uncertainty) for pair in uncertain]
+    best = sorted(pool, key=lambda pair: -pair.uncertainty) if ranked is None else ranked
+    best = take(best, wanted - len(control))
+    # These keep their order; the control gets places drawn at random among them.
+    if ranked is None:
+        chosen = [Chosen(pair, "uncertainty", 1 + pair.uncertainty) for pair in best]
+    else:
+        chosen = [Chosen(pair, "posterior", 2 - place / len(best)) for place, pair in enumerate(best)]
     chosen += [Chosen(pair, "random", 1 + random.random()) for pair in control]
     return sorted(chosen, key=lambda one: -one.priority)

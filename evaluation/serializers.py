@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from annotation.endpoints import plain_schema
 from evaluation import head_to_head
-from evaluation.models import Evaluation, GatePolicy, Round, RoundStep, Score, StepRun
+from evaluation.models import Evaluation, GatePolicy, Round, RoundPolicy, RoundStep, Score, StepRun
 from evaluation.policy import RoundSettings
 from training.models import ModelVersion
 from training.serializers import BIGGEST_SEED, InProject, ModelNameSerializer
@@ -87,6 +87,44 @@ class AdvanceSerializer(serializers.Serializer):
     force = serializers.BooleanField(
         default=True, help_text="Go on with the labels that are there, though fewer than the round waits for."
     )
+
+
+class RoundPolicySerializer(serializers.ModelSerializer):
+    class Meta:
+        model = RoundPolicy
+        fields = (
+            *("enabled", "new_labels", "minimum_agreement", "cooldown_hours"),
+            *("label_budget", "minutes_budget"),
+        )
+
+
+class ConditionSerializer(serializers.Serializer):
+    name = serializers.CharField()
+    value = serializers.CharField(help_text="What is there, in words.")
+    goal = serializers.CharField(help_text="What is wanted, in words.")
+    met = serializers.BooleanField()
+
+
+class OutlookSerializer(serializers.Serializer):
+    policy = RoundPolicySerializer()
+    would_start = serializers.BooleanField(help_text="All conditions are met; it starts if the policy is enabled.")
+    conditions = ConditionSerializer(many=True)
+
+
+class SavedSerializer(serializers.Serializer):
+    """Share of labels, with its 95 % interval; nothing is saved for certain where `lower` is not above 0."""
+
+    value = serializers.FloatField()
+    lower = serializers.FloatField()
+    upper = serializers.FloatField()
+
+
+class SteeringSerializer(serializers.Serializer):
+    made_at = serializers.DateTimeField(allow_null=True, help_text="When the queue was last put in order.")
+    pairs = serializers.IntegerField(help_text="Judged pairs behind the order.")
+    ordered = serializers.IntegerField(help_text="Open comparisons that were put in order.")
+    read = serializers.IntegerField(help_text="Answers that the project's model has read.")
+    saved = SavedSerializer(allow_null=True, help_text="Null while too few of the random slice are judged.")
 
 
 class RateSerializer(serializers.Serializer):

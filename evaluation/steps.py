@@ -5,6 +5,7 @@ from collections import defaultdict
 from itertools import product
 from typing import Any
 
+import numpy as np
 from django.core.exceptions import ValidationError
 from django.db.models import Avg, Count, Q
 from django.db.models.functions import Length
@@ -14,15 +15,19 @@ from annotation.models import Prompt, Response
 from annotation.models.items import Kind, Purpose
 from annotation.models.prompts import Split
 from annotation.text import as_seen, sha256
-from evaluation import gate, scoring
+from evaluation import features, gate, scoring, steering
 from evaluation.models import Reward, Round, RoundStep, Step, StepRun, StepStatus
 from evaluation.policy import RoundSettings
 from evaluation.selection import Pair, select
+from evaluation.selectors import in_order
+from evaluation.surface import reading_seconds
 from training import runs, snapshots
 from training.methods import GenerateSettings, MeasureSettings
 from training.models import Generation, ModelVersion, Run, Snapshot
 from training.models.runs import Status
 from training.models.snapshots import SnapshotKind
+
+MOST_READ = 5_000  # answers that wait, and judged pairs, in one round
 
 
 class StepFailed(Exception):
@@ -168,7 +173,8 @@ def sampling(current: Round, step: RoundStep, settings: RoundSettings, force: bo
 
 
 def selecting(current: Round, step: RoundStep, settings: RoundSettings, force: bool) -> StepStatus:
-    """Score the new answers and queue the pairs that the reward model is least sure of."""
+    """Score and read the new answers, and queue the pairs that tell most; while too little is known to say which these
+    are, those that the reward model is least sure of."""
     answers = new_answers(current)
     everything = {response.pk: response for sides in answers.values() for side in sides for response in side}
     if not everything and Step.SAMPLING in settings.skip:
@@ -183,8 +189,11 @@ def selecting(current: Round, step: RoundStep, settings: RoundSettings, force: b
         ]
     }
     run = _run(step, "score answers", settings, method="score", base=current.reward_model, inputs=inputs)
-    if _ended(run) == StepStatus.RUNNING:
+    reading = _reading(current, step, settings, everything)
+    if _ended(run) == StepStatus.RUNNING or (reading is not None and reading.is_open):
         return StepStatus.RUNNING
+    if reading is not None:  # one that failed fails nothing: there is the reward model
+        features.take_in_if_read(reading)
     rewards = scoring.scores(run)
     reward_model = run.base
     assert reward_model is not None
@@ -198,11 +207,13 @@ def selecting(current: Round, step: RoundStep, settings: RoundSettings, force: b
         for a, b in product(old, new)
         if as_seen(a.text) != as_seen(b.text) and a.pk in rewards and b.pk in rewards
     ]
+    ranked = _ranked(current, settings, pairs, everything)
     chosen = select(
         pairs,
         wanted=settings.new_items,
         random_share=settings.random_share,
         seed=settings.seed + current.number,
+        ranked=ranked,
     )
     queued = 0
     for one in chosen:
@@ -223,9 +234,39 @@ def selecting(current: Round, step: RoundStep, settings: RoundSettings, force: b
         )
         queued += created
     step.detail |= {"candidates": len(pairs), "queued": queued}
-    if not queued:
+    if queued:
+        step.detail["chosen_by"] = "uncertainty" if ranked is None else "posterior"
+    else:
         step.detail["why"] = "champion and challenger gave the same answers, or all pairs were asked before"
     return StepStatus.DONE
+
+
+def _reading(current: Round, step: RoundStep, settings: RoundSettings, everything: dict[int, Response]) -> Run | None:
+    """The run that reads the new answers, those that wait and those judged last; None where all are read already."""
+    purpose = "read answers"
+    unread: list[dict[str, Any]] = []
+    if not step.step_runs.filter(purpose=purpose).exists():
+        judged = steering.judged_pairs(current.project, simulated=settings.simulated)[-MOST_READ:]
+        wanted = {*everything, *steering.waiting_answers(current.project)[:MOST_READ]}
+        wanted |= {pk for one in judged for pk in (one.first, one.second)}
+        unread = features.unread(wanted, reader=_root(current))
+        if not unread:
+            return None
+    return _run(step, purpose, settings, method="features", base=_root(current), inputs={"answers": unread})
+
+
+def _ranked(
+    current: Round, settings: RoundSettings, pairs: list[Pair], everything: dict[int, Response]
+) -> list[Pair] | None:
+    """The pairs in the order in which the posterior would ask them; None while too little is said, or if the answers
+    could not be read."""
+    known = steering.know(current.project, also=sorted(everything), simulated=settings.simulated, reader=_root(current))
+    if known is None or not pairs or not known.answers.read[known.answers.places(everything)].all():
+        return None
+    costs = [reading_seconds(everything[pair.first].text, everything[pair.second].text) for pair in pairs]
+    pool = known.pool([(pair.first, pair.second) for pair in pairs], costs)
+    order = in_order(pool, np.random.default_rng(settings.seed + current.number))
+    return [pairs[place] for place in order]
 
 
 def new_answers(current: Round) -> dict[int, tuple[list[Response], list[Response]]]:

@@ -2,7 +2,7 @@
 
 from annotation import leasing
 from annotation.models import Project
-from evaluation import comparing, drift, head_to_head, rounds, scoring
+from evaluation import comparing, drift, features, head_to_head, rounds, scoring, starting, steering
 from evaluation.models import Round
 from training import runs
 from training.models import Run
@@ -14,6 +14,7 @@ def run_finished(run_id: int) -> None:
     comparing.compare_samples(run)
     scoring.conclude_if_asked(run)
     head_to_head.ask_if_ready(run)
+    features.take_in_if_read(run)
     waiting = Round.objects.active().filter(steps__step_runs__run_id=run_id).values_list("pk", flat=True).first()
     if waiting is not None:
         rounds.advance(round_id=waiting)
@@ -34,3 +35,13 @@ def recover() -> dict[str, int]:
 def watch_drift() -> int:
     """Tell the leads of projects at work what has moved; scheduled daily. Returns how many notices that made."""
     return sum(len(drift.watch(project)) for project in Project.objects.active())
+
+
+def steer() -> int:
+    """Put the queues in which enough was said in order anew; scheduled every minute, safe at any time."""
+    return sum(steering.refresh_if_due(project) for project in Project.objects.active())
+
+
+def start_rounds() -> int:
+    """Start the rounds that projects' policies ask for; scheduled every minute, safe at any time."""
+    return sum(starting.start_if_due(project) is not None for project in Project.objects.active())

@@ -18,9 +18,9 @@ from annotation.models import Membership
 from annotation.models.items import Kind
 from annotation.requests import Request
 from annotation.views import place
-from evaluation import access, gate, head_to_head, leanings, report, scoring
+from evaluation import access, gate, head_to_head, leanings, report, scoring, starting
 from evaluation import rounds as loop
-from evaluation.forms import HeadToHeadForm, RoundForm
+from evaluation.forms import HeadToHeadForm, RoundForm, RoundPolicyForm
 from evaluation.models import Round, RoundStatus, Score, Step, StepRun
 from training import cards, graph, registry, staleness
 from training.access import lead
@@ -38,7 +38,6 @@ STOP_POLLING = 286  # what htmx takes as the last answer
 def rounds(request: Request, slug: str) -> HttpResponse:
     """The rounds so far, and the start of the next one."""
     member = lead(request.user, slug)
-    past = Round.objects.filter(project=member.project).select_related("champion", "challenger", "started_by")
     if request.method == "POST":
         form = RoundForm(request.POST)
         if form.is_valid():
@@ -50,10 +49,38 @@ def rounds(request: Request, slug: str) -> HttpResponse:
                 messages.success(request, f"{started} has begun.")
                 return redirect(started)
     else:
-        last = past.first()
+        last = Round.objects.filter(project=member.project).first()
         form = RoundForm(initial=RoundForm.initial_from(last.settings) if last else None)
-    context = {**place(member), "rounds": past, "form": form, "readiness": report.readiness(member.project)}
-    return render(request, "evaluation/rounds.html", context, status=422 if form.errors else 200)
+    return _rounds(request, member, form, RoundPolicyForm(instance=starting.policy_of(member.project)))
+
+
+@require_POST
+@login_required
+def round_policy(request: Request, slug: str) -> HttpResponse:
+    """Set when the next round starts by itself."""
+    member = lead(request.user, slug)
+    form = RoundPolicyForm(request.POST, instance=starting.policy_of(member.project))
+    if not form.is_valid():
+        return _rounds(request, member, RoundForm(), form)
+    starting.set_policy(policy=form.instance, actor=member.person)
+    messages.success(request, "The next round starts by this rule.")
+    return redirect("rounds", slug)
+
+
+def _rounds(request: Request, member: Membership, form: RoundForm, policy_form: RoundPolicyForm) -> HttpResponse:
+    project = member.project
+    context = {
+        **place(member),
+        "rounds": Round.objects.filter(project=project).select_related("champion", "challenger", "started_by"),
+        "form": form,
+        "readiness": report.readiness(project),
+        "policy_form": policy_form,
+        "outlook": starting.look(project),
+        "policy": starting.policy_of(project),
+        "steering": report.of_steering(project),
+    }
+    failed = form.errors or policy_form.errors
+    return render(request, "evaluation/rounds.html", context, status=422 if failed else 200)
 
 
 @never_cache

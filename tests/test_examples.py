@@ -10,6 +10,7 @@ MODULES = [
     *("training.made", "training.recipes.endpoint", "training.recipes.rlhf"),
     *("config.database", "evaluation.bradley_terry", "evaluation.calibration", "evaluation.length_control"),
     *("evaluation.sequential", "evaluation.shift", "evaluation.statistics"),
+    *("evaluation.posterior", "evaluation.represent", "evaluation.surface"),
 ]
 
 

@@ -18,11 +18,12 @@ from annotation import labelling, leasing
 from annotation.models import Event, Item, Project, Prompt
 from annotation.models.items import Kind, Purpose
 from annotation.statistics import wilson
-from evaluation import comparing, rounds, steps, tasks
+from evaluation import comparing, report, rounds, steering, steps, tasks
 from evaluation.models import Evaluation, Reward, Round, RoundStep, Score, StepRun
 from tests.annotation.making import a_prompt, all_at_once
 from tests.training.making import a_model, a_preference, an_edit, claimed, compares, fails, says, succeeds
 from training import registry, runs, sampling, snapshots
+from training.methods.answers import FEATURES_WIDTH
 from training.models import ModelVersion, Run, Sample
 
 pytestmark = pytest.mark.django_db
@@ -37,7 +38,7 @@ SETTINGS: dict[str, Any] = {
 }
 PURPOSES = [
     *("sft", "reward", "dpo", "measure challenger", "score heldout"),
-    *("generate champion", "generate challenger", "score answers"),
+    *("generate champion", "generate challenger", "score answers", "read answers"),
 ]
 
 
@@ -105,8 +106,16 @@ def scores_of(run: Run, score: Callable[[Any], float] = lambda name: 0.0) -> lis
     return [{"id": answer["id"], "score": score(answer["id"])} for answer in run.inputs["answers"]]
 
 
+def vectors_of(run: Run) -> list[dict[str, Any]]:
+    """What a model makes of answers: the first number is how often "good" stands there."""
+    return [
+        {"id": answer["id"], "vector": [float(answer["text"].count("good"))] + [0.0] * (FEATURES_WIDTH - 1)}
+        for answer in run.inputs["answers"]
+    ]
+
+
 def lines_of(run: Run) -> list[dict[str, Any]]:
-    return {"generate": answers_of, "score": scores_of}.get(run.method, lambda run: [])(run)
+    return {"generate": answers_of, "score": scores_of, "features": vectors_of}.get(run.method, lambda run: [])(run)
 
 
 def work(round: Round, until: str = "") -> Round:
@@ -639,6 +648,31 @@ def test_models_that_answer_alike_leave_nothing_to_ask(ready, base):
     assert set(registry.authors_of(sample.response)) == {done.champion, done.challenger}
 
 
+def test_what_people_said_chooses_once_enough_is_said(ready, bob, monkeypatch):
+    """People liked answers with more "good" in them, and the model that reads answers can tell."""
+    monkeypatch.setattr(steering, "FEWEST_PAIRS", 4)
+    new = work(begin(ready), until="read answers")
+    run = run_of(new, "read answers")
+    judged = {pk for one in steering.judged_pairs(ready, simulated=False) for pk in (one.first, one.second)}
+    sampled = set(Sample.objects.values_list("response_id", flat=True))
+    assert {answer["id"] for answer in run.inputs["answers"]} == judged | sampled | set(steering.waiting_answers(ready))
+    assert run.base == new.champion
+    assert work(new).status == "done"
+    items = report.new_items(fresh(new))
+    assert {item.selection["selector"] for item in items} == {"posterior"}
+    assert detail(new, "selecting")["chosen_by"] == "posterior"
+    assert "those that tell most first." in report.sentences(fresh(new))[-1]
+
+
+def test_answers_that_cannot_be_read_are_chosen_by_the_reward_model(ready, monkeypatch):
+    monkeypatch.setattr(steering, "FEWEST_PAIRS", 4)
+    new = work(begin(ready), until="read answers")
+    run = fails(run_of(new, "read answers"))
+    tasks.run_finished(run.pk)
+    assert fresh(new).status == "done"
+    assert detail(new, "selecting")["chosen_by"] == "uncertainty"
+
+
 def test_answers_that_look_the_same_are_never_a_pair(ready):
     new = work(begin(ready), until="generate")
     for name, text in (("generate champion", "The same."), ("generate challenger", "The\u200b  same.")):
@@ -727,6 +761,8 @@ def test_the_clock_is_set_by_migrating(db):
     assert [(one.func, one.minutes) for one in schedules] == [
         ("annotation.tasks.refresh_consensus", 1),
         ("evaluation.tasks.recover", 1),
+        ("evaluation.tasks.start_rounds", 1),
+        ("evaluation.tasks.steer", 1),
         ("evaluation.tasks.watch_drift", 24 * 60),
     ]
     for schedule in schedules:

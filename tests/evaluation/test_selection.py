@@ -28,6 +28,20 @@ def test_the_least_certain_come_first():
     assert [one.priority for one in chosen] == sorted((one.priority for one in chosen), reverse=True)
 
 
+def test_a_given_order_is_kept_and_the_control_is_drawn_as_ever():
+    pool = pairs(each=1)
+    ranked = pool[::-1]
+    chosen = select(pool, wanted=10, random_share=0, seed=1, ranked=ranked)
+    assert names(chosen) == [(pair.first, pair.second) for pair in ranked[:10]]
+    assert {one.selector for one in chosen} == {"posterior"}
+    mixed = select(pool, wanted=20, random_share=0.1, seed=1, ranked=ranked)
+    drawn = {name for name, one in zip(names(mixed), mixed, strict=True) if one.selector == "random"}
+    by_reward = select(pool, wanted=20, random_share=0.1, seed=1)
+    assert drawn == {(one.pair.first, one.pair.second) for one in by_reward if one.selector == "random"}
+    assert len(drawn) == 2
+    assert all(1 < one.priority <= 2 for one in mixed)
+
+
 @pytest.mark.parametrize(("wanted", "share", "control"), [(20, 0.1, 2), (20, 0.5, 10), (10, 1.0, 10), (10, 0.0, 0)])
 def test_a_share_is_drawn_at_random(wanted, share, control):
     chosen = select(pairs(), wanted=wanted, random_share=share, seed=3)

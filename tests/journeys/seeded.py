@@ -12,7 +12,7 @@ from annotation.guidelines import publish
 from annotation.labelling import Said
 from annotation.models import Invitation, Label, Membership, Project, User
 from annotation.pausing import pause
-from evaluation.models import Evaluation, HeadToHead, Round, RoundStep, Score
+from evaluation.models import Evaluation, HeadToHead, Round, RoundStep, Score, Steering
 from tests.annotation.making import a_comparison, a_demonstration, a_prompt, an_answer, asked, lease
 from training import registry
 from training.models import Generation, Metric, ModelVersion, Run, Sample, Snapshot
@@ -199,6 +199,9 @@ def _loop(desk: Project, alice: User) -> dict[str, Any]:
     )
     HeadToHead.objects.create(
         project=desk, champion=base, challenger=tuned, champion_run=sampling, challenger_run=run, identical=1
+    )
+    Steering.objects.create(
+        project=desk, made_at=now, report={"pairs": 80, "ordered": 40, "simulated": False, "saved": [0.4, 0.1, 0.6]}
     )
     evaluation = Evaluation.objects.create(project=desk, model_version=judge, kind="held-out pairs")
     Score.objects.create(evaluation=evaluation, name="reward accuracy", value=0.75, lower=0.3, upper=0.95, n=40)

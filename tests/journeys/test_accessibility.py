@@ -159,6 +159,7 @@ NO_PAGES = {
     **dict.fromkeys(("promote", "advance_round", "cancel_round", "retry_round", "cancel_run", "retry_run"), "the same"),
     **dict.fromkeys(("continue_run", "move_run", "delete_model", "merge_model"), "the same"),
     **dict.fromkeys(("measure_model", "start_head_to_head", "stop_head_to_head", "roll_back"), "the same"),
+    "round_policy": "a form goes there",
     **dict.fromkeys(("draft", "ahead", "release", "check"), "scripts send there"),
     **dict.fromkeys(("export_work", "run_metrics", "round_state", "report_file", "schema"), "files and parts of pages"),
     **dict.fromkeys(("export_model", "model_card"), "the same"),

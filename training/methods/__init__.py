@@ -8,7 +8,7 @@ its settings in a module here, one line in `METHODS`, and a recipe of the same n
 from dataclasses import dataclass
 from typing import Literal
 
-from training.methods.answers import ConvertSettings, GenerateSettings, MeasureSettings, ScoreSettings
+from training.methods.answers import ConvertSettings, FeaturesSettings, GenerateSettings, MeasureSettings, ScoreSettings
 from training.methods.preferences import DpoSettings, KtoSettings, OrpoSettings, RewardSettings
 from training.methods.probes import ProbeSettings
 from training.methods.sft import SftSettings
@@ -23,6 +23,7 @@ __all__ = [
     "ConvertSettings",
     "DistillSettings",
     "DpoSettings",
+    "FeaturesSettings",
     "GenerateSettings",
     "KtoSettings",
     "MeasureSettings",
@@ -130,6 +131,12 @@ METHODS: dict[str, Method] = {
             "Reads held-out examples and a fixed probe with a model and with the one it came from, and answers "
             "held-out prompts with both.",
             MeasureSettings,
+        ),
+        Method(
+            "features",
+            "Read answers",
+            "Takes down what the project's model makes of each answer, so that it can be told what to ask next.",
+            FeaturesSettings,
         ),
     )
 }

@@ -122,5 +122,26 @@ class MeasureSettings(Settings):
     )
 
 
+FEATURES_WIDTH = 256  # numbers for each answer; stored, so that to change it is a migration
+
+
+class FeaturesSettings(Settings):
+    batch_size: int = Field(
+        16,
+        ge=1,
+        le=1024,
+        title="Answers at once",
+        description="How many answers are read side by side. It changes the speed and not what is found.",
+    )
+    max_length: int = Field(
+        1024,
+        ge=16,
+        le=131072,
+        title="Longest conversation (tokens)",
+        description="Of a longer one only the end is read, where the answer stands; the run's page says "
+        "how many were longer.",
+    )
+
+
 class ConvertSettings(Settings):
     """Nothing to choose: the model is brought into one layout, and its weights stay as they are."""

@@ -26,7 +26,7 @@ from transformers import (
 )
 
 from training.methods.weights import MERGEABLE
-from training.recipes import features, ways
+from training.recipes import heads, ways
 from training.recipes.contract import BadData, MissingBase, ModelSpec
 from training.recipes.prompted import Prompted
 
@@ -82,7 +82,7 @@ def load_policy(
 
 def merged(adapted: PeftModel, adapter: str) -> PreTrainedModel | PeftModel | Prompted:
     """The adapter within the weights where it can be; else the two side by side."""
-    if features.is_head(adapter):
+    if heads.is_head(adapter):
         return adapted
     if ways.of(adapter) in MERGEABLE:
         return adapted.merge_and_unload()
@@ -108,8 +108,8 @@ def load_scorer(
 ) -> Any:
     """The model that scores: one number at the last token. The pad token tells it which token is the last."""
     _must_exist(base)
-    if adapter is not None and features.is_head(adapter):
-        return features.load_head(AutoModel.from_pretrained(base, dtype=dtype, trust_remote_code=False), adapter)
+    if adapter is not None and heads.is_head(adapter):
+        return heads.load_head(AutoModel.from_pretrained(base, dtype=dtype, trust_remote_code=False), adapter)
     verbosity = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()  # a policy has no head for scores yet, and that is no warning
     scorer = AutoModelForSequenceClassification.from_pretrained(

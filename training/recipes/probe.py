@@ -25,7 +25,7 @@ def run(job: Job) -> dict[str, Any]:
     import torch
     from transformers import AutoModel
 
-    from training.recipes import features, models, rows
+    from training.recipes import heads, models, rows
 
     settings = job.settings
 
@@ -49,13 +49,13 @@ def run(job: Job) -> dict[str, Any]:
         started = time.monotonic()
         ids, mask = models.padded([texts[one] for one in batch], tokenizer.pad_token_id, model.device)
         with torch.inference_mode():
-            found[batch] = features.pooled(model, ids, mask, layer).cpu()
+            found[batch] = heads.pooled(model, ids, mask, layer).cpu()
         speed = round(int(mask.sum()) / max(time.monotonic() - started, 1e-9), 1)
         job.metrics.append({"step": number, "total": len(batches), "tokens_per_second": speed})
 
     groups = [rows.key(row["prompt"], 0) for row in examples.kept]
     weight, metrics = fitted((found[0::2] - found[1::2]).double().numpy(), groups, settings.folds)
-    features.save_head(job.folder / "model", torch.tensor(weight, dtype=torch.float32), layer)
+    heads.save_head(job.folder / "model", torch.tensor(weight, dtype=torch.float32), layer)
     return {
         "output": "model",
         "format": "adapter",

@@ -26,6 +26,7 @@ def test_the_methods_and_what_they_make():
         "generate": (None, None),
         "score": (None, None),
         "measure": (None, None),
+        "features": (None, None),
     }
 
 

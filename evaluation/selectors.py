@@ -1,0 +1,197 @@
+"""Which pairs to ask next. Each selector is a pure function of a `Pool`; none imports Django.
+
+A selector returns places in the pool, the most worth asking first. Utilities are divided by what a pair costs, which is
+the time it takes to read. `distinct` then passes over pairs that would ask nearly the same question twice.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.polynomial.hermite_e import hermegauss
+from numpy.typing import NDArray
+
+from evaluation.posterior import Array, Posterior, information, likelihood
+
+Places = NDArray[np.intp]
+Random = np.random.Generator
+
+NODES, MASSES = hermegauss(12)  # of a standard normal, for expectations
+MASSES = MASSES / MASSES.sum()
+COMMITTEE = 8
+SHARPNESS = 6
+SHORTLIST = 4_000  # pairs that a batch is put together from, one after the other
+HEAD = 1_000  # of an order, within which near-duplicates are looked for
+BATCH = 200  # picked one after the other
+SAME = 0.1  # of a difference's length: what is closer than that is nearly the same question
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Pairs that could be asked about.
+
+    `differences` (n, d): features of the first answer less those of the second; `prompts` (n,): whose answers they are;
+    `costs` (n,): seconds that reading one takes, in any unit, above 0; `posterior`: what is known.
+    """
+
+    differences: Array
+    prompts: NDArray[np.intp]
+    costs: Array
+    posterior: Posterior
+
+    def __post_init__(self) -> None:
+        n = len(self.differences)
+        if self.prompts.shape != (n,) or self.costs.shape != (n,) or not (self.costs > 0).all():
+            raise ValueError("one prompt and one cost above 0 for each pair")
+
+
+def at_random(pool: Pool, random: Random, wanted: int) -> Places:
+    """Any pair with the same chance, whatever it costs."""
+    return random.permutation(len(pool.differences))[:wanted]
+
+
+def uncertain(pool: Pool, random: Random, wanted: int) -> Places:
+    """Whose preferred answer is least certain (Lewis and Gale 1994), whether or not more labels could tell."""
+    p = pool.posterior.probability(pool.differences)
+    return _best(np.minimum(p, 1 - p) / pool.costs, wanted)
+
+
+def informative(pool: Pool, random: Random, wanted: int) -> Places:
+    """BALD: the most expected information about the weights (Houlsby et al. 2011)."""
+    return _best(expected_information(pool.posterior, pool.differences) / pool.costs, wanted)
+
+
+def disagreed(pool: Pool, random: Random, wanted: int) -> Places:
+    """Query by committee (Seung et al. 1992): a committee drawn from the posterior differs most about these."""
+    root = np.linalg.cholesky(pool.posterior.covariance)
+    drawn = pool.posterior.mean[:, None] + root @ random.standard_normal((len(root), COMMITTEE))
+    votes = likelihood(pool.differences @ drawn, pool.posterior.noise)
+    return _best(votes.var(axis=1) / pool.costs, wanted)
+
+
+def spread_out(pool: Pool, random: Random, wanted: int) -> Places:
+    """k-centre, greedily (Sener and Savarese 2018): each as far as can be from those before it. A pair and the same
+    pair the other way round are one place."""
+    places = random.permutation(len(pool.differences))[:SHORTLIST]
+    z = pool.differences[places]
+    lengths = np.einsum("nd,nd->n", z, z)
+    distances, chosen = np.full(len(z), np.inf), []
+    following = 0
+    for _ in range(min(wanted, len(z))):
+        chosen.append(following)
+        distances = np.minimum(distances, lengths + lengths[following] - 2 * np.abs(z @ z[following]))
+        distances[chosen] = -np.inf
+        following = int(np.argmax(distances / pool.costs[places]))
+    return places[chosen]
+
+
+def d_optimal(pool: Pool, random: Random, wanted: int) -> Places:
+    """A batch that together makes the posterior's volume smallest, greedily (MacKay 1992, "Information-Based Objective
+    Functions"), each pick as if it was answered when the next is made.
+
+    One label on z takes k Σzz'Σ from Σ, with k = 1 / (1 / information + z'Σz) (Sherman and Morrison 1950). After
+    `BATCH` picks among the `SHORTLIST` best pairs follow the others, each by what it would tell alone.
+    """
+    covariance = pool.posterior.covariance
+    mean, variance = pool.posterior.margins(pool.differences)
+    known = information(mean / np.sqrt(1 + np.pi * variance / 8), pool.posterior.noise)
+    utility = np.log1p(known * variance) / pool.costs
+    places = _best(utility, SHORTLIST)
+    z, known, costs, spread = pool.differences[places], known[places], pool.costs[places], variance[places]
+    chosen: list[int] = []
+    for _ in range(min(wanted, BATCH, len(z))):
+        worth = np.log1p(known * spread) / costs
+        worth[chosen] = -np.inf
+        pick = int(np.argmax(worth))
+        chosen.append(pick)
+        direction = covariance @ z[pick]
+        k = 1 / (1 / known[pick] + spread[pick])
+        spread = np.maximum(spread - k * (z @ direction) ** 2, 0)
+        covariance = covariance - k * np.outer(direction, direction)
+    order = _best(utility, len(utility))
+    return np.concatenate([places[chosen], order[~np.isin(order, places[chosen])]])[:wanted]
+
+
+def drawn_by_information(pool: Pool, random: Random, wanted: int) -> Places:
+    """Drawn without replacement, each pair with a chance in proportion to its expected information (PowerBALD; Kirsch
+    et al. 2023, "Stochastic Batch Acquisition").
+
+    A batch of the most informative pairs asks the same over and over, and of odd pairs alone a linear posterior learns
+    what is true of odd pairs alone. A draw has both information and diversity, and every pair has some chance.
+    """
+    with np.errstate(divide="ignore"):  # what tells nothing comes last
+        worth = np.log(expected_information(pool.posterior, pool.differences) / pool.costs)
+    return _best(worth + random.gumbel(size=len(worth)), wanted)
+
+
+def drawn_by_uncertainty(pool: Pool, random: Random, wanted: int) -> Places:
+    """Drawn without replacement, each pair with a chance in proportion to the `SHARPNESS`-th power of how uncertain its
+    preferred answer is (Kirsch et al. 2023 with the score of Lewis and Gale 1994).
+
+    What features cannot tell makes odd pairs look informative, and a model fitted to these is no better elsewhere. How
+    uncertain a pair is knows no lengths of features, so that nothing lies far out; near the middle is where labels
+    mend mistakes (Mussmann and Liang 2018); and a draw has diversity. Pairs of like features can teach nothing.
+    """
+    p = pool.posterior.probability(pool.differences)
+    worth = SHARPNESS * np.log(np.minimum(p, 1 - p)) - np.log(pool.costs)
+    worth[~pool.differences.any(axis=1)] = -np.inf
+    return _best(worth + random.gumbel(size=len(worth)), wanted)
+
+
+def expected_information(posterior: Posterior, differences: Array) -> Array:
+    """Of one label about the weights, in nats (n,): entropy of the expectation less expected entropy, by quadrature."""
+    mean, variance = posterior.margins(differences)
+    p = likelihood(mean[:, None] + np.sqrt(variance)[:, None] * NODES, posterior.noise)
+    return np.maximum(_entropy(p @ MASSES) - _entropy(p) @ MASSES, 0)
+
+
+def distinct(pool: Pool, order: Places, wanted: int) -> Places:
+    """The first of `order`, without any that is nearly the same question about a prompt as one before it."""
+    taken: dict[int, list[int]] = {}
+    kept: list[int] = []
+    for place in order.tolist():
+        if len(kept) == wanted:
+            break
+        z = pool.differences[place]
+        of_prompt = taken.setdefault(int(pool.prompts[place]), [])
+        near = SAME * float(np.linalg.norm(z))
+        others = pool.differences[of_prompt]
+        if of_prompt and min(_nearest(others, z), _nearest(others, -z)) <= near:
+            continue
+        of_prompt.append(place)
+        kept.append(place)
+    return np.array(kept, dtype=np.intp)
+
+
+def in_order(pool: Pool, random: Random) -> Places:
+    """The whole pool in the order in which the default selector asks it; near-duplicates of its head come last."""
+    order = SELECTORS[DEFAULT](pool, random, len(pool.differences))
+    head = order[:HEAD]
+    first = distinct(pool, head, HEAD)
+    return np.concatenate([first, order[HEAD:], head[~np.isin(head, first)]])
+
+
+def _nearest(others: Array, z: Array) -> float:
+    return float(np.linalg.norm(others - z, axis=1).min())
+
+
+def _best(utility: Array, wanted: int) -> Places:
+    return np.argsort(-utility, kind="stable")[:wanted]
+
+
+def _entropy(p: Array) -> Array:
+    q = np.clip(p, 1e-12, 1 - 1e-12)
+    return -(q * np.log(q) + (1 - q) * np.log1p(-q))
+
+
+SELECTORS: dict[str, Callable[[Pool, Random, int], Places]] = {
+    "random": at_random,
+    "uncertainty": uncertain,
+    "bald": informative,
+    "d_optimal": d_optimal,
+    "committee": disagreed,
+    "k_centre": spread_out,
+    "power_bald": drawn_by_information,
+    "power_uncertainty": drawn_by_uncertainty,
+}
+DEFAULT = "power_uncertainty"
