@@ -27,6 +27,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from tests import browser as chromium
 from tests.benchmarks.product import Client, Product, running
+from tests.pages import until
 
 LABELS = 30 if "--quick" in sys.argv else 200
 READING = 300  # milliseconds
@@ -96,7 +97,7 @@ def judge(page: Page, draw: Random, number: int) -> None:
     if draw.random() < 0.4:
         page.keyboard.press(draw.choice("1234"))
     page.keyboard.press("Enter")
-    page.wait_for_function("number => window.latency.length >= number", arg=number, timeout=30_000)
+    until(page, "number => window.latency.length >= number", number)
 
 
 def stored(person: Client, wanted: set[str], seconds: float = 30) -> list[str]:

@@ -16,6 +16,7 @@ from django.template.loader import render_to_string
 from playwright.sync_api import Browser, Page
 
 from tests.benchmarks.product import Product, running
+from tests.pages import until
 
 pytestmark = pytest.mark.journey
 
@@ -275,7 +276,7 @@ def test_a_script_that_came_through_would_not_run(open_page: Callable[..., Page]
     page.route("**/projects/desk/guidelines/", with_attack)
     page.goto("/projects/desk/guidelines/")
     page.locator("#link").click()
-    page.wait_for_function("window.refused.length >= 5")
+    until(page, "window.refused.length >= 5")
     assert page.evaluate("window.ran") is None
     assert "evil.example" not in page.evaluate("document.baseURI")
     page.unroute("**/projects/desk/guidelines/")

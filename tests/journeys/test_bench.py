@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from config import postgres
 from tests import browser as chromium
 from tests.benchmarks.product import Product, running
+from tests.pages import until
 
 pytestmark = pytest.mark.journey
 
@@ -69,7 +70,7 @@ def assignment(page: Page) -> str:
 
 
 def everything_is_sent(page: Page) -> None:
-    page.wait_for_function("document.documentElement.dataset.outbox === 'sent'")
+    until(page, "document.documentElement.dataset.outbox === 'sent'")
 
 
 def fetched_ahead(page: Page) -> None:
@@ -93,7 +94,7 @@ def test_the_next_item_is_on_screen_before_the_server_has_answered(
     expect(page.locator("form[data-item]")).not_to_have_attribute("data-assignment", first)
     expect(page.locator("[data-item-title]")).to_be_focused()
     assert live_labels(product, "bob") == before
-    page.wait_for_function("document.documentElement.dataset.outbox === 'sending'")
+    until(page, "document.documentElement.dataset.outbox === 'sending'")
     pending[0].continue_()
     everything_is_sent(page)
     assert live_labels(product, "bob") == before + 1

@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.benchmarks.product import Product
 from tests.journeys.desk import pages_alone
+from tests.pages import until
 
 pytestmark = pytest.mark.journey
 
@@ -52,8 +53,8 @@ def submit(page: Page, *keys: str) -> None:
     """Press keys of which the last submits; afterwards the next item is there, and the server has the label."""
     before = page.locator("[name=client_uuid]").input_value()
     press(page, *keys)
-    page.wait_for_function("uuid => document.querySelector('[name=client_uuid]')?.value !== uuid", arg=before)
-    page.wait_for_function("document.documentElement.dataset.outbox === 'sent'")
+    until(page, "uuid => document.querySelector('[name=client_uuid]')?.value !== uuid", before)
+    until(page, "document.documentElement.dataset.outbox === 'sent'")
 
 
 def texts(page: Page) -> list[str]:
@@ -164,7 +165,8 @@ def test_long_answers_scroll_together_and_the_board_is_worked_by_pointer_and_by_
     page.goto("/projects/desk/label/comparison/")
     boxes = page.locator("[data-long] [data-answer-text]")
     boxes.nth(0).evaluate("box => { box.scrollTop = box.scrollHeight; }")
-    page.wait_for_function(
+    until(
+        page,
         "box => box.scrollTop > 0 && box.scrollTop + box.clientHeight >= box.scrollHeight - 1",
         arg=boxes.nth(1).element_handle(),
     )
@@ -215,7 +217,7 @@ def test_long_answers_scroll_together_and_the_board_is_worked_by_pointer_and_by_
     ):
         finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
     finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    page.wait_for_function("document.querySelectorAll('[data-tier]').length === 2")
+    until(page, "document.querySelectorAll('[data-tier]').length === 2")
     assert order() == [["A", "B"], ["C"]]
     assert [select.input_value() for select in page.locator("[data-rank]").all()] == ["1", "1", "2"]
 

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.benchmarks.product import Product
+from tests.pages import until
 
 pytestmark = pytest.mark.journey
 
@@ -46,7 +47,7 @@ def submitted(page: Page, key: str) -> None:
     with page.expect_response(lambda answer: answer.url.endswith("/submit/")) as answer:
         page.keyboard.press(key)
     assert answer.value.status in (200, 302)
-    page.wait_for_function("uuid => document.querySelector('[name=client_uuid]')?.value !== uuid", arg=before)
+    until(page, "uuid => document.querySelector('[name=client_uuid]')?.value !== uuid", before)
 
 
 @pytest.fixture(scope="module")

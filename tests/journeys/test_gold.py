@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.benchmarks.product import Product
 from tests.journeys.desk import pages_alone
+from tests.pages import until
 
 pytestmark = pytest.mark.journey
 
@@ -54,7 +55,7 @@ def judge(page: Page, *, well: bool = True) -> None:
     with page.expect_response(lambda answer: answer.url.endswith("/submit/")) as answer:
         page.keyboard.press("Enter")
     assert answer.value.status == 200
-    page.wait_for_function("document.documentElement.dataset.outbox === 'sent'")
+    until(page, "document.documentElement.dataset.outbox === 'sent'")
 
 
 def assert_accessible(page: Page) -> None:

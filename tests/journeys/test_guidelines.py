@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.benchmarks.product import Product
 from tests.journeys.desk import pages_alone
+from tests.pages import until
 
 pytestmark = pytest.mark.journey
 
@@ -40,7 +41,7 @@ def judge(page: Page) -> int:
     page.keyboard.press("ArrowLeft")
     with page.expect_response(lambda answer: answer.url.endswith("/submit/")):
         page.keyboard.press("Enter")
-    page.wait_for_function("document.documentElement.dataset.outbox === 'sent'")
+    until(page, "document.documentElement.dataset.outbox === 'sent'")
     return page.evaluate("fetch('/api/v1/projects/desk/labels/').then(r => r.json())")["results"][0]["guidelines"]
 
 

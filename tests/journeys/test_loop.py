@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.benchmarks.product import Product
+from tests.pages import until
 
 pytestmark = pytest.mark.journey
 
@@ -36,7 +37,7 @@ def submitted(page: Page, keys: list[str]) -> None:
         for key in keys:
             page.keyboard.press(key)
     assert answer.value.status in (200, 302)  # 302 if the keys were quicker than htmx: then it is an ordinary form
-    page.wait_for_function("uuid => document.querySelector('[name=client_uuid]')?.value !== uuid", arg=before)
+    until(page, "uuid => document.querySelector('[name=client_uuid]')?.value !== uuid", before)
 
 
 def test_from_import_to_the_tuned_models_answers_in_the_queue(

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.benchmarks.product import Product, running
 from tests.journeys.conftest import PEOPLE
+from tests.pages import until
 
 pytestmark = pytest.mark.journey
 
@@ -93,8 +94,8 @@ def test_from_the_invitation_to_the_exported_work(
             before = dora.locator("[name=client_uuid]").input_value()
             dora.keyboard.press("a")
             dora.keyboard.press("Enter")
-            dora.wait_for_function("uuid => document.querySelector('[name=client_uuid]')?.value !== uuid", arg=before)
-        dora.wait_for_function("document.documentElement.dataset.outbox === 'sent'")
+            until(dora, "uuid => document.querySelector('[name=client_uuid]')?.value !== uuid", before)
+        until(dora, "document.documentElement.dataset.outbox === 'sent'")
 
     lead.goto("/projects/desk/people/")
     row = lead.get_by_role("row").filter(has_text=f"dora{width}")

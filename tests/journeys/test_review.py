@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.benchmarks.product import Product, running
+from tests.pages import until
 
 pytestmark = pytest.mark.journey
 
@@ -48,8 +49,8 @@ def ranks_best(page: Page, begins: str) -> None:
     left = page.locator("[data-side=left]").inner_text()
     uuid = page.locator("[name=client_uuid]").input_value()
     press(page, "ArrowLeft" if begins in left else "ArrowRight", "Enter")
-    page.wait_for_function("uuid => document.querySelector('[name=client_uuid]')?.value !== uuid", arg=uuid)
-    page.wait_for_function("document.documentElement.dataset.outbox === 'sent'")
+    until(page, "uuid => document.querySelector('[name=client_uuid]')?.value !== uuid", uuid)
+    until(page, "document.documentElement.dataset.outbox === 'sent'")
 
 
 def asked(page: Page, path: str, method: str = "GET") -> dict:
@@ -117,7 +118,7 @@ def test_a_label_is_found_again_and_revised(sign_in: Callable[..., Page], size: 
     page.locator("[data-item-title]").wait_for()
     if page.locator("[name=client_uuid]").count():
         press(page, "a", "Enter")
-        page.wait_for_function("!document.querySelector('[name=client_uuid]')")
+        until(page, "!document.querySelector('[name=client_uuid]')")
     page.goto("/projects/desk/mine/")
     page.get_by_label("Words in the prompt").press_sequentially("open")
     press(page, "Enter")
