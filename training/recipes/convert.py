@@ -67,11 +67,13 @@ def from_files(job: Job) -> dict[str, Any]:
         tokenizer = AutoTokenizer.from_pretrained(**where)
         if not tokenizer.chat_template:
             raise BadData(models.NO_TEMPLATE)
-        model = AutoModelForCausalLM.from_pretrained(**where, dtype=dtype)
+        # Weights as pickles (pytorch_model.bin) are programs: they are not opened.
+        safely = {} if "gguf_file" in where else {"use_safetensors": True}
+        model = AutoModelForCausalLM.from_pretrained(**where, dtype=dtype, **safely)
     except (OSError, ValueError, KeyError) as error:
         raise BadData(
             f"{source} could not be read as a model that writes text: check the path or the name, and that "
-            "it is a folder with config.json and weights, a GGUF file, or within reach on the hub."
+            "it is a folder with config.json and weights as safetensors, a GGUF file, or within reach on the hub."
         ) from error
 
     # What was read from a compressed file is compressed no more, and saving must not say that it is.

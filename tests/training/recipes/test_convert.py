@@ -52,6 +52,24 @@ def test_a_folder_that_is_no_model(convert, tmp_path):
     assert "could not be read" in run.result["error"]
 
 
+def test_weights_that_are_a_pickle_are_not_opened(convert, tmp_path):
+    import torch
+
+    opened = tmp_path / "opened"
+
+    class Bomb:
+        def __reduce__(self):
+            return opened.touch, ()
+
+    build(tmp_path / "base")
+    (tmp_path / "base" / "model.safetensors").unlink()
+    torch.save({"model.embed_tokens.weight": Bomb()}, tmp_path / "base" / "pytorch_model.bin")
+    run = convert(str(tmp_path / "base"))
+    assert run.result["reason"] == "bad_data"
+    assert "safetensors" in run.result["error"]
+    assert not opened.exists()
+
+
 @pytest.mark.model
 def test_the_demonstration_model(convert):
     """The compressed file becomes an ordinary model, which says so of itself and answers."""
