@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from training.models import ModelVersion
 
-WIDTH, HEIGHT = 200, 56  # of a box
+WIDTH, HEIGHT = 220, 56  # of a box
 GAP_X, GAP_Y = 72, 20
 
 
