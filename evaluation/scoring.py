@@ -24,11 +24,6 @@ NOTHING = "no judged pair on a held-out prompt yet"
 PROMPTS = 24  # answered anew to see how a model answers
 
 
-def heldout_answers(*, project: Project, simulated: bool) -> list[dict[str, Any]]:
-    """Both answers of each judged held-out pair, for a run to score; `conclude` reads their ids."""
-    return reward_inputs(project=project, simulated=simulated)["answers"]
-
-
 def reward_inputs(*, project: Project, simulated: bool) -> dict[str, Any]:
     """What a `score` run over the judged held-out pairs is given, and what `conclude` needs to know of them."""
     rows = heldout.pairs(project=project, simulated=simulated)

@@ -14,12 +14,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that start training processes or database servers, so that the others can be run alone."""
+    """Tests that start training processes, database servers or browsers, so that the others can be run alone."""
     here = Path(__file__).parent
     slow = (here / "training" / "recipes", here / "training" / "test_runner.py", here / "config" / "test_postgres.py")
     for item in items:
         if any(item.path.is_relative_to(place) for place in slow):
             item.add_marker("process")
+        elif item.path.is_relative_to(here / "journeys"):
+            item.add_marker("journey")
 
 
 @pytest.fixture(autouse=True)

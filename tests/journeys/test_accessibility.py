@@ -18,8 +18,6 @@ from playwright.sync_api import Browser, Page
 from tests.benchmarks.product import Product, running
 from tests.pages import until
 
-pytestmark = pytest.mark.journey
-
 SEED = "import json; from tests.journeys import seeded; print(json.dumps(seeded.make()))"
 AXE = Axe().axe_script
 PHONE, DESK = {"width": 360, "height": 780}, {"width": 1440, "height": 900}

@@ -17,8 +17,6 @@ from tests import browser as chromium
 from tests.benchmarks.product import Product, running
 from tests.pages import until
 
-pytestmark = pytest.mark.journey
-
 PHONE, DESKTOP = {"width": 360, "height": 740}, {"width": 1440, "height": 900}
 PEOPLE = """
 from annotation.models import Membership, Project, User

@@ -12,8 +12,6 @@ from tests.benchmarks.product import Product
 from tests.journeys.desk import pages_alone
 from tests.pages import until
 
-pytestmark = pytest.mark.journey
-
 SIZES = {"desktop": {"width": 1440, "height": 900}, "phone": {"width": 360, "height": 740}}
 QUESTION = "When do you open?"
 PAIR = ["We open at **nine** on weekdays, see you soon.", "We open at **ten** on weekdays, see you then."]

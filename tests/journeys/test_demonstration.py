@@ -10,8 +10,6 @@ from playwright.sync_api import Page, expect
 from tests.benchmarks.product import Product
 from tests.pages import until
 
-pytestmark = pytest.mark.journey
-
 TALK = [
     {"role": "system", "content": "Be brief."},
     {"role": "user", "content": "Do you sell tea?"},

@@ -11,8 +11,6 @@ from tests.benchmarks.product import Product
 from tests.journeys.desk import pages_alone
 from tests.pages import until
 
-pytestmark = pytest.mark.journey
-
 SIZES = {"desktop": {"width": 1440, "height": 900}, "phone": {"width": 360, "height": 740}}
 PREPARE = """
 from annotation.importing import import_lines

@@ -11,8 +11,6 @@ from playwright.sync_api import Page, expect
 from tests.benchmarks.product import Product
 from tests.pages import until
 
-pytestmark = pytest.mark.journey
-
 COMPARISONS = 16
 DEMONSTRATIONS = 4
 

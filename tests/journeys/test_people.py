@@ -12,8 +12,6 @@ from tests.benchmarks.product import Product, running
 from tests.journeys.conftest import PEOPLE
 from tests.pages import until
 
-pytestmark = pytest.mark.journey
-
 ROWS = [
     {"prompt": f"{'Wo' if tag == 'de' else 'Where'} is parcel {n}?", "completion": f"Dunno {n}.", "language": tag}
     for n in range(8)

@@ -1,10 +1,6 @@
 """The processes that benchmarks and journeys start, and kill."""
 
-import pytest
-
 from tests.benchmarks.product import Product, running
-
-pytestmark = pytest.mark.journey
 
 
 def postmaster(product: Product) -> str:

@@ -8,8 +8,6 @@ from playwright.sync_api import Page, expect
 
 from tests.benchmarks.product import Product, running
 
-pytestmark = pytest.mark.journey
-
 DATA = """
 import numpy as np
 from annotation.guidelines import publish

@@ -15,8 +15,6 @@ import pytest
 from tests.benchmarks.product import running
 from tests.benchmarks.watched import EXAMPLES, Watched
 
-pytestmark = pytest.mark.journey
-
 STEPS = 4 * EXAMPLES
 SETTINGS = {"batch_size": 1, "epochs": 4, "lora_dropout": 0.1, "learning_rate": 1e-3}
 

@@ -10,8 +10,6 @@ from playwright.sync_api import Page, expect
 from tests.benchmarks.product import Product, running
 from tests.pages import until
 
-pytestmark = pytest.mark.journey
-
 DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 360, "height": 740}
 PEOPLE = """
 import json
