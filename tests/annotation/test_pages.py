@@ -430,7 +430,7 @@ def upload(client, alice):
 
     def send(data, name="data.jsonl"):
         file = {"file": SimpleUploadedFile(name, data)} if data is not None else {}
-        return client.post("/projects/desk/import/", {"csrfmiddlewaretoken": "as a browser sends", **file})
+        return client.post("/projects/desk/data/import/", {"csrfmiddlewaretoken": "as a browser sends", **file})
 
     return send
 

@@ -77,7 +77,7 @@ PAGES: dict[str, list[Shown]] = {
     "gold_item": [Shown("/projects/desk/gold/{gold}/")],
     "gold_answer": [Shown("/labels/{gold_answer}/gold/", "bob")],
     "keys": [Shown("/keys/", "bob")],
-    "import": [Shown("/projects/desk/import/"), Shown("/projects/desk/import/", "alice", send_as_it_is)],
+    "import": [Shown("/projects/desk/data/import/"), Shown("/projects/desk/import/", "alice", send_as_it_is)],
     "people": [Shown("/projects/desk/people/", "alice", open_all), Shown("/projects/empty/people/")],
     "person": [Shown("/projects/desk/people/{bob}/", "alice", open_all)],
     "new_team": [Shown("/projects/desk/teams/new/"), Shown("/projects/empty/teams/new/", "alice", send_as_it_is)],
@@ -245,7 +245,7 @@ def test_a_page_is_open_to_everybody(open_page: Callable[..., Page], product: An
 def test_the_pages_of_errors_are_too(open_page: Callable[..., Page], product: Any, size: Any) -> None:
     page = open_page("bob", size)
     found = []
-    for address, status in (("/nowhere/", 404), ("/projects/desk/import/", 403)):
+    for address, status in (("/nowhere/", 404), ("/projects/desk/data/import/", 403)):
         answer = page.goto(address)
         assert answer is not None
         assert answer.status == status

@@ -42,7 +42,7 @@ def test_from_import_to_the_tuned_models_answers_in_the_queue(
     product: Product, sign_in: Callable[..., Page], data: Path
 ) -> None:
     lead = sign_in("alice")
-    lead.goto("/projects/desk/import/")
+    lead.goto("/projects/desk/data/import/")
     lead.get_by_label("File").set_input_files(data)
     lead.get_by_role("button", name=re.compile("Import", re.I)).click()
     expect(lead.locator("main")).to_contain_text("not JSON")
