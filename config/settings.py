@@ -291,6 +291,7 @@ LOGGING = {
 
 # Touchstone's own.
 ARTIFACTS = Path(os.environ.get("TOUCHSTONE_ARTIFACTS") or VAR / "artifacts").resolve()
+IMPORT_LIMIT_MB = int(os.environ.get("TOUCHSTONE_IMPORT_LIMIT_MB", "4096"))  # of one file that is brought in
 STORE = os.environ.get("TOUCHSTONE_STORE", "").rstrip("/")  # for machines that share no folder
 DEVICE_LOCKS = VAR / "devices"
 RUN_HEARTBEAT_SECONDS = 5  # a gpu worker says it is alive this often
