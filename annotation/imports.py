@@ -1,4 +1,4 @@
-"""Files on their way into a project: received, looked through, brought in, stopped, taken up again.
+"""Files on their way into a project: looked through, brought in, stopped, taken up again.
 
 The row is the truth. A worker claims it, and stores a batch, the place it has come to and the counts in one
 transaction; whoever takes it up after a kill goes on from there. One worker does not hold the queue longer than SLICE:
@@ -8,12 +8,10 @@ then it hands over to a message of its own.
 import logging
 import shutil
 import time
-import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,22 +20,20 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
-from django.utils.text import get_valid_filename
 from django_q.tasks import async_task
 
-from annotation import foreseeing, hub, importing, storing
+from annotation import foreseeing, hub, importing, receiving, storing
 from annotation.models import Import, Project, RejectedRow, User
 from annotation.models.events import record
 from annotation.models.imports import Stage
 from annotation.preparing import Batch, Rejected, ahead, batches
-from annotation.shapes import SHAPES, files, recognise
+from annotation.shapes import SHAPES, files
 from annotation.shapes.files import BadFile
 from annotation.storing import Summary
 from annotation.text import storable
 
 logger = logging.getLogger(__name__)
 TASK = "annotation.tasks.bring_in"
-FOLDER = "imports"
 SMALL = 2_000_000  # bytes that are brought in at once, while the person waits
 SLICE = 240  # seconds; the queue ends a task after 600
 MOST_REJECTED = 10_000  # rows that are kept to be mended; the rest is counted
@@ -45,76 +41,19 @@ LONGEST_RAW = 200_000  # characters of one
 KEPT = timedelta(days=7)  # an upload that nobody does anything with
 
 
-# Receiving
+# Starting and stopping
 
 
-def receive(*, project: Project, name: str, chunks: Iterable[bytes], actor: User | None = None) -> Import:
-    """Keep a file that is sent, as it arrives, and find out what it is. Raises ValidationError if it is too large, or
-    nothing that can be read."""
-    place, path = _room(name)
-    limit = settings.IMPORT_LIMIT_MB * 1_000_000
-    size = 0
-    try:
-        with path.open("wb") as file:
-            for chunk in chunks:
-                size += len(chunk)
-                if size > limit:
-                    raise ValidationError(
-                        f"The file is larger than {settings.IMPORT_LIMIT_MB:,} MB: split it, or ask whoever runs this "
-                        "server to raise TOUCHSTONE_IMPORT_LIMIT_MB."
-                    )
-                file.write(chunk)
-        if not size:
-            raise ValidationError("The file is empty.")
-        return _received(project, name, place, size, actor)
-    except BaseException:
-        shutil.rmtree(path.parent, ignore_errors=True)
-        raise
+def receive_from_hub(*, project: Project, dataset: str, actor: User | None = None, wake: bool = True) -> Import:
+    """Put the fetching of a dataset in line. Raises ValidationError where that cannot work here.
 
-
-def receive_folder(*, project: Project, folder: Path, actor: User | None = None) -> Import:
-    """The same for a folder of this machine: a dataset that was saved there."""
-    place, path = _room(folder.name)
-    try:
-        shutil.copytree(folder, path)
-        size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-        return _received(project, folder.name, place, size, actor)
-    except BaseException:
-        shutil.rmtree(path.parent, ignore_errors=True)
-        raise
-
-
-def receive_from_hub(*, project: Project, dataset: str, actor: User | None = None) -> Import:
-    """Put the fetching of a dataset in line. Raises ValidationError where that cannot work here."""
+    Without `wake` the caller goes on to `work`.
+    """
     hub.check(dataset)
     made = Import.objects.create(project=project, actor=actor, name=dataset, hub=dataset, status=Stage.WAITING)
-    transaction.on_commit(partial(_wake, made.pk))
+    if wake:
+        transaction.on_commit(partial(wake_worker, made.pk))
     return made
-
-
-def _room(name: str) -> tuple[str, Path]:
-    place = f"{FOLDER}/{uuid.uuid4().hex}/{get_valid_filename(Path(name).name or 'data')[-100:]}"
-    path = Path(settings.ARTIFACTS) / place
-    path.parent.mkdir(parents=True)
-    return place, path
-
-
-def _received(project: Project, name: str, place: str, size: int, actor: User | None) -> Import:
-    try:
-        found = files.sample(files.open_file(Path(settings.ARTIFACTS) / place, name=name))
-    except BadFile as error:
-        raise ValidationError(str(error)) from None
-    return Import.objects.create(
-        project=project,
-        actor=actor,
-        name=storable(Path(name).name)[-200:],
-        location=place,
-        size=size,
-        shape=recognise([one.record for one in found if isinstance(one.record, dict)]),
-    )
-
-
-# Starting and stopping
 
 
 def start(
@@ -131,10 +70,7 @@ def start(
     Raises ValidationError for a shape, or a part of one, that there is not. Without `wake` the caller goes on to
     `work`.
     """
-    if shape not in SHAPES:
-        raise ValidationError("Choose what kind of data this is: it was not recognised.")
-    if unknown := sorted(set(mapping or {}) - set(SHAPES[shape].fields)):
-        raise ValidationError(f"{SHAPES[shape].title} has no part called {', '.join(unknown)}.")
+    _check(shape, mapping or {})
     with transaction.atomic():
         begun = Import.objects.filter(pk=source.pk, status=Stage.UPLOADED).update(
             status=Stage.WAITING,
@@ -149,8 +85,23 @@ def start(
         if not dry_run:
             record("import started", source, project=source.project, actor=actor, file=source.name, shape=shape)
         if wake:
-            transaction.on_commit(partial(_wake, source.pk))
+            transaction.on_commit(partial(wake_worker, source.pk))
     return True
+
+
+def describe(*, source: Import, shape: str, mapping: dict[str, str]) -> None:
+    """Say what an upload is, and which of its columns play which part, without doing anything yet."""
+    _check(shape, mapping)
+    upload = Import.objects.filter(pk=source.pk, status=Stage.UPLOADED).exclude(shape=shape, mapping=mapping)
+    if upload.update(shape=shape, mapping=mapping, dry_run=False, **_AT_THE_BEGINNING):
+        RejectedRow.objects.filter(source=source).delete()
+
+
+def _check(shape: str, mapping: dict[str, str]) -> None:
+    if shape not in SHAPES:
+        raise ValidationError("Choose what kind of data this is: it was not recognised.")
+    if unknown := sorted(set(mapping) - set(SHAPES[shape].fields)):
+        raise ValidationError(f"{SHAPES[shape].title} has no part called {', '.join(unknown)}.")
 
 
 _AT_THE_BEGINNING: dict[str, Any] = {
@@ -200,7 +151,7 @@ def retry(*, source: Import, actor: User | None = None) -> bool:
     )
     if again:
         record("import retried", source, project=source.project, actor=actor, file=source.name)
-        transaction.on_commit(partial(_wake, source.pk))
+        transaction.on_commit(partial(wake_worker, source.pk))
     return bool(again)
 
 
@@ -214,7 +165,7 @@ def recover() -> int:
     )
     waiting = Import.objects.filter(status=Stage.WAITING)
     for pk in waiting.filter(spoke | Q(heartbeat_at=now)).values_list("pk", flat=True):
-        _wake(pk)
+        wake_worker(pk)
     for old in Import.objects.filter(status__in=[Stage.UPLOADED, Stage.FAILED], created_at__lt=now - KEPT).exclude(
         location=""
     ):
@@ -223,7 +174,8 @@ def recover() -> int:
     return lost
 
 
-def _wake(pk: int) -> None:
+def wake_worker(pk: int) -> None:
+    """Tell a worker that there is something to do."""
     async_task(TASK, pk, cluster="default")
 
 
@@ -281,7 +233,7 @@ def _go_on(source: Import) -> None:
                 return
             if time.monotonic() > end and foresight is None:
                 if _mine(source).update(status=Stage.WAITING):
-                    _wake(source.pk)
+                    wake_worker(source.pk)
                 return
     _finish(source)
 
@@ -329,14 +281,13 @@ def _finish(source: Import) -> None:
 
 def _fetch(source: Import) -> None:
     """Bring a dataset from the hub here, as a file like any other."""
-    place, path = _room(f"{source.name.replace('/', '-')}.jsonl")
+    place, path = receiving.room(f"{source.name.replace('/', '-')}.jsonl")
     try:
         for done in hub.fetch(source.hub, path, settings.IMPORT_LIMIT_MB * 1_000_000):
             if not _mine(source).update(heartbeat_at=timezone.now(), number=done):
                 break
         else:
-            found = files.sample(files.open_file(path, name=path.name))
-            shape = recognise([one.record for one in found if isinstance(one.record, dict)])
+            shape = receiving.shape_of(path, path.name)
             _mine(source).update(
                 status=Stage.UPLOADED, location=place, size=path.stat().st_size, shape=shape, number=0, started_at=None
             )

@@ -46,9 +46,12 @@ class Summary:
     rejected: list[tuple[int, str]] = field(default_factory=list)
 
     def __str__(self) -> str:
+        return self.told(len(self.rejected))
+
+    def told(self, rejected: int) -> str:
         labels = f", with {self.labels} labels" if self.labels else ""
         return (
-            f"{self.added} added, {self.known} known already, {len(self.rejected)} rejected: {self.prompts} new "
+            f"{self.added} added, {self.known} known already, {rejected} rejected: {self.prompts} new "
             f"prompts, {self.demonstrations} demonstrations and {self.comparisons} comparisons to label{labels}"
         )
 

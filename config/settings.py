@@ -213,6 +213,7 @@ SPECTACULAR_SETTINGS = {
         "Role": "annotation.models.people.Role",
         "SnapshotKind": "training.models.snapshots.SnapshotKind",
         "ModelKind": "training.models.registry.ModelKind",
+        "ImportStatus": "annotation.models.imports.Stage",
         "RunStatus": "training.models.runs.Status",
         "RoundStepName": "evaluation.models.Step",
         "StepStatus": "evaluation.models.StepStatus",

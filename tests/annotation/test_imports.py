@@ -8,7 +8,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from annotation import importing, imports
+from annotation import importing, imports, receiving
 from annotation.models import Event, Import, Item, Prompt, RejectedRow
 from annotation.models.imports import Stage
 from evaluation.tasks import recover
@@ -19,7 +19,7 @@ def lines(count, start=0):
 
 
 def sent(project, *rows, name="data.jsonl", actor=None):
-    return imports.receive(project=project, name=name, chunks=["\n".join(rows).encode()], actor=actor)
+    return receiving.receive(project=project, name=name, chunks=["\n".join(rows).encode()], actor=actor)
 
 
 def fresh(source):
@@ -47,7 +47,7 @@ def test_a_file_that_is_too_large_or_empty_leaves_nothing_behind(project, settin
     with pytest.raises(ValidationError, match="larger than"):
         sent(project, *lines(2))
     with pytest.raises(ValidationError, match="empty"):
-        imports.receive(project=project, name="a", chunks=[])
+        receiving.receive(project=project, name="a", chunks=[])
     assert list((Path(settings.ARTIFACTS) / "imports").iterdir()) == []
     assert not Import.objects.exists()
 
@@ -186,7 +186,7 @@ def test_a_long_import_hands_over_to_another_message(project, monkeypatch, djang
     monkeypatch.setattr(importing, "BATCH", 10)
     monkeypatch.setattr(imports, "SLICE", -1)
     woken = []
-    monkeypatch.setattr(imports, "_wake", woken.append)
+    monkeypatch.setattr(imports, "wake_worker", woken.append)
     source = sent(project, *lines(25))
     with django_capture_on_commit_callbacks(execute=True):
         imports.start(source=source, shape="touchstone")
