@@ -7,7 +7,7 @@ brings more. A label is known by its content: imported again, it is the same one
 import random
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db.models import F
@@ -15,7 +15,7 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.text import slugify
 
-from annotation import copying, labelling, mending, ranking, reviewing
+from annotation import copying, exporting, labelling, mending, ranking, reviewing
 from annotation.asking import add_response
 from annotation.models import Assignment, Gold, Item, Judgement, Label, Membership, Project, Prompt, Response, User
 from annotation.models.items import Kind, State
@@ -79,7 +79,12 @@ def store(
     known = set(
         Label.objects.filter(client_uuid__in=[one.uuid for one in brought]).values_list("client_uuid", flat=True)
     )
-    brought = [one for one in {one.uuid: one for one in reversed(brought)}.values() if one.uuid not in known][::-1]
+    here = _here_already(project, {one.item.pk for one in brought})
+    first: dict[uuid.UUID, Brought] = {}
+    for one in brought:
+        if one.uuid not in known and (one.item.pk, one.rater) not in here:
+            first.setdefault(one.uuid, one)
+    brought = list(first.values())
     raters = {
         name: _rater(project, name, simulated)
         for name, simulated in {o.rater: o.said.simulated for o in brought}.items()
@@ -134,6 +139,14 @@ def _brought(
                 content = canonical({**vars(here), "created_at": None, "rater": rater, "positions": None})
                 made = uuid.uuid5(NAMESPACE, f"{project.pk}:{print_}:{content}")
                 yield Brought(row.line, ready.raw, items[print_], rater, here, answers, row.messages, prompt, made)
+
+
+def _here_already(project: Project, items: Collection[int]) -> set[tuple[int, str]]:
+    """Who has judged these items in this project, by the names that an export of it gives them: what went out and
+    comes in again is not said twice."""
+    said = Label.objects.filter(item_id__in=items).values_list("item_id", "person_id", "person__username").distinct()
+    people = {pk: (name, exporting.pseudonym(project=project, person_id=pk)) for _, pk, name in said}
+    return {(item, name) for item, pk, _ in said for name in people[pk]}
 
 
 def _as_shown(one: Brought) -> tuple[list[Response], labelling.Said]:

@@ -50,14 +50,15 @@ class ShapeForm(forms.Form):
         label="What it is", required=False, error_messages={"invalid_choice": "There is no such kind of data."}
     )
 
-    def __init__(self, data: Any = None, *, shape: str, mapping: dict[str, str], columns: list[str]) -> None:
+    def __init__(
+        self, data: Any = None, *, shape: str, mapping: dict[str, str], columns: list[str], usual: dict[str, str]
+    ) -> None:
         super().__init__(data, initial={"shape": shape, **{f"part_{part}": name for part, name in mapping.items()}})
         titles = [(name, one.title) for name, one in SHAPES.items()]
         self.fields["shape"].choices = titles if shape else [("", "Not recognised: choose"), *titles]  # type: ignore[attr-defined]
         self.parts = list(SHAPES[shape].fields) if shape in SHAPES else []
         for part in self.parts:
-            usual = SHAPES[shape].fields[part]
-            here = usual if usual in columns else ""
+            here = usual.get(part, "")
             as_usual = f"{here} (as usual)" if here else "none"
             others = [(name, name) for name in columns if name != here]
             self.fields[f"part_{part}"] = forms.ChoiceField(

@@ -14,9 +14,9 @@ from annotation.models import Project, User
 from annotation.models.events import record
 from annotation.preparing import ahead, batches
 from annotation.shapes import native
-from annotation.shapes.files import BLANK, MARK, Found
-from annotation.shapes.records import record_of
+from annotation.shapes.records import Found, record_of
 from annotation.shapes.rows import BadLine, Row
+from annotation.shapes.texts import BLANK, MARK
 from annotation.storing import Summary
 
 __all__ = ["Summary", "import_lines", "parse", "put_on_record"]

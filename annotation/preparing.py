@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from annotation import copying
 from annotation.asking import fingerprint
 from annotation.models.prompts import Split
-from annotation.shapes.files import Found
+from annotation.shapes.records import Found
 from annotation.shapes.rows import BadLine, Row
 from annotation.text import is_heldout, sha256
 

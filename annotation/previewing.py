@@ -16,9 +16,11 @@ SHOWN = 5  # of them, as they will become
 
 @dataclass
 class Preview:
-    """`columns` are those that the sample has, those within objects as `a.b`."""
+    """`columns` are those that the sample has, those within objects as `a.b`; `usual` those that play a part by
+    themselves."""
 
     columns: list[str] = field(default_factory=list)
+    usual: dict[str, str] = field(default_factory=dict)
     rows: list["Shown"] = field(default_factory=list)
     rejected: list[tuple[int, str]] = field(default_factory=list)
     looked_at: int = 0
@@ -52,9 +54,11 @@ def preview(source: Import, *, shape: str, mapping: Mapping[str, str]) -> Previe
         made.error = str(error) if isinstance(error, BadFile) else "The file is not here any more: send it again."
         return made
     made.looked_at = len(found)
-    made.columns = columns_of([one.record for one in found if isinstance(one.record, dict)])
+    records = [one.record for one in found if isinstance(one.record, dict)]
+    made.columns = columns_of(records)
     if shape not in SHAPES:
         return made
+    made.usual = SHAPES[shape].mapping_of(records)
     for one in found:
         try:
             if isinstance(one.record, BadLine):

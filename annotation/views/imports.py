@@ -79,7 +79,7 @@ def import_file(request: Request, slug: str, pk: int) -> HttpResponse:
         return render(request, "annotation/data/import_file.html", {**context, **_outcome(source)})
     looked = preview(source, shape=source.shape, mapping=source.mapping)
     data = request.POST if request.method == "POST" else None
-    form = ShapeForm(data, shape=source.shape, mapping=source.mapping, columns=looked.columns)
+    form = ShapeForm(data, shape=source.shape, mapping=source.mapping, columns=looked.columns, usual=looked.usual)
     if data is not None and form.is_valid():
         shape = form.cleaned_data["shape"]
         mapping = form.mapping() if shape == source.shape else {}

@@ -55,7 +55,7 @@ def test_an_upload_shows_what_it_becomes_and_stores_nothing(upload, project):
     answer = upload(jsonl({"prompt": "One?", "responses": ["a", "b", "c"], "tags": ["post"]}, {"prompt": 7}))
     html = text_of(answer)
     assert answer.redirect_chain[0][0] == f"/projects/desk/data/import/{Import.objects.get().pk}/"
-    assert "It looks like <strong>Touchstone</strong>" in html
+    assert "It looks like <strong>Touchstone, or chat messages</strong>" in html
     assert "A comparison of 3" in html
     assert "Not understood among the first 2 rows: 1" in html
     assert not Prompt.objects.exists()
@@ -100,16 +100,16 @@ def test_the_same_upload_again_adds_nothing(upload, press, project):
 
 
 def test_other_columns_are_named_and_shown_before_they_are_stored(upload, press, project):
-    upload(jsonl({"question": "Why?", "data": {"reply": "Because."}}), "other.jsonl")
-    assert "Choose what comes nearest" in text_of(upload(jsonl({"question": "Why?", "data": {"reply": "Because."}})))
-    assert not re.search('value="import"', text_of(press("look", shape="")))
+    html = text_of(upload(jsonl({"q": "Why?", "data": {"said": "Because."}})))
+    assert "Choose what comes nearest" in html
+    assert 'value="import"' not in html
     html = text_of(press("import", shape="touchstone"))  # not seen yet: it is shown first
     assert "It looks like" in html
     assert not Prompt.objects.exists()
-    html = text_of(press("look", part_prompt="question", part_completion="data.reply"))
+    html = text_of(press("look", part_prompt="q", part_completion="data.said"))
     assert "Why?" in html
     assert "Because." in html
-    press("import", part_prompt="question", part_completion="data.reply")
+    press("import", part_prompt="q", part_completion="data.said")
     assert str(Item.objects.get().prompt) == "Why?"
 
 

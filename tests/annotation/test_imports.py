@@ -155,7 +155,6 @@ def test_an_import_goes_on_where_the_last_stored_batch_ended(project, monkeypatc
     stopped = fresh(source)
     assert (stopped.status, stopped.number, stopped.counts["added"]) == (Stage.RUNNING, 20, 20)
     assert Prompt.objects.count() == 20
-    assert 0 < stopped.done < 1
 
     assert recover()["imports"] == 0  # its worker may be at it
     Import.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=5))

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from annotation import labelling, leasing
 from annotation.guidelines import publish
-from annotation.models import Assignment, Event, Item, Label, Prompt, Response
+from annotation.models import Assignment, Event, Label, Response
 from annotation.text import sha256
 from tests.annotation.making import (
     a_comparison,

@@ -23,7 +23,12 @@ def test_a_file_is_brought_in_at_once_if_it_is_small(lead, project, alice):
     answer = lead.post(HERE, {"file": SimpleUploadedFile("rows.jsonl", ROWS)}, format="multipart")
     assert answer.status_code == 201
     made = answer.json()
-    assert (made["name"], made["shape"], made["status"], made["person"]) == ("rows.jsonl", "touchstone", "done", "alice")
+    assert (made["name"], made["shape"], made["status"], made["person"]) == (
+        "rows.jsonl",
+        "touchstone",
+        "done",
+        "alice",
+    )
     assert (made["counts"]["added"], made["counts"]["comparisons"], made["rejected"], made["lines"]) == (2, 1, 1, 3)
     assert Prompt.objects.count() == 2
     assert lead.get(HERE).json()["results"] == [made]
