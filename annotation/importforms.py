@@ -47,7 +47,7 @@ class ShapeForm(forms.Form):
     """What kind of data an upload is, and which of its columns play which part."""
 
     shape = forms.ChoiceField(
-        label="What it is", required=False, error_messages={"invalid_choice": "There is no such kind of data."}
+        label="Kind", required=False, error_messages={"invalid_choice": "There is no such kind of data."}
     )
 
     def __init__(

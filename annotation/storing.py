@@ -8,6 +8,7 @@ of them stores the same answer at the same moment, the batch is done again, and 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import count
+from typing import Any
 
 import psycopg
 from django.core.exceptions import ValidationError
@@ -245,7 +246,7 @@ class _Storing:
             self.new_prompts.discard(ready.row.sha256)
 
 
-def found(query: str, *parameters: object) -> Iterable[tuple]:
+def found(query: str, *parameters: Any) -> Iterable[tuple]:
     """The rows of a query by lists; none where one of them is empty."""
     if [] in parameters:
         return []
