@@ -1,6 +1,7 @@
 """Whatever a record or a file holds, it becomes a row that can be stored, or a reason; never anything else."""
 
 import json
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,7 +18,24 @@ from annotation.shapes.rows import COMPARISON, DEMONSTRATION, VERDICTS
 from annotation.text import sha256, sha256_of_json, why_unstorable
 
 FORMATS = Path(__file__).parent / "formats"
-RECORDS = [one.record for file in sorted(FORMATS.iterdir()) for one in open_file(file).records()]
+FILES = {file.name: [one.record for one in open_file(file).records()] for file in sorted(FORMATS.iterdir())}
+EXPORTED = {
+    "kind": "comparison",
+    "prompt": [{"role": "user", "content": "?"}],
+    "answers": [{"id": n, "text": str(n)} for n in range(3)],
+    "labels": [
+        {
+            "person": "p",
+            "text": "b",
+            "criteria": {"tone": 1},
+            "votes": [{"answer": n, "position": n, "rank": n + 1, "unacceptable": False} for n in range(3)],
+        }
+    ],
+}
+DRAFTED = {**EXPORTED, "kind": "demonstration", "answers": [], "labels": [{"verdict": "edit", "text": "b"}]}
+RECORDS = {"touchstone": [EXPORTED, DRAFTED, {"prompt": "?", "responses": ["a", "b"], "gold": {"ranks": [1, 2]}}]}
+for records in FILES.values():
+    RECORDS.setdefault(recognise(records), []).extend(records)
 NAMES = sorted(
     {name.split(".")[-1] for shape in SHAPES.values() for names in shape.names.values() for name in names}
     | {
@@ -52,15 +70,17 @@ MAPPINGS = st.dictionaries(
     st.sampled_from(["prompt", "completion", "chosen", "rejected", "answer_1", "x"]), KEYS | TEXTS
 )
 LENIENT = settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=int(os.environ.get("N", "60")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 
 
 @st.composite
-def changed(draw):
-    """A record of a file, some of whose values are others now."""
-    record = json.loads(json.dumps(draw(st.sampled_from([one for one in RECORDS if isinstance(one, dict)]))))
-    for _ in range(draw(st.integers(1, 3))):
+def changed(draw, names=tuple(RECORDS)):
+    """A record of one of these shapes, some of whose values are others now."""
+    record = json.loads(json.dumps(draw(st.sampled_from([one for name in names for one in RECORDS[name]]))))
+    for _ in range(draw(st.integers(0, 3))):
         here = record
         while isinstance(here, dict | list) and here:
             key = draw(st.sampled_from(sorted(here) if isinstance(here, dict) else list(range(len(here)))))
@@ -97,8 +117,9 @@ def is_sound(row):
 
 @pytest.mark.parametrize("name", SHAPES)
 @LENIENT
-@given(record=changed() | st.dictionaries(KEYS, VALUES, max_size=8), mapping=st.just({}) | MAPPINGS)
-def test_a_record_becomes_a_sound_row_or_a_reason(name, record, mapping):
+@given(data=st.data(), mapping=st.just({}) | MAPPINGS)
+def test_a_record_becomes_a_sound_row_or_a_reason(name, data, mapping):
+    record = data.draw(changed([name]) | changed() | st.dictionaries(KEYS, VALUES, max_size=8))
     try:
         row = SHAPES[name].understand(record, 3, mapping)
     except BadLine as error:
