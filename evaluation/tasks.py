@@ -25,7 +25,7 @@ def advance_round(round_id: int) -> None:
 
 
 def recover() -> dict[str, int]:
-    """Return overdue leases, take up lost imports and runs, and move rounds on; scheduled every minute, safe at any time."""
+    """Return overdue leases, take up lost imports and runs, move rounds on; scheduled each minute, safe at any time."""
     counts = {"leases": leasing.return_overdue(), "imports": imports.recover(), **runs.recover()}
     for pk in Round.objects.active().values_list("pk", flat=True):
         rounds.advance(round_id=pk)
