@@ -14,6 +14,7 @@ from annotation.models import (
     Assignment,
     Comment,
     Gold,
+    Import,
     Invitation,
     Item,
     Label,
@@ -151,6 +152,15 @@ def invitation_of(lead: Membership, pk: int) -> Invitation:
     if found is None:
         raise Http404("No such invitation")
     return found
+
+
+def import_of(user: User, slug: str, pk: int) -> tuple[Membership, Import]:
+    """One import of a project that the person leads, with their membership; Http404 if it has no such one."""
+    lead = membership(user, slug, Role.LEAD)
+    found = lead.project.imports.select_related("project", "actor").filter(pk=pk).first()
+    if found is None:
+        raise Http404("No such import")
+    return lead, found
 
 
 def invitation(token: str) -> Invitation:

@@ -8,12 +8,12 @@ from django.db import transaction
 from annotation.models import Item, ItemResponse, Project, Prompt, Response
 from annotation.models.items import Kind, Purpose
 from annotation.shapes.rows import MOST_ANSWERS
-from annotation.text import as_seen, sha256
+from annotation.text import as_seen, sha256, sha256_of_json
 
 
 def fingerprint(kind: str, prompt_sha256: str, responses: Iterable[str]) -> str:
     """Two items with the same fingerprint would ask the same thing. `responses` are hashes of texts."""
-    return sha256([kind, prompt_sha256, sorted(responses)])
+    return sha256_of_json([kind, prompt_sha256, sorted(responses)])
 
 
 @transaction.atomic

@@ -126,7 +126,7 @@ class RejectedSerializer(serializers.Serializer):
     reason = serializers.CharField()
 
 
-class SummarySerializer(serializers.Serializer):
+class CountsSerializer(serializers.Serializer):
     added = serializers.IntegerField(help_text="Rows that brought something new.")
     known = serializers.IntegerField(help_text="Rows that were there already.")
     prompts = serializers.IntegerField(help_text="New prompts.")
@@ -134,6 +134,10 @@ class SummarySerializer(serializers.Serializer):
     demonstrations = serializers.IntegerField(help_text="New items to clean.")
     comparisons = serializers.IntegerField(help_text="New items to rank.")
     gold = serializers.IntegerField(help_text="Items whose right answer came with them.")
+    labels = serializers.IntegerField(help_text="New labels that came with the rows.")
+
+
+class SummarySerializer(CountsSerializer):
     rejected = serializers.SerializerMethodField()
 
     @extend_schema_field(RejectedSerializer(many=True))

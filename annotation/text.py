@@ -60,7 +60,7 @@ def sha256(value: Any) -> str:
     return hashlib.sha256(data.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def sha256_of_json(value: list[dict[str, str]]) -> str:
+def sha256_of_json(value: list[Any]) -> str:
     """The same as `sha256`, ten times as fast, of JSON that has texts alone and can be stored.
 
     >>> sha256_of_json([{"role": "user", "content": "?"}]) == sha256([{"content": "?", "role": "user"}])

@@ -214,6 +214,7 @@ SPECTACULAR_SETTINGS = {
         "Role": "annotation.models.people.Role",
         "SnapshotKind": "training.models.snapshots.SnapshotKind",
         "ModelKind": "training.models.registry.ModelKind",
+        "ImportStatus": "annotation.models.imports.Stage",
         "RunStatus": "training.models.runs.Status",
         "RoundStepName": "evaluation.models.Step",
         "StepStatus": "evaluation.models.StepStatus",
@@ -297,6 +298,7 @@ PROXIES = int(os.environ.get("TOUCHSTONE_PROXIES", "1" if PRODUCTION else "0")) 
 if min(API_PER_MINUTE, PROXIES + 1) < 1:
     raise ImproperlyConfigured("TOUCHSTONE_API_PER_MINUTE must be 1 or more, TOUCHSTONE_PROXIES not negative.")
 ARTIFACTS = Path(os.environ.get("TOUCHSTONE_ARTIFACTS") or VAR / "artifacts").resolve()
+IMPORT_LIMIT_MB = int(os.environ.get("TOUCHSTONE_IMPORT_LIMIT_MB", "4096"))  # of one file that is brought in
 STORE = os.environ.get("TOUCHSTONE_STORE", "").rstrip("/")  # for machines that share no folder
 DEVICE_LOCKS = VAR / "devices"
 RUN_HEARTBEAT_SECONDS = 5  # a gpu worker says it is alive this often

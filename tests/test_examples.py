@@ -6,7 +6,14 @@ from importlib import import_module
 import pytest
 
 MODULES = [
-    *("annotation.competence", "annotation.importing", "annotation.statistics", "annotation.text"),
+    *(
+        "annotation.competence",
+        "annotation.copying",
+        "annotation.importing",
+        "annotation.previewing",
+        "annotation.statistics",
+        "annotation.text",
+    ),
     *("annotation.shapes.columns", "annotation.shapes.native", "annotation.shapes.records"),
     *("training.made", "training.recipes.endpoint", "training.recipes.rlhf"),
     *("config.database", "evaluation.bradley_terry", "evaluation.calibration", "evaluation.length_control"),

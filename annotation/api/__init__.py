@@ -1,12 +1,13 @@
 """The API of room 1, a module for each topic: gate, serializer, verb, answer."""
 
-from annotation.api import checking, gold, guidelines, labelling, people, quality, review, talk
+from annotation.api import checking, gold, guidelines, imports, labelling, people, quality, review, talk
 
 urlpatterns = [
     *checking.urlpatterns,
     *labelling.urlpatterns,
     *gold.urlpatterns,
     *guidelines.urlpatterns,
+    *imports.urlpatterns,
     *people.urlpatterns,
     *quality.urlpatterns,
     *review.urlpatterns,

@@ -1,6 +1,7 @@
 """The domain of room 1; each topic has its module."""
 
 from annotation.models.events import Event
+from annotation.models.imports import Import, RejectedRow
 from annotation.models.items import Assignment, Item, ItemResponse
 from annotation.models.labels import Judgement, Label
 from annotation.models.people import Invitation, Membership, Team, User
@@ -16,6 +17,7 @@ __all__ = [
     "Event",
     "Gold",
     "Guidelines",
+    "Import",
     "Invitation",
     "Item",
     "ItemResponse",
@@ -26,6 +28,7 @@ __all__ = [
     "Project",
     "Prompt",
     "QualityReport",
+    "RejectedRow",
     "Response",
     "Review",
     "Team",

@@ -44,7 +44,7 @@ class Item(models.Model):
     labels from exceeding what was wanted, however many people ask at once.
     """
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="items")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="items", db_index=False)
     prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="items")
     kind = models.CharField(max_length=16, choices=Kind)
     purpose = models.CharField(max_length=16, choices=Purpose, default=Purpose.TRAIN)
@@ -84,7 +84,7 @@ class Item(models.Model):
 class ItemResponse(models.Model):
     """One of an item's answers. Its order here is not the order people see: each assignment draws its own."""
 
-    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="answers")
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="answers", db_index=False)
     response = models.ForeignKey(Response, on_delete=models.PROTECT, related_name="item_answers")
     order = models.PositiveSmallIntegerField()
 

@@ -52,6 +52,9 @@ class Membership(models.Model):
     simulated = models.BooleanField(
         default=False, help_text="A program that plays an annotator: its labels carry this mark for ever."
     )
+    imported = models.BooleanField(
+        default=False, help_text="A rater of files that were imported: labels came with their name, nobody signs in."
+    )
     read_guidelines: "models.ForeignKey[Guidelines | None, Guidelines | None]" = models.ForeignKey(
         "annotation.Guidelines", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )

@@ -31,7 +31,7 @@ class PromptQuerySet(models.QuerySet["Prompt"]):
 class Prompt(models.Model):
     """The conversation up to the answer: an optional system message, then turns that end with the user's."""
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="prompts")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="prompts", db_index=False)
     messages = models.JSONField()
     sha256 = models.CharField(max_length=64, editable=False)
     split = models.CharField(max_length=8, choices=Split, editable=False)
@@ -44,6 +44,7 @@ class Prompt(models.Model):
         null=True,
         blank=True,
         related_name="edits",
+        db_index=False,
         help_text="The conversation whose earlier turns were mended into this one; it is in the same split.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
@@ -58,6 +59,7 @@ class Prompt(models.Model):
         indexes = [  # a team's part of the queue starts from its prompts
             GinIndex(fields=["tags"], fastupdate=False, name="prompt_tags"),
             models.Index(fields=["project", "language"], name="prompt_language"),
+            models.Index(fields=["edited_from"], condition=models.Q(edited_from__isnull=False), name="prompt_mended"),
         ]
 
     def __str__(self) -> str:
@@ -71,11 +73,13 @@ class Prompt(models.Model):
 class Response(models.Model):
     """An answer to a prompt. Its text never changes; an edit is another response."""
 
-    prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="responses")
+    prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="responses", db_index=False)
     text = models.TextField()
     sha256 = models.CharField(max_length=64, editable=False)
     origin = models.CharField(max_length=8, choices=Origin)
-    edited_from = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="edits")
+    edited_from = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="edits", db_index=False
+    )
     embedding = VectorField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -83,6 +87,9 @@ class Response(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["prompt", "sha256"], name="response_once_per_prompt"),
             models.CheckConstraint(condition=models.Q(origin__in=Origin.values), name="response_origin_known"),
+        ]
+        indexes = [
+            models.Index(fields=["edited_from"], condition=models.Q(edited_from__isnull=False), name="response_edited")
         ]
 
     def __str__(self) -> str:

@@ -14,6 +14,7 @@ from annotation.gold import Right, mark
 from annotation.models import (
     Assignment,
     Event,
+    Import,
     Invitation,
     Item,
     Label,
@@ -41,6 +42,11 @@ PAGES = {
     "work": ("get", [404, 200, 200, 200]),
     "edit_guidelines": ("get", [404, 403, 403, 200]),
     "import": ("get", [404, 403, 403, 200]),
+    "import_file": ("get", [404, 403, 403, 200]),
+    "import_state": ("get", [404, 403, 403, 200]),
+    "cancel_import": ("post", [404, 403, 403, 302]),
+    "retry_import": ("post", [404, 403, 403, 302]),
+    "import_rejected": ("get", [404, 403, 403, 200]),
     "ahead": ("post", [404, 302, 302, 302]),
     "undo": ("post", [404, 302, 302, 302]),
     "quality": ("get", [404, 403, 200, 200]),
@@ -83,13 +89,17 @@ PAGES = {
     "read_notices": ("post", [302, 302, 302, 302]),
     "notice": ("get", [404, 404, 404, 302]),  # alice is told of the flag
 }
+IMPORTS = ["import_file", "import_state", "cancel_import", "retry_import", "import_rejected"]
 ONLY_TO_READ = [
     *("projects", "project", "guidelines", "guidelines_versions", "guidelines_version", "my_work", "work"),
     *("quality", "raters", "export_work", "gold_candidates", "gold_answer"),
-    *("my_labels", "flags", "notices", "notice", "review"),
+    *("my_labels", "flags", "notices", "notice", "review", "import_state", "import_rejected"),
 ]
 ON_AN_ASSIGNMENT = ["submit", "skip", "draft", "release"]
-OF_LEADS_TO_WRITE = ["remove_person", "revoke_invitation", "delete_team", "pause", "unpause"]
+OF_LEADS_TO_WRITE = [
+    *("cancel_import", "retry_import"),
+    *("remove_person", "revoke_invitation", "delete_team", "pause", "unpause"),
+]
 ONLY_TO_WRITE = [
     *("ahead", "undo", "rate_person", "recompute", "read_guidelines"),
     *("withdraw", "settle", "read_notices", "decide", "pass_on"),
@@ -115,10 +125,12 @@ def address(project, held, bob, alice):
     project.save()
     team = Team.objects.create(project=project, name="Letters")
     invitation = Invitation.objects.create(project=project, author=alice.person)
+    source = Import.objects.create(project=project, name="data.jsonl", status="failed")
     flag = talk.comment(item=held.item, author=bob, text="Is this a question?", flag=True)
     theirs = {
         **{page: ["desk", held.person_id] for page in ("person", "remove_person", "export_work", "rate_person")},
         **{page: ["desk", team.pk] for page in ("team", "delete_team")},
+        **{page: ["desk", source.pk] for page in IMPORTS},
         "revoke_invitation": ["desk", invitation.pk],
         "join": [invitation.token],
         **{page: ["desk", "demonstration"] for page in ("work", "ahead", "undo")},
@@ -153,7 +165,7 @@ def as_(client):
 
 def anything():
     """All that a page could have changed."""
-    models = (Project, Assignment, Item, Label, Event, Membership, Team, Invitation)
+    models = (Project, Assignment, Item, Label, Event, Membership, Team, Invitation, Import)
     return {model: list(model.objects.order_by("pk").values()) for model in models}
 
 
@@ -204,7 +216,7 @@ def test_nobody_acts_on_an_assignment_of_somebody_else(as_, address, member, ali
 
 @pytest.mark.parametrize("role", [None, "annotator", "reviewer"])
 @pytest.mark.parametrize(
-    "page", ["import", "edit_guidelines", "people", "person", "new_team", "team", *OF_LEADS_TO_WRITE]
+    "page", ["import", "import_file", "edit_guidelines", "people", "person", "new_team", "team", *OF_LEADS_TO_WRITE]
 )
 def test_only_a_lead_changes_the_project(as_, address, member, charlie, page, role):
     client = as_(member("ben", role) if role else charlie)

@@ -13,7 +13,7 @@ from annotation import labelling, talk
 from annotation.asking import ask
 from annotation.gold import Right, mark
 from annotation.labelling import Said
-from annotation.models import Invitation, Notice, Team
+from annotation.models import Import, Invitation, Notice, Team
 from config.limits import Everybody, Limit
 from evaluation.models import Evaluation, HeadToHead, Round, RoundStep, Score
 from tests.annotation.making import a_demonstration, a_prompt, an_answer, lease
@@ -63,6 +63,7 @@ class World:
     notice: Any
     gold: Any
     match: Any
+    source: Any
 
     @property
     def ids(self) -> dict[str, Any]:
@@ -84,6 +85,7 @@ class World:
             "notice_id": self.notice.pk,
             "gold_id": self.gold.pk,
             "match_id": self.match.pk,
+            "import_id": self.source.pk,
         }
 
 
@@ -129,9 +131,10 @@ def world(project: Any, alice: Any, bob: Any) -> World:
         challenger_run=runs[1],
         ended_at=timezone.now(),
     )
+    source = Import.objects.create(project=project, name="data.jsonl", status="failed")
     return World(
         *(prompt, first_label, snapshot, run, base, tuned, old_answer, new_answer, assignment, label, number_one),
-        *(team, invitation, flag, Notice.objects.get(person=alice.person), known, match),
+        *(team, invitation, flag, Notice.objects.get(person=alice.person), known, match, source),
     )
 
 

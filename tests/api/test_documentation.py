@@ -69,6 +69,7 @@ def test_the_calls_of_the_guide_work(api, world, alice, bob, project, tmp_path):
         **{"RESPONSE": world.new_answer.pk, "ROUND": 2, "REWARD": reward.pk, "TEAM": world.team.pk},
         **{"INVITATION": world.invitation.pk, "INVITED": world.invitation.token},
         **{"COMMENT": world.flag.pk, "NOTICE": world.notice.pk, "FIRST_LABEL": world.first_label.pk},
+        "FAILED_IMPORT": world.source.pk,
         **{"ITEM": a_demonstration(project).pk, "DONE": world.run.pk, "BASE": world.base.pk},
     }
     calls = [
@@ -92,6 +93,8 @@ def test_the_calls_of_the_guide_work(api, world, alice, bob, project, tmp_path):
         assert answer.status_code < 300, (call, answer.content)
         if asked.url.endswith("/next/"):
             values["ASSIGNMENT"] = answer.json()["assignment"]["id"]
+        if "/imports/?" in asked.url:
+            values["IMPORT"] = answer.json()["id"]
         if asked.url.endswith("/gold/") and body:
             values["GOLD"] = answer.json()["id"]
         if asked.url.endswith("/head-to-heads/") and body:

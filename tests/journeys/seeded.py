@@ -1,17 +1,20 @@
 """A project with something on every page, made directly in the database: `manage.py shell` calls `make()`."""
 
+import json
 import uuid
 from typing import Any
 
 from django.utils import timezone
 
-from annotation import invitations, labelling, reviewing, talk, teams
+from annotation import imports, invitations, labelling, receiving, reviewing, talk, teams
 from annotation.asking import ask
 from annotation.gold import Right, mark
 from annotation.guidelines import publish
 from annotation.labelling import Said
-from annotation.models import Invitation, Label, Membership, Project, User
+from annotation.models import Import, Invitation, Label, Membership, Project, User
+from annotation.models.imports import Stage
 from annotation.pausing import pause
+from annotation.storing import Summary
 from evaluation.models import Evaluation, HeadToHead, Round, RoundStep, Score, Steering
 from tests.annotation.making import a_comparison, a_demonstration, a_prompt, an_answer, asked, lease
 from training import registry
@@ -53,7 +56,13 @@ def make() -> dict[str, Any]:
     for name in ("alice", "bob"):
         Membership.objects.create(person=people[name], project=empty, role=roles.get(name, "annotator"))
     publish(project=desk, text=MARKDOWN, actor=people["alice"], asks_again=False)
-    ids = _judged(desk, members) | _people(desk, members) | _loop(desk, people["alice"]) | _gold(desk, members)
+    ids = (
+        _judged(desk, members)
+        | _people(desk, members)
+        | _loop(desk, people["alice"])
+        | _gold(desk, members)
+        | _imports(desk, people["alice"])
+    )
     for number in range(3):  # what is still to be done
         a_comparison(desk, answers=(f"{MARKDOWN}\n\nFirst {number}.", "Second. " * 60), wanted=3)
         _demonstration(desk, f"A draft, number {number}.", wanted=3)
@@ -86,6 +95,33 @@ def _gold(desk: Project, members: dict[str, Membership]) -> dict[str, Any]:
         publish(project=reading, text=text, note="Short, too.")
     plain = a_demonstration(desk, "Not known yet.")
     return {"gold": known.pk, "quiz": quiz.pk, "gold_answer": answer.pk, "plain": plain.pk}
+
+
+def _imports(desk: Project, alice: User) -> dict[str, int]:
+    """An import in each of its states."""
+    rows = [
+        {"prompt": MARKDOWN, "completion": "A draft. " * 30, "language": "en", "tags": ["post", "returns"]},
+        {"prompt": "Which is better?", "answers": [{"id": 1, "text": "One."}, {"id": 2, "text": "Two, " * 60}]},
+        {"instruction": "Say hello."},
+    ]
+    said = {"person": "ann", "votes": [{"answer": 1, "rank": 2}, {"answer": 2, "rank": 1}], "strength": 2}
+    rows[1]["labels"] = [said]
+    lines = [json.dumps(row).encode() + b"\n" for row in rows] + [b"{not JSON\n"]
+    odd = json.dumps({"number": 7, "of": {"what": "we do not know"}}).encode()
+    made = {
+        name: receiving.receive(project=desk, name=f"{name}.jsonl", chunks=chunks, actor=alice)
+        for name, chunks in (
+            *((name, lines) for name in ("upload", "looked_through", "imported", "importing", "failed_import")),
+            ("unknown_shape", [odd]),
+        )
+    }
+    imports.bring_in(source=made["looked_through"], shape="touchstone", dry_run=True, actor=alice)
+    imports.bring_in(source=made["imported"], shape="touchstone", actor=alice)
+    counts = {**Summary().counts(), "added": 1200, "known": 3, "prompts": 1200}
+    running = {"status": Stage.RUNNING, "shape": "touchstone", "number": 1240, "done": 0.31, "counts": counts}
+    Import.objects.filter(pk=made["importing"].pk).update(**running, heartbeat_at=timezone.now())
+    Import.objects.filter(pk=made["failed_import"].pk).update(status=Stage.FAILED, error="The disk: No space left.")
+    return {name: source.pk for name, source in made.items()}
 
 
 def _judged(desk: Project, members: dict[str, Membership]) -> dict[str, Any]:

@@ -77,7 +77,19 @@ PAGES: dict[str, list[Shown]] = {
     "gold_item": [Shown("/projects/desk/gold/{gold}/")],
     "gold_answer": [Shown("/labels/{gold_answer}/gold/", "bob")],
     "keys": [Shown("/keys/", "bob")],
-    "import": [Shown("/projects/desk/data/import/"), Shown("/projects/desk/import/", "alice", send_as_it_is)],
+    "import": [
+        Shown("/projects/desk/data/import/"),
+        Shown("/projects/empty/data/import/"),
+        Shown("/projects/desk/data/import/", "alice", send_as_it_is),
+    ],
+    "import_file": [
+        Shown("/projects/desk/data/import/{upload}/", "alice", open_all),
+        Shown("/projects/desk/data/import/{looked_through}/", "alice", open_all),
+        Shown("/projects/desk/data/import/{unknown_shape}/"),
+        Shown("/projects/desk/data/import/{imported}/"),
+        Shown("/projects/desk/data/import/{importing}/"),
+        Shown("/projects/desk/data/import/{failed_import}/"),
+    ],
     "people": [Shown("/projects/desk/people/", "alice", open_all), Shown("/projects/empty/people/")],
     "person": [Shown("/projects/desk/people/{bob}/", "alice", open_all)],
     "new_team": [Shown("/projects/desk/teams/new/"), Shown("/projects/empty/teams/new/", "alice", send_as_it_is)],
@@ -149,6 +161,8 @@ NO_PAGES = {
             "remove_person",
             "revoke_invitation",
             "delete_team",
+            "cancel_import",
+            "retry_import",
         ),
         "forms go there",
     ),
@@ -161,7 +175,7 @@ NO_PAGES = {
     "round_policy": "a form goes there",
     **dict.fromkeys(("draft", "ahead", "release", "check"), "scripts send there"),
     **dict.fromkeys(("export_work", "run_metrics", "round_state", "report_file", "schema"), "files and parts of pages"),
-    **dict.fromkeys(("export_model", "model_card"), "the same"),
+    **dict.fromkeys(("export_model", "model_card", "import_state", "import_rejected"), "the same"),
     "api_docs": "Swagger's page, as it comes in its package",
 }
 ADMIN = """
