@@ -6,6 +6,7 @@ from evaluation import comparing, drift, features, head_to_head, rounds, scoring
 from evaluation.models import Round
 from training import runs
 from training.models import Run
+from training.snapshots import asking
 
 
 def run_finished(run_id: int) -> None:
@@ -26,7 +27,7 @@ def advance_round(round_id: int) -> None:
 
 def recover() -> dict[str, int]:
     """Return overdue leases, take back lost runs, and move rounds on; scheduled every minute, safe at any time."""
-    counts = {"leases": leasing.return_overdue(), **runs.recover()}
+    counts = {"leases": leasing.return_overdue(), **runs.recover(), **asking.recover()}
     for pk in Round.objects.active().values_list("pk", flat=True):
         rounds.advance(round_id=pk)
     return counts
