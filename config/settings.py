@@ -212,6 +212,8 @@ SPECTACULAR_SETTINGS = {
         "ItemKind": "annotation.models.items.Kind",
         "Role": "annotation.models.people.Role",
         "SnapshotKind": "training.models.snapshots.SnapshotKind",
+        "FreezeState": "training.models.snapshots.FreezeState",
+        "SnapshotChange": "training.snapshots.comparing.CHANGES",
         "ModelKind": "training.models.registry.ModelKind",
         "RunStatus": "training.models.runs.Status",
         "RoundStepName": "evaluation.models.Step",

@@ -17,7 +17,7 @@ from annotation.models import Invitation, Notice, Team
 from evaluation.models import Evaluation, HeadToHead, Round, RoundStep, Score
 from tests.annotation.making import a_demonstration, a_prompt, an_answer, lease
 from training import snapshots
-from training.models import Generation, Metric, ModelVersion, Run, Sample
+from training.models import Freezing, Generation, Metric, ModelVersion, RecipeVersion, Run, Sample
 
 
 @pytest.fixture
@@ -55,6 +55,8 @@ class World:
     notice: Any
     gold: Any
     match: Any
+    recipe: Any
+    freezing: Any
 
     @property
     def ids(self) -> dict[str, Any]:
@@ -76,6 +78,9 @@ class World:
             "notice_id": self.notice.pk,
             "gold_id": self.gold.pk,
             "match_id": self.match.pk,
+            "recipe_id": self.recipe.pk,
+            "freezing_id": self.freezing.pk,
+            "other_id": self.snapshot.pk,
         }
 
 
@@ -121,9 +126,11 @@ def world(project: Any, alice: Any, bob: Any) -> World:
         challenger_run=runs[1],
         ended_at=timezone.now(),
     )
+    recipe = RecipeVersion.objects.create(project=project, name="house", number=1, kind="preferences", rule={})
+    freezing = Freezing.objects.create(project=project, kind="preferences", rule={}, recipe=recipe)
     return World(
         *(prompt, first_label, snapshot, run, base, tuned, old_answer, new_answer, assignment, label, number_one),
-        *(team, invitation, flag, Notice.objects.get(person=alice.person), known, match),
+        *(team, invitation, flag, Notice.objects.get(person=alice.person), known, match, recipe, freezing),
     )
 
 

@@ -2,7 +2,7 @@
 a time, in the order of the file. So a hundred thousand comparisons take no more memory than their numbers do."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from heapq import nsmallest
 from itertools import groupby
@@ -134,7 +134,7 @@ def _preferences(project: Project, rule: Rule) -> Collected:
     collected = Collected(_about(rows.filter(item__kind=Kind.COMPARISON)))
     pairs: Pairs = {}
     levels = max(1, len(project.strength_levels))
-    for about, judged in _with_rankings(collected.about, rows.filter(item__kind=Kind.COMPARISON)):
+    for about, judged in _with_rankings(collected.about):
         votes.count(pairs, about.prompt, about.id, judged, (about.strength or levels) / levels)
     if rule.edits_as_preferences:
         edits = rows.filter(response__isnull=False).exclude(verdict=Verdict.ACCEPT)
@@ -169,8 +169,8 @@ def _unpaired(project: Project, rule: Rule) -> Collected:
     def say(prompt: int, response: int, label: int, good: bool) -> None:
         found.setdefault(response, Verdicts(prompt, response)).said.append(Vote(label, int(good), 0.0))
 
-    rejected = _shown(rows.filter(verdict=Verdict.REJECT))
-    for one, ranked in _with_rankings(collected.about, rows):
+    rejected = _shown({one.item for one in collected.about.values() if one.verdict == Verdict.REJECT})
+    for one, ranked in _with_rankings(collected.about):
         if one.response is not None and one.answered is not None:
             say(one.answered, one.response, one.id, True)
         elif one.verdict == Verdict.REJECT:
@@ -219,24 +219,26 @@ def _weigh(collected: Collected, rule: Rule) -> None:
 
 
 def _about(rows: LabelQuerySet) -> dict[int, About]:
+    """All at once, and through no cursor: PostgreSQL plans for the first rows of one, and took minutes for the rest."""
     columns = rows.order_by("id").values_list(
         *("id", "person_id", "item_id", "item__kind", "item__prompt_id", "response_id", "response__prompt_id"),
         *("verdict", "strength", "simulated", "decision"),
     )
-    return {row[0]: About(*row) for row in columns.iterator(chunk_size=FETCHED)}
+    return {row[0]: About(*row) for row in columns}
 
 
-def _judged(rows: LabelQuerySet) -> Iterator[tuple[int, list[Judged]]]:
-    """Each label's ranking, in the order of the labels."""
-    found = Judgement.objects.filter(label__in=rows).order_by("label_id", "position")
-    columns = found.values_list("label_id", "response_id", "rank", "unacceptable")
-    for label, some in groupby(columns.iterator(chunk_size=FETCHED), key=lambda row: row[0]):
-        yield label, [Judged(*row[1:]) for row in some]
+def _judged(labels: Iterable[int]) -> Iterator[tuple[int, list[Judged]]]:
+    """Each label's ranking, in the order of the labels; those without one are left out."""
+    for some in _parts(list(labels)):
+        found = Judgement.objects.filter(label__in=some).order_by("label_id", "position")
+        columns = found.values_list("label_id", "response_id", "rank", "unacceptable")
+        for label, judged in groupby(columns, key=lambda row: row[0]):
+            yield label, [Judged(*row[1:]) for row in judged]
 
 
-def _with_rankings(about: dict[int, About], rows: LabelQuerySet) -> Iterator[tuple[About, list[Judged]]]:
+def _with_rankings(about: dict[int, About]) -> Iterator[tuple[About, list[Judged]]]:
     """Each label with its ranking, empty if it has none; both come in the order of the labels."""
-    rankings = _judged(rows)
+    rankings = _judged(one.id for one in about.values() if one.kind == Kind.COMPARISON)
     label, ranked = next(rankings, (0, []))
     for one in about.values():
         while 0 < label < one.id:
@@ -244,21 +246,23 @@ def _with_rankings(about: dict[int, About], rows: LabelQuerySet) -> Iterator[tup
         yield one, ranked if label == one.id else []
 
 
-def _shown(rows: LabelQuerySet) -> dict[int, list[int]]:
-    """The answers of the items of these labels."""
+def _shown(items: Iterable[int]) -> dict[int, list[int]]:
+    """The answers of these items."""
     found: dict[int, list[int]] = {}
-    shown = ItemResponse.objects.filter(item__in=rows.values("item")).order_by("item_id", "order")
-    for item, response in shown.values_list("item_id", "response_id").iterator(chunk_size=FETCHED):
-        found.setdefault(item, []).append(response)
+    for some in _parts(sorted(items)):
+        shown = ItemResponse.objects.filter(item__in=some).order_by("item_id", "order")
+        for item, response in shown.values_list("item_id", "response_id"):
+            found.setdefault(item, []).append(response)
     return found
 
 
 def _edits(rows: LabelQuerySet) -> Iterator[tuple[About, list[int]]]:
     """Each edit with what this person made better: the draft they saw, or the answer they ranked best. (What the edit
     was made from, as the answer has it, is what the first to write this text saw.)"""
-    shown = _shown(rows.filter(item__kind=Kind.DEMONSTRATION))
-    judged = dict(_judged(rows.filter(item__kind=Kind.COMPARISON)))
-    for about in _about(rows).values():
+    edits = _about(rows)
+    shown = _shown({one.item for one in edits.values() if one.kind == Kind.DEMONSTRATION})
+    judged = dict(_judged(one.id for one in edits.values() if one.kind == Kind.COMPARISON))
+    for about in edits.values():
         if about.kind == Kind.DEMONSTRATION:
             yield about, shown.get(about.item, [])
         else:

@@ -195,9 +195,11 @@ def rows_at(snapshot: Snapshot, places: set[int]) -> dict[int, Row]:
         before = 0
         for group in range(file.num_row_groups):
             size = file.metadata.row_group(group).num_rows
-            here = sorted(place for place in places if before <= place < before + size)
-            if here:
-                table = file.read_row_group(group)
-                found |= {place: table.slice(place - before, 1).to_pylist()[0] for place in here}
+            if any(before <= place < before + size for place in places):
+                start = before  # files of before had one group for all
+                for batch in file.iter_batches(GROUP, row_groups=[group]):
+                    here = [place for place in places if start <= place < start + batch.num_rows]
+                    found |= {place: batch.slice(place - start, 1).to_pylist()[0] for place in here}
+                    start += batch.num_rows
             before += size
-    return found
+    return dict(sorted(found.items()))

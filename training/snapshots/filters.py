@@ -65,11 +65,15 @@ def check(project: Project, rule: Rule) -> None:
 def left_out(project: Project, rule: Rule) -> list[tuple[str, int]]:
     """Why labels of the project do not count under this rule, each under the first reason that holds."""
     every = Label.objects.filter(project=project)
+    work = every.live().exclude(item__purpose="gold")
     steps = [
         ("withdrawn or replaced", every.live()),
-        ("of gold items", every.live().exclude(item__purpose="gold")),
-        ("of people whose labels do not count, or overruled by a reviewer", every.counted().decisive()),
-        ("on held-out prompts", Label.objects.trainable(simulated=True).filter(project=project)),
+        ("of gold items", work),
+        ("on held-out prompts", work.filter(item__prompt__split="train").exclude(response__prompt__split="heldout")),
+        (
+            "of people whose labels do not count, or overruled by a reviewer",
+            Label.objects.trainable(simulated=True).filter(project=project),
+        ),
         ("of simulated annotators", trainable(project, rule)),
         ("by the filters", labels(project, rule)),
     ]
