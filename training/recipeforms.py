@@ -135,7 +135,7 @@ class RecipeForm(forms.Form):
         required=False, widget=forms.CheckboxSelectMultiple, label="Only labels flagged", help_text="None chosen: all."
     )
     without_flags = forms.MultipleChoiceField(
-        required=False, widget=forms.CheckboxSelectMultiple, label="No labels flagged"
+        required=False, widget=forms.CheckboxSelectMultiple, label="No labels flagged", help_text="None chosen: all."
     )
     taught_by = forms.MultipleChoiceField(
         required=False,
@@ -182,10 +182,15 @@ class RecipeForm(forms.Form):
             self.fields[f"weight_{name}"].widget.attrs |= {"placeholder": "1", "step": "any"}
         for name in ("aggregation", "minimum_agreement"):
             self.fields[name].widget.attrs |= {"data-only-with": "kind", "data-only-for": JUDGED}
-        self.fields["edits_as_preferences"].widget.attrs |= {
-            "data-only-with": "kind",
-            "data-only-for": "preferences",
-        }
+        for name, kind in (
+            ("edits_as_preferences", "preferences"),
+            ("taught_by", "demonstrations"),
+            ("guessed_by", "preferences"),
+            ("confidence", "preferences"),
+            ("most_made", "demonstrations preferences"),
+        ):
+            if name in self.fields:
+                self.fields[name].widget.attrs |= {"data-only-with": "kind", "data-only-for": kind}
         for name in ("minimum_agreement", "confidence", "most_made"):
             self.fields[name].widget.attrs |= {"step": "any"}
 
