@@ -96,11 +96,14 @@ def documented(
     code: int | Sequence[int] = 200,
     media_type: str = "application/json",
     refuses: Iterable[int] = (401, 403, 404),
+    also: Mapping[int, Any] | None = None,
     **more: Any,
 ) -> Callable[[F], F]:
-    """Describe one method of an endpoint to OpenAPI; its docstring is the description."""
+    """Describe one method of an endpoint to OpenAPI; its docstring is the description. `also` are other answers by code
+    that are no refusals."""
     codes = [code] if isinstance(code, int) else code
     responses: dict[Any, Any] = {(one, media_type) if answer else one: answer for one in codes}
+    responses |= {(one, "application/json"): other for one, other in (also or {}).items()}
     responses |= {(one, "application/json"): REFUSALS[one] for one in refuses}
     return extend_schema(tags=[topic], request=sends, responses=responses, **more)
 

@@ -213,6 +213,8 @@ SPECTACULAR_SETTINGS = {
         "ItemKind": "annotation.models.items.Kind",
         "Role": "annotation.models.people.Role",
         "SnapshotKind": "training.models.snapshots.SnapshotKind",
+        "FreezeState": "training.models.snapshots.FreezeState",
+        "SnapshotChange": "training.snapshots.comparing.CHANGES",
         "ModelKind": "training.models.registry.ModelKind",
         "ImportStatus": "annotation.models.imports.Stage",
         "RunStatus": "training.models.runs.Status",

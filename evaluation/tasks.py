@@ -6,6 +6,7 @@ from evaluation import comparing, drift, features, head_to_head, rounds, scoring
 from evaluation.models import Round
 from training import runs
 from training.models import Run
+from training.snapshots import asking
 
 
 def run_finished(run_id: int) -> None:
@@ -25,8 +26,8 @@ def advance_round(round_id: int) -> None:
 
 
 def recover() -> dict[str, int]:
-    """Return overdue leases, take up lost imports and runs, move rounds on; scheduled each minute, safe at any time."""
-    counts = {"leases": leasing.return_overdue(), "imports": imports.recover(), **runs.recover()}
+    """Return overdue leases, take up what was lost on the way, move rounds on; scheduled each minute, safe at any time."""
+    counts = {"leases": leasing.return_overdue(), "imports": imports.recover(), **runs.recover(), **asking.recover()}
     for pk in Round.objects.active().values_list("pk", flat=True):
         rounds.advance(round_id=pk)
     return counts

@@ -5,7 +5,7 @@ from django.http import Http404
 from annotation import access
 from annotation.models import Membership, Response, User
 from annotation.models.people import Role
-from training.models import ModelVersion, Run, Snapshot
+from training.models import Freezing, ModelVersion, RecipeVersion, Run, Snapshot
 
 
 def lead(user: User, slug: str) -> Membership:
@@ -43,6 +43,21 @@ def snapshot(user: User, slug: str, pk: int) -> tuple[Membership, Snapshot]:
     if found is None:
         raise Http404("No such snapshot")
     return member, found
+
+
+def freezing(user: User, slug: str, pk: int) -> tuple[Membership, Freezing]:
+    member = lead(user, slug)
+    found = Freezing.objects.select_related("snapshot").filter(project=member.project, pk=pk).first()
+    if found is None:
+        raise Http404("No such thing was asked for")
+    return member, found
+
+
+def recipe(lead: Membership, pk: int) -> RecipeVersion:
+    found = RecipeVersion.objects.filter(project=lead.project, pk=pk).first()
+    if found is None:
+        raise Http404("No such recipe")
+    return found
 
 
 def response(user: User, slug: str, pk: int) -> tuple[Membership, Response]:

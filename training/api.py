@@ -6,13 +6,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation.endpoints import Conflict, Endpoint, documented
-from training import access, lineage, preflight, queueing, registry, runs, sampling, snapshots, staleness, tuning
+from training import access, lineage, preflight, queueing, registry, runs, sampling, snapshotapi, staleness, tuning
 from training.serializers import (
     AfterSerializer,
     AnswerSerializer,
     ContinueSerializer,
     CurveSerializer,
-    FreezeSerializer,
     GenerationSerializer,
     ImportModelSerializer,
     JudgedFilterSerializer,
@@ -24,47 +23,10 @@ from training.serializers import (
     RunDetailSerializer,
     RunSerializer,
     SampleSerializer,
-    SnapshotSerializer,
     StartRunSerializer,
 )
 
 MOST_POINTS = 2000  # in one answer
-
-
-class Snapshots(Endpoint):
-    @documented("Snapshots", SnapshotSerializer(many=True))
-    def get(self, request: Request, slug: str) -> Response:
-        """The project's frozen data sets, newest first."""
-        return self.page(access.lead(self.person, slug).project.snapshots.all(), SnapshotSerializer)
-
-    @documented(
-        "Snapshots",
-        SnapshotSerializer,
-        sends=FreezeSerializer,
-        code=201,
-        refuses=(400, 401, 403, 404, 409),
-        operation_id="freeze",
-    )
-    def post(self, request: Request, slug: str) -> Response:
-        """Freeze the labels that fit a rule; the same labels and rule give the snapshot that is there already.
-
-        409 says that no label fits yet.
-        """
-        project = access.lead(self.person, slug).project
-        sent = self.sent(FreezeSerializer)
-        try:
-            snapshot = snapshots.freeze(project=project, actor=self.person, **sent)
-        except snapshots.NoRows as error:
-            raise Conflict(str(error)) from error
-        return Response(SnapshotSerializer(snapshot).data, status=201)
-
-
-class OneSnapshot(Endpoint):
-    @documented("Snapshots", SnapshotSerializer, operation_id="snapshot")
-    def get(self, request: Request, slug: str, snapshot_id: int) -> Response:
-        """One frozen data set."""
-        _, snapshot = access.snapshot(self.person, slug, snapshot_id)
-        return Response(SnapshotSerializer(snapshot).data)
 
 
 class Runs(Endpoint):
@@ -280,8 +242,7 @@ class Generations(Endpoint):
 
 
 urlpatterns = [
-    path("projects/<slug:slug>/snapshots/", Snapshots.as_view()),
-    path("projects/<slug:slug>/snapshots/<int:snapshot_id>/", OneSnapshot.as_view()),
+    *snapshotapi.urlpatterns,
     path("projects/<slug:slug>/runs/", Runs.as_view()),
     path("projects/<slug:slug>/runs/check/", CheckRun.as_view()),
     path("projects/<slug:slug>/runs/<int:run_id>/", OneRun.as_view()),

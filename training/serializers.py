@@ -4,7 +4,6 @@ from typing import Any
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema_field
-from pydantic import ValidationError as SettingsError
 from rest_framework import serializers
 
 from annotation.endpoints import BIGGEST_ID, plain_schema
@@ -14,11 +13,10 @@ from training import staleness
 from training.methods import METHODS
 from training.models import Generation, Metric, ModelVersion, Run, Snapshot
 from training.models.runs import Spread
-from training.models.snapshots import SnapshotKind
 from training.queueing import WAYS
 from training.runs import Plan
 from training.sampling import MOST_PROMPTS
-from training.snapshots import Rule
+from training.snapshotserializers import RuleField
 
 TRAINING = [(method.name, method.title) for method in METHODS.values() if method.produces]
 BIGGEST_SEED = 2**31 - 1
@@ -42,39 +40,6 @@ class RunSettingsField(serializers.DictField):
 @extend_schema_field(plain_schema(METHODS["generate"].settings))
 class SamplingSettingsField(serializers.DictField):
     """Settings of sampling."""
-
-
-@extend_schema_field(plain_schema(Rule))
-class RuleField(serializers.DictField):
-    """Which labels enter a snapshot, validated by its own model."""
-
-    def run_validation(self, data: Any = serializers.empty) -> Any:
-        given = super().run_validation(data)
-        try:
-            return Rule.model_validate(given)
-        except SettingsError as error:
-            problems = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()]
-            raise serializers.ValidationError(problems) from None
-
-
-# Snapshots
-
-
-class SnapshotSerializer(serializers.ModelSerializer):
-    rule = serializers.DictField(help_text="By which it was frozen.")
-    other_rules = serializers.ListField(
-        child=serializers.DictField(), help_text="Other rules that gave the very same rows later."
-    )
-    counts = serializers.DictField(help_text="Rows, prompts and labels; rows by language and by tag.")
-
-    class Meta:
-        model = Snapshot
-        fields = ("id", "kind", "rule", "other_rules", "sha256", "counts", "created_at")
-
-
-class FreezeSerializer(serializers.Serializer):
-    kind = serializers.ChoiceField(choices=SnapshotKind.choices)
-    rule = RuleField(default=dict)
 
 
 # Runs

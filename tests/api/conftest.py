@@ -18,7 +18,7 @@ from config.limits import Everybody, Limit
 from evaluation.models import Evaluation, HeadToHead, Round, RoundStep, Score
 from tests.annotation.making import a_demonstration, a_prompt, an_answer, lease
 from training import snapshots
-from training.models import Generation, Metric, ModelVersion, Run, Sample
+from training.models import Freezing, Generation, Metric, ModelVersion, RecipeVersion, Run, Sample
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +64,8 @@ class World:
     gold: Any
     match: Any
     source: Any
+    recipe: Any
+    freezing: Any
 
     @property
     def ids(self) -> dict[str, Any]:
@@ -86,6 +88,9 @@ class World:
             "gold_id": self.gold.pk,
             "match_id": self.match.pk,
             "import_id": self.source.pk,
+            "recipe_id": self.recipe.pk,
+            "freezing_id": self.freezing.pk,
+            "other_id": self.snapshot.pk,
         }
 
 
@@ -132,9 +137,11 @@ def world(project: Any, alice: Any, bob: Any) -> World:
         ended_at=timezone.now(),
     )
     source = Import.objects.create(project=project, name="data.jsonl", status="failed")
+    recipe = RecipeVersion.objects.create(project=project, name="house", number=1, kind="preferences", rule={})
+    freezing = Freezing.objects.create(project=project, kind="preferences", rule={}, recipe=recipe)
     return World(
         *(prompt, first_label, snapshot, run, base, tuned, old_answer, new_answer, assignment, label, number_one),
-        *(team, invitation, flag, Notice.objects.get(person=alice.person), known, match, source),
+        *(team, invitation, flag, Notice.objects.get(person=alice.person), known, match, source, recipe, freezing),
     )
 
 

@@ -18,7 +18,8 @@ from annotation.storing import Summary
 from evaluation.models import Evaluation, HeadToHead, Round, RoundStep, Score, Steering
 from tests.annotation.making import a_comparison, a_demonstration, a_prompt, an_answer, asked, lease
 from training import registry
-from training.models import Generation, Metric, ModelVersion, Run, Sample, Snapshot
+from training.models import Freezing, Generation, Metric, ModelVersion, Run, Sample, Snapshot
+from training.snapshots import Rule, freeze, saving
 
 MARKDOWN = """# House style
 
@@ -66,7 +67,17 @@ def make() -> dict[str, Any]:
     for number in range(3):  # what is still to be done
         a_comparison(desk, answers=(f"{MARKDOWN}\n\nFirst {number}.", "Second. " * 60), wanted=3)
         _demonstration(desk, f"A draft, number {number}.", wanted=3)
-    return {**ids, "bob": people["bob"].pk}
+    return {**ids, **_frozen(desk, people["alice"]), "bob": people["bob"].pk}
+
+
+def _frozen(desk: Project, alice: User) -> dict[str, Any]:
+    """Two snapshots of one kind, a saved recipe, and one more that waits to be frozen."""
+    rules = [Rule(aggregation="all_votes", edits_as_preferences=edits) for edits in (True, False)]
+    earlier, later = (freeze(project=desk, kind="preferences", rule=rule, actor=alice) for rule in rules)
+    recipe = saving.save(project=desk, name="Every vote", kind="preferences", rule=rules[0], actor=alice)
+    recipe = saving.save(project=desk, name="Every vote", kind="preferences", rule=rules[1], actor=alice)
+    waits = Freezing.objects.create(project=desk, kind="preferences", rule=rules[0].stored(), done=300, total=1000)
+    return {"snapshot": later.pk, "earlier_snapshot": earlier.pk, "recipe": recipe.pk, "freezing": waits.pk}
 
 
 def _demonstration(project: Project, text: str, **more: Any) -> None:

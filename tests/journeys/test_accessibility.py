@@ -133,6 +133,19 @@ PAGES: dict[str, list[Shown]] = {
         Shown("/projects/desk/runs/start/", "alice", send_as_it_is),
         Shown("/projects/empty/runs/start/?method=dpo"),
     ],
+    "snapshots": [Shown("/projects/desk/data/snapshots/", "alice", open_all), Shown("/projects/empty/data/snapshots/")],
+    "new_snapshot": [
+        Shown("/projects/desk/data/snapshots/new/", "alice", open_all),
+        Shown("/projects/desk/data/snapshots/new/?recipe={recipe}"),
+        Shown("/projects/empty/data/snapshots/new/", "alice", send_as_it_is),
+    ],
+    "freezing": [Shown("/projects/desk/data/snapshots/asked/{freezing}/")],
+    "snapshot": [Shown("/projects/desk/data/snapshots/{snapshot}/", "alice", open_all)],
+    "snapshot_row": [Shown("/projects/desk/data/snapshots/{snapshot}/rows/0/")],
+    "compare_snapshots": [
+        Shown("/projects/desk/data/snapshots/{snapshot}/compare/"),
+        Shown("/projects/desk/data/snapshots/{snapshot}/compare/?with={earlier_snapshot}"),
+    ],
     "which_method": [
         Shown("/projects/desk/runs/which-method/"),
         Shown("/projects/desk/runs/which-method/?goal=preference&subject=known&means=one"),
@@ -176,6 +189,8 @@ NO_PAGES = {
     **dict.fromkeys(("draft", "ahead", "release", "check"), "scripts send there"),
     **dict.fromkeys(("export_work", "run_metrics", "round_state", "report_file", "schema"), "files and parts of pages"),
     **dict.fromkeys(("export_model", "model_card", "import_state", "import_rejected"), "the same"),
+    **dict.fromkeys(("preview_snapshot", "snapshot_recipe", "snapshot_file", "recipe_file"), "the same"),
+    "check_snapshot": "a form goes there",
     "api_docs": "Swagger's page, as it comes in its package",
 }
 ADMIN = """
