@@ -210,6 +210,14 @@ def test_a_filter_brings_back_no_vote_that_a_reviewer_overruled(project, bob, me
     assert rows_of(project, without_people=["rita"]) == rows_of(project, people=["bob"]) == []
 
 
+def test_what_came_with_a_file_can_weigh_less_than_what_was_said_here(project, bob, member):
+    rater = member("rater")
+    Membership.objects.filter(pk=rater.pk).update(imported=True)
+    here, there = a_preference(bob, a_prompt(project)), a_preference(rater, a_prompt(project))
+    weighed = {row["labels"][0]: row["weight"] for row in rows_of(project, weights={"imported": 0.25})}
+    assert weighed == {here.pk: 1.0, there.pk: 0.25}
+
+
 def test_rows_of_models_are_held_to_the_filters_of_prompts(project, bob):
     for _ in range(4):
         an_edit(bob, a_prompt(project, language="en"))

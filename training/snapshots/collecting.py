@@ -107,7 +107,7 @@ def drafts(*, project: Project, kind: str, rule: Rule) -> Collected:
         SnapshotKind.UNPAIRED: _unpaired,
     }[SnapshotKind(kind)](project, rule)
     if rule.weights:
-        _weigh(collected, rule)
+        _weigh(project, collected, rule)
     return collected
 
 
@@ -198,21 +198,27 @@ def _worth(rule: Rule, collected: Collected, units: list[Any]) -> votes.Worth:
     return lambda label: worth[person_of[label]]
 
 
-def _weigh(collected: Collected, rule: Rule) -> None:
+def _weigh(project: Project, collected: Collected, rule: Rule) -> None:
     """Give each draft its weight; those that weigh nothing are dropped."""
     origin: dict[int, str] = {}
     better = [one.answers.get("chosen") or one.answers["completion"] for one in collected.drafts]
     for some in _parts(sorted(set(better))):
         origin |= dict(Response.objects.filter(pk__in=some).values_list("pk", "origin"))
+    imported = set(project.memberships.filter(imported=True).values_list("person", flat=True))
     kept = []
     for one, answered in zip(collected.drafts, better, strict=True):
-        behind = [collected.about[label] for label in one.labels]
-        told = [(label.kind, label.simulated, label.decision) for label in behind]
-        if weight := rule.weight(origin[answered], told):
+        behind = [_kinds(collected.about[label], imported) for label in one.labels]
+        if weight := rule.weight(origin[answered], behind):
             kept.append(one._replace(more={**one.more, "weight": weight}))
         else:
             collected.dropped[WEIGHTLESS] += 1
     collected.drafts = kept
+
+
+def _kinds(label: About, imported: set[int]) -> list[str]:
+    """All that a label is which a rule may weigh."""
+    told = {"simulated": label.simulated, "decision": label.decision, "imported": label.person in imported}
+    return [label.kind, *(name for name, holds in told.items() if holds)]
 
 
 # What was said

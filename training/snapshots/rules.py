@@ -1,6 +1,7 @@
 """What a snapshot is made of: which labels, how several become one row, and what each row weighs."""
 
 from datetime import date
+from math import prod
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
@@ -22,6 +23,7 @@ WEIGHTS = {
     "comparison": "what was said in rankings",
     "decision": "decisions of reviewers",
     "simulated": "labels of simulated annotators",
+    "imported": "labels that came with imported files",
     MADE: "rows that models made",
 }
 NARROWS_NOTHING = {"simulated", "edits_as_preferences", "taught_by", "guessed_by", "confidence", "most_made"}
@@ -112,21 +114,17 @@ class Rule(BaseModel):
         """Whether it leaves out what another rule would let in."""
         return bool(set(self.told()) - NARROWS_NOTHING)
 
-    def weight(self, origin: str, behind: list[tuple[str, bool, bool]]) -> float:
-        """What a row weighs whose answer is of this origin, by (kind of item, simulated, decision) of the labels
-        behind it.
+    def weight(self, origin: str, behind: list[list[str]]) -> float:
+        """What a row weighs whose answer is of this origin; `behind` it are labels, each with all that it is.
 
         >>> rule = Rule(weights={"import": 0.5, "comparison": 2.0, "simulated": 0.0})
-        >>> rule.weight("import", [("comparison", False, False)])
+        >>> rule.weight("import", [["comparison"]])
         1.0
-        >>> rule.weight("model", [("comparison", False, False), ("demonstration", True, False)])
+        >>> rule.weight("model", [["comparison"], ["demonstration", "simulated"]])
         1.0
         """
         of = self.weights.get
-        each = [
-            of(kind, 1.0) * (of("simulated", 1.0) if simulated else 1.0) * (of("decision", 1.0) if decision else 1.0)
-            for kind, simulated, decision in behind
-        ]
+        each = [prod(of(name, 1.0) for name in names) for names in behind]
         said = sum(each) / len(each) if each else of(MADE, 1.0)
         return round(of(origin, 1.0) * said, 6)
 
