@@ -138,7 +138,7 @@ class Ground:
             "seed": self.seed,
         }
         done = subprocess.run(
-            [sys.executable, "-m", "tests.benchmarks.crowd"],
+            [sys.executable, "-m", "tests.benchmarks._crowd"],
             cwd=REPOSITORY,
             input=json.dumps(plan),
             stdout=subprocess.PIPE,

@@ -1,6 +1,6 @@
 """Many annotators at the HTTP API, in a process of their own, so that what they cost is not the server's.
 
-    python -m tests.benchmarks.crowd < plan.json
+    python -m tests.benchmarks._crowd < plan.json
 
 Each annotator keeps one connection open, as a browser does, and sends one request at a time: it asks for an item,
 judges it, and gets the next one with the answer, until `seconds` are over or nothing is left. `think` seconds pass
