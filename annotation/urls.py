@@ -3,6 +3,8 @@
 from django.urls import path
 
 from annotation.views import (
+    browse,
+    bulk,
     checking,
     gold,
     guidelines,
@@ -27,6 +29,13 @@ urlpatterns = [
     path("projects/<slug:slug>/guidelines/edit/", guidelines.edit, name="edit_guidelines"),
     path("projects/<slug:slug>/guidelines/versions/", guidelines.versions, name="guidelines_versions"),
     path("projects/<slug:slug>/guidelines/<int:number>/", guidelines.version, name="guidelines_version"),
+    path("projects/<slug:slug>/data/", browse.browse, name="browse"),
+    path("projects/<slug:slug>/data/prompts/<int:pk>/", browse.prompt, name="browse_prompt"),
+    path("projects/<slug:slug>/data/views/", browse.save_view, name="save_view"),
+    path("projects/<slug:slug>/data/views/<int:pk>/", browse.change_view, name="change_view"),
+    path("projects/<slug:slug>/data/change/", bulk.change, name="bulk_change"),
+    path("projects/<slug:slug>/data/changes/", bulk.changes, name="bulk_changes"),
+    path("projects/<slug:slug>/data/changes/<int:pk>/undo/", bulk.undo, name="undo_change"),
     path("projects/<slug:slug>/data/import/", projects.import_data, name="import"),
     path("keys/", keys.keys, name="keys"),
     path("projects/<slug:slug>/quality/", quality.quality, name="quality"),

@@ -1,5 +1,6 @@
 """The domain of room 1; each topic has its module."""
 
+from annotation.models.browsing import BulkChange, SavedView, SearchMark, SearchText
 from annotation.models.events import Event
 from annotation.models.items import Assignment, Item, ItemResponse
 from annotation.models.labels import Judgement, Label
@@ -11,6 +12,7 @@ from annotation.models.talk import Comment, Notice
 
 __all__ = [
     "Assignment",
+    "BulkChange",
     "Comment",
     "Consensus",
     "Event",
@@ -28,6 +30,9 @@ __all__ = [
     "QualityReport",
     "Response",
     "Review",
+    "SavedView",
+    "SearchMark",
+    "SearchText",
     "Team",
     "User",
 ]

@@ -44,7 +44,7 @@ class Item(models.Model):
     labels from exceeding what was wanted, however many people ask at once.
     """
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="items")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="items", db_index=False)
     prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="items")
     kind = models.CharField(max_length=16, choices=Kind)
     purpose = models.CharField(max_length=16, choices=Purpose, default=Purpose.TRAIN)
@@ -74,7 +74,9 @@ class Item(models.Model):
                 "id",
                 condition=Q(dropped=False, taken__lt=F("wanted")),
                 name="item_queue",
-            )
+            ),
+            models.Index(fields=["project", "kind"], name="item_kind"),
+            models.Index(fields=["project"], condition=Q(dropped=True), name="item_dropped"),
         ]
 
     def __str__(self) -> str:

@@ -31,7 +31,7 @@ class PromptQuerySet(models.QuerySet["Prompt"]):
 class Prompt(models.Model):
     """The conversation up to the answer: an optional system message, then turns that end with the user's."""
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="prompts")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="prompts", db_index=False)
     messages = models.JSONField()
     sha256 = models.CharField(max_length=64, editable=False)
     split = models.CharField(max_length=8, choices=Split, editable=False)
@@ -58,6 +58,7 @@ class Prompt(models.Model):
         indexes = [  # a team's part of the queue starts from its prompts
             GinIndex(fields=["tags"], fastupdate=False, name="prompt_tags"),
             models.Index(fields=["project", "language"], name="prompt_language"),
+            models.Index(fields=["project", "created_at", "id"], name="prompt_newest"),  # Browse goes along it
         ]
 
     def __str__(self) -> str:
@@ -83,6 +84,12 @@ class Response(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["prompt", "sha256"], name="response_once_per_prompt"),
             models.CheckConstraint(condition=models.Q(origin__in=Origin.values), name="response_origin_known"),
+        ]
+        indexes = [  # for Browse; an answer that is imported costs neither of them anything
+            models.Index(
+                fields=["origin", "prompt"], condition=~models.Q(origin="import"), name="response_not_imported"
+            ),
+            models.Index(fields=["prompt"], condition=models.Q(embedding__isnull=False), name="response_embedded"),
         ]
 
     def __str__(self) -> str:

@@ -5,12 +5,12 @@ from typing import Any
 
 from django.utils import timezone
 
-from annotation import invitations, labelling, reviewing, talk, teams
+from annotation import bulk, invitations, labelling, reviewing, savedviews, searching, talk, teams
 from annotation.asking import ask
 from annotation.gold import Right, mark
 from annotation.guidelines import publish
 from annotation.labelling import Said
-from annotation.models import Invitation, Label, Membership, Project, User
+from annotation.models import BulkChange, Invitation, Label, Membership, Project, User
 from annotation.pausing import pause
 from evaluation.models import Evaluation, HeadToHead, Round, RoundStep, Score, Steering
 from tests.annotation.making import a_comparison, a_demonstration, a_prompt, an_answer, asked, lease
@@ -54,10 +54,25 @@ def make() -> dict[str, Any]:
         Membership.objects.create(person=people[name], project=empty, role=roles.get(name, "annotator"))
     publish(project=desk, text=MARKDOWN, actor=people["alice"], asks_again=False)
     ids = _judged(desk, members) | _people(desk, members) | _loop(desk, people["alice"]) | _gold(desk, members)
+    ids |= _found_again(desk, members)
     for number in range(3):  # what is still to be done
         a_comparison(desk, answers=(f"{MARKDOWN}\n\nFirst {number}.", "Second. " * 60), wanted=3)
         _demonstration(desk, f"A draft, number {number}.", wanted=3)
     return {**ids, "bob": people["bob"].pk}
+
+
+def _found_again(desk: Project, members: dict[str, Membership]) -> dict[str, Any]:
+    """Views of Browse, a change of many prompts that was undone, words to search in."""
+    savedviews.save(member=members["alice"], name="Parcels", query={"tag": "parcels"}, shared=True)
+    label = Label.objects.order_by("pk").first()
+    assert label is not None
+    prompt = label.item.prompt
+    for _ in range(2):
+        made = bulk.start(project=desk, actor=members["alice"].person, prompts=[prompt.pk], add_tags=["looked at"])
+    made = BulkChange.objects.exclude(changed=0).get()
+    bulk.go_on(change_id=bulk.undo(change=made, actor=members["alice"].person).pk)
+    searching.fill()
+    return {"prompt": prompt.pk}
 
 
 def _demonstration(project: Project, text: str, **more: Any) -> None:
