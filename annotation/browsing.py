@@ -350,13 +350,17 @@ def _guarded(ask: Callable[[], Any]) -> Any:
 
 def _within(milliseconds: int, ask: Callable[[], Any]) -> Any:
     """What is found in so much time for each statement; None if that is not enough."""
+    within = connection.in_atomic_block
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT current_setting('statement_timeout')")
+            cursor.execute(
+                "SELECT current_setting('statement_timeout'), set_config('statement_timeout', %s, true)",
+                [str(milliseconds)],
+            )
             before = cursor.fetchone()[0]
-            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(milliseconds)])
             found = ask()
-            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [before])
+            if within:  # else it ends with the transaction
+                cursor.execute("SELECT set_config('statement_timeout', %s, true)", [before])
             return found
     except OperationalError as error:
         if isinstance(error.__cause__, QueryCanceled):

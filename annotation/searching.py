@@ -1,8 +1,8 @@
 """Words to search in: filled in behind the imports, asked as people write, and shown where they stand.
 
 An index over words costs an import more than all its other rows, so `fill` brings them in afterwards, in batches, by
-the clock. It looks for what is missing from `SearchMark.upto` on, and moves that only as far as no row can still come: an
-id is drawn before its row is committed, and a long import commits late.
+the clock. It looks for what is missing from `SearchMark.upto` on, and moves that only as far as no row can still come:
+an id is drawn before its row is committed, and a long import commits late.
 
 Words are kept as they are written, in small letters, for a project may hold any language; a word that ends with * finds
 all that begin so. Chinese, Japanese and Korean are written without spaces: there each character counts as a word, and

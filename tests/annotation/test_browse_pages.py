@@ -154,8 +154,6 @@ def test_more_like_this(as_, project, alice):
 def test_a_page_takes_as_many_statements_for_many_rows_as_for_few(
     as_, project, alice, bob, view, django_assert_num_queries
 ):
-    from django.db import connection
-    from django.test.utils import CaptureQueriesContext
 
     counts = []
     shown(as_(alice), view=view)

@@ -9,7 +9,7 @@ from django.utils import timezone
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
-from annotation import labelling, talk
+from annotation import bulk, labelling, savedviews, talk
 from annotation.asking import ask
 from annotation.gold import Right, mark
 from annotation.labelling import Said
@@ -55,6 +55,8 @@ class World:
     notice: Any
     gold: Any
     match: Any
+    view: Any
+    change: Any
 
     @property
     def ids(self) -> dict[str, Any]:
@@ -76,6 +78,8 @@ class World:
             "notice_id": self.notice.pk,
             "gold_id": self.gold.pk,
             "match_id": self.match.pk,
+            "view_id": self.view.pk,
+            "change_id": self.change.pk,
         }
 
 
@@ -124,6 +128,8 @@ def world(project: Any, alice: Any, bob: Any) -> World:
     return World(
         *(prompt, first_label, snapshot, run, base, tuned, old_answer, new_answer, assignment, label, number_one),
         *(team, invitation, flag, Notice.objects.get(person=alice.person), known, match),
+        savedviews.save(member=alice, name="Mine", query={"tag": "tea"}),
+        bulk.start(project=project, actor=alice.person, prompts=[prompt.pk], add_tags=["seen"]),
     )
 
 
