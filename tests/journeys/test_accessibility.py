@@ -168,7 +168,7 @@ NO_PAGES = {
     **dict.fromkeys(("logout", "rate_person", "recompute"), "the same"),
     **dict.fromkeys(("decide", "pass_on", "withdraw", "settle", "read_notices"), "the same"),
     **dict.fromkeys(("save_view", "change_view", "undo_change"), "the same"),
-    "bulk_change": "a form goes there, and is asked once more (tests/journeys/test_browse.py looks at that)",
+    "bulk_change": "a form goes there, and asks once more whether one is sure",
     "notice": "leads on to the page that it is about",
     **dict.fromkeys(("promote", "advance_round", "cancel_round", "retry_round", "cancel_run", "retry_run"), "the same"),
     **dict.fromkeys(("continue_run", "move_run", "delete_model", "merge_model"), "the same"),
