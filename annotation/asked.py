@@ -27,7 +27,7 @@ def wanted(project: Project, query: Mapping[str, Any], *, lead: bool) -> Wanted:
         raise ValidationError(f'There is no filter "{strange[0]}".')
     if not filled.is_valid():
         raise ValidationError(
-            [f"{filled.fields[name].label}: {' '.join(said)}" for name, said in filled.errors.items()]
+            [f"{filled.fields[name].label}: {' '.join(map(str, said))}" for name, said in filled.errors.items()]
         )
     return Wanted(project, filled.rows_of, filled.values)
 

@@ -23,7 +23,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from psycopg.errors import QueryCanceled
 
-from annotation.filters import ANSWERS, LABEL, LABELS, PROMPTS, Wanted, ids
+from annotation.filters import ANSWER, ANSWERS, ITEM, LABEL, LABELS, OWN, PROMPT, PROMPTS, Rare, Wanted
 from annotation.models import Label
 
 RARE = 20_000
@@ -82,6 +82,25 @@ class Found:
     looked_to: datetime | None = None
     total: int | None = None
     more_than: bool = False
+
+
+# From a row of one level to those on the page that hang on it, by an index for each: left to itself PostgreSQL would
+# read whole tables where there are some thousands.
+HANGING = {
+    (PROMPTS, ITEM): "SELECT prompt_id AS id FROM annotation_item WHERE id = own.id",
+    (PROMPTS, ANSWER): "SELECT prompt_id AS id FROM annotation_response WHERE id = own.id",
+    (PROMPTS, LABEL): """SELECT item.prompt_id AS id FROM annotation_label label
+        JOIN annotation_item item ON item.id = label.item_id WHERE label.id = own.id""",
+    (ANSWERS, PROMPT): "SELECT id FROM annotation_response WHERE prompt_id = own.id",
+    (ANSWERS, ITEM): "SELECT response_id AS id FROM annotation_itemresponse WHERE item_id = own.id",
+    (ANSWERS, LABEL): """SELECT shown.response_id AS id FROM annotation_label label
+        JOIN annotation_itemresponse shown ON shown.item_id = label.item_id WHERE label.id = own.id""",
+    (LABELS, PROMPT): """SELECT label.id FROM annotation_item item
+        JOIN annotation_label label ON label.item_id = item.id WHERE item.prompt_id = own.id""",
+    (LABELS, ITEM): "SELECT id FROM annotation_label WHERE item_id = own.id",
+    (LABELS, ANSWER): """SELECT label.id FROM annotation_itemresponse shown
+        JOIN annotation_label label ON label.item_id = shown.item_id WHERE shown.response_id = own.id""",
+}
 
 
 @dataclass(frozen=True)
@@ -183,8 +202,17 @@ def _rare(wanted: Wanted) -> Statement | None:
     few = [one for one, size in zip(rares, sizes[0], strict=True) if size <= RARE]
     if not few:
         return None
-    parts = [_sql(ids(one, wanted.view, RARE), "({})") for one in few]
-    return Statement(" INTERSECT ".join(sql for sql, _ in parts), sum((values for _, values in parts), ()))
+    parts = [_hanging(one, wanted.view) for one in few]
+    return Statement(" INTERSECT ".join(one.sql for one in parts), sum((one.values for one in parts), ()))
+
+
+def _hanging(rare: Rare, view: str) -> Statement:
+    """The rows of this kind (ids) that hang on what an index found."""
+    found = _sql(rare.rows.values(rare.key)[:RARE], "({})")
+    if rare.level == OWN[view]:
+        return Statement(*found)
+    each_one = f"CROSS JOIN LATERAL ({HANGING[view, rare.level]} OFFSET 0) hanging"
+    return Statement(f"(SELECT hanging.id FROM {found[0]} own (id) {each_one})", found[1])
 
 
 def _sql(rows: QuerySet[Any], frame: str) -> tuple[str, tuple[Any, ...]]:
@@ -206,7 +234,8 @@ def _direction(order: str) -> str:
 
 def _dates(wanted: Wanted, table: str) -> tuple[str, tuple[Any, ...]]:
     """A range of dates is a stretch of the way along the index."""
-    sql, values = "", ()
+    sql = ""
+    values: tuple[Any, ...] = ()
     for name, sign in (("since", ">="), ("until", "<")):
         if wanted.view != ANSWERS and wanted.values.get(name):
             sql, values = f"{sql} AND {table}.created_at {sign} %s", (*values, wanted.values[name])
@@ -235,7 +264,8 @@ def _along(wanted: Wanted, order: str, after: Place | None, most: int | None = N
     stretch, way = _stretch(wanted, order, after, most), _direction(order)
     if wanted.view != ANSWERS:
         return stretch
-    rest, place = "", ()
+    rest = ""
+    place: tuple[Any, ...] = ()
     if after is not None:
         rest, place = " WHERE NOT (prompt.place = %s AND answer.id <= %s)", (after.place, after.id)
     return Statement(
@@ -248,27 +278,27 @@ def _along(wanted: Wanted, order: str, after: Place | None, most: int | None = N
 
 def _among(wanted: Wanted, order: str, rare: Statement, after: Place | None) -> Statement:
     """The few that come into question, in their order: (at, place, id)."""
-    way, given = _direction(order), f"SELECT * FROM ({rare.sql}) rare OFFSET 0"
+    way, rest = _direction(order), ""
+    more: tuple[Any, ...] = ()
     if wanted.view == ANSWERS:
-        beyond, place = _beyond(order, after, "prompt.created_at", "prompt.id", same=True)
-        rest, more = (
-            ("", ()) if after is None else (" AND NOT (prompt.id = %s AND row.id <= %s)", (after.place, after.id))
-        )
-        return Statement(
-            "SELECT prompt.created_at AS at, prompt.id AS place, row.id AS id FROM annotation_response row "
-            f"JOIN annotation_prompt prompt ON prompt.id = row.prompt_id WHERE row.id IN ({given}) "
-            f"AND prompt.project_id = %s{beyond}{rest} "
-            f"ORDER BY prompt.created_at {way}, prompt.id {way}, row.id",
-            (*rare.values, wanted.project.pk, *place, *more),
-        )
-    which = f"row.id IN ({given})"
-    if order == LABELLED:
-        which = f"row.item_id IN (SELECT item.id FROM annotation_item item WHERE item.prompt_id IN ({given}))"
-    beyond, place = _beyond(order, after, "row.created_at", "row.id")
+        row = """SELECT prompt.created_at, prompt.id AS place, answer.id FROM annotation_response answer
+            JOIN annotation_prompt prompt ON prompt.id = answer.prompt_id
+            WHERE answer.id = rare.id AND prompt.project_id = %s"""
+        if after is not None:
+            rest, more = " AND NOT (row.place = %s AND row.id <= %s)", (after.place, after.id)
+    elif order == LABELLED:
+        row = """SELECT label.created_at, label.id AS place, label.id FROM annotation_item item
+            JOIN annotation_label label ON label.item_id = item.id
+            WHERE item.prompt_id = rare.id AND label.project_id = %s"""
+    else:
+        row = f"""SELECT own.created_at, own.id AS place, own.id FROM {_base(wanted, order)} own
+            WHERE own.id = rare.id AND own.project_id = %s"""
+    beyond, place = _beyond(order, after, "row.created_at", "row.place", same=wanted.view == ANSWERS)
     return Statement(
-        f"SELECT row.created_at AS at, row.id AS place, row.id AS id FROM {_base(wanted, order)} row "
-        f"WHERE {which} AND row.project_id = %s{beyond} ORDER BY row.created_at {way}, row.id {way}",
-        (*rare.values, wanted.project.pk, *place),
+        f"SELECT row.created_at AS at, row.place, row.id FROM ({rare.sql}) rare (id) "
+        f"CROSS JOIN LATERAL ({row} OFFSET 0) row WHERE true{beyond}{rest} "
+        f"ORDER BY row.created_at {way}, row.place {way}, row.id",
+        (*rare.values, wanted.project.pk, *place, *more),
     )
 
 

@@ -21,7 +21,6 @@ from annotation.models import (
     Consensus,
     Gold,
     Item,
-    ItemResponse,
     Label,
     Project,
     Prompt,
@@ -263,7 +262,7 @@ class Wanted:
         return {PROMPTS: self._prompts, ANSWERS: self._answers, LABELS: self._labels}[self.view]()
 
     def _prompts(self) -> QuerySet[Prompt]:
-        rows = Prompt.objects.filter(self.conditions(PROMPT) or Q(), project=self.project)
+        rows: QuerySet[Prompt] = Prompt.objects.filter(self.conditions(PROMPT) or Q(), project=self.project)
         rows = self._by_labels_or_items(rows, "item__prompt", "prompt")
         if (answer := self.conditions(ANSWER)) is not None:
             rows = rows.filter(Exists(Response.objects.filter(answer, prompt=OuterRef("pk"))))
@@ -298,21 +297,3 @@ class Wanted:
         if (item := self.conditions(ITEM)) is not None:
             return rows.filter(Exists(Item.objects.filter(item, **{from_item: OuterRef("pk")})))
         return rows
-
-
-def ids(rare: Rare, view: str, most: int) -> QuerySet[Any]:
-    """The rows of this kind that hang on the first `most` of what an index found."""
-    found = rare.rows.values(rare.key)[:most]
-    level, own = rare.level, OWN[view]
-    if level == own:
-        return found
-    if view == PROMPTS:
-        path = {ITEM: "prompt_id", ANSWER: "prompt_id", LABEL: "item__prompt_id"}[level]
-        return MODELS[level].objects.filter(pk__in=found).values(path)
-    if view == ANSWERS:
-        if level == PROMPT:
-            return Response.objects.filter(prompt__in=found).values("pk")
-        path = {ITEM: "item__in", LABEL: "item__labels__in"}[level]
-        return ItemResponse.objects.filter(**{path: found}).values("response_id")
-    path = {PROMPT: "item__prompt__in", ITEM: "item__in", ANSWER: "item__answers__response__in"}[level]
-    return Label.objects.filter(**{path: found}).values("pk")

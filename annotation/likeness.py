@@ -84,6 +84,6 @@ def _by_words(project: int, own: SearchText | None, most: int) -> list[int]:
             return []
         asked = " | ".join("'{}'".format(word.replace("\\", "\\\\").replace("'", "''")) for word in telling)
         of_prompts = own.response_id is None
-        values = {"project": project, "of_prompts": of_prompts, "own": own.pk, "asked": asked}
+        values: dict[str, Any] = {"project": project, "of_prompts": of_prompts, "own": own.pk, "asked": asked}
         cursor.execute(SHARED, {**values, "candidates": CANDIDATES, "most": most})
         return [row[0] for row in cursor.fetchall()]

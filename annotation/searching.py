@@ -79,7 +79,7 @@ def _fill(name: str, until: float) -> int:
     SearchMark.objects.get_or_create(name=name)
     start, safe = _begin(name)
     added = 0
-    asked = {"most": AT_ONCE, "longest": LONGEST, "spaceless": ONE_BY_ONE}
+    asked: dict[str, Any] = {"most": AT_ONCE, "longest": LONGEST, "spaceless": ONE_BY_ONE}
     asked |= {"most_facts": MOST_FACTS, "longest_fact": LONGEST_FACT}
     while True:
         with transaction.atomic(), connection.cursor() as cursor:
