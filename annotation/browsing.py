@@ -2,7 +2,7 @@
 
 1. Each filter that has an index is asked for `RARE` rows at most. Where one has no more, only its rows can fit: they
    are laid side by side, put in order and checked. All of that is bounded by `RARE`.
-2. If none is rare, rows are common: the newest `LOOKED_AT` are looked through, and a page is full soon.
+2. If none is rare, rows are common: the newest are looked through, `LOOKED_AT` at most, and a page is full soon.
 3. If it is not (all that fits is old, or two filters hardly meet), PostgreSQL may go its own way, for `PATIENCE`.
 4. If that is too long, the page has what was found so far, says how far it looked, and goes on from there.
 
@@ -15,19 +15,21 @@ beyond `COUNTED`. Prompts and labels are in the order they came in; answers stan
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
-from django.db import OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.expressions import RawSQL
-from psycopg.errors import QueryCanceled
 
+from annotation.bounded import Statement, within
 from annotation.filters import ANSWER, ANSWERS, ITEM, LABEL, LABELS, OWN, PROMPT, PROMPTS, Rare, Wanted
 from annotation.models import Label
 
 RARE = 20_000
-LOOKED_AT = 20_000
+FIRST, LOOKED_AT = 2_000, 20_000
+LOOKING = 0.1  # seconds
+PROBING = 100  # milliseconds
 COUNTED = 10_000
 PATIENCE = 250  # milliseconds, for a way of PostgreSQL's own
 COUNTING = 100  # milliseconds
@@ -103,17 +105,6 @@ HANGING = {
 }
 
 
-@dataclass(frozen=True)
-class Statement:
-    sql: str
-    values: tuple[Any, ...] = ()
-
-    def run(self) -> list[tuple[Any, ...]]:
-        with connection.cursor() as cursor:
-            cursor.execute(self.sql, self.values)
-            return cursor.fetchall()
-
-
 def order_of(wanted: Wanted, asked: str = "") -> str:
     """The order asked for where it makes sense. Prompts looked for by what people said of them come by that."""
     if asked in (NEWEST, OLDEST) or (asked == LABELLED and wanted.view == PROMPTS):
@@ -137,7 +128,7 @@ def count(wanted: Wanted, *, most: int = COUNTED, patience: int = GUARD) -> tupl
             Statement(*_sql(wanted.rows().values("pk")[: most + 1], "SELECT count(*) FROM ({}) fit")).run()[0][0]
         )
 
-    found = _within(patience, counted)
+    found = within(patience, counted)
     return (None, False) if found is None else (min(found, most), found > most)
 
 
@@ -166,23 +157,32 @@ def _find(wanted: Wanted, order: str, after: Place | None, size: int, *, patient
 
 def _with_total(found: Found, wanted: Wanted, rare: Statement) -> Found:
     everything = _checked(wanted, NEWEST, _among(wanted, NEWEST, rare, None))
-    total = _within(COUNTING, lambda: _count(everything, COUNTED + 1))
+    total = within(COUNTING, lambda: _count(everything, COUNTED + 1))
     if total is None:
         return found
     return replace(found, total=min(total, COUNTED), more_than=total > COUNTED)
 
 
 def _common(wanted: Wanted, order: str, after: Place | None, size: int, patient: bool) -> Found:
-    """Look through the rows in their order, as far as there is time."""
-    found = _page(_checked(wanted, order, _along(wanted, order, after)), size)
-    end = _end_of(wanted, order, after) if found.after is None else None
-    if end is not None and patient:
-        found = replace(found, after=end)
-    elif end is not None:
-        whole = _within(PATIENCE, lambda: _page(_any_way(wanted, order, after), size))
-        found = whole or replace(found, after=end, looked_to=end.at)
+    """Look through the rows in their order, stretch by stretch, as far as there is time."""
+    ids: list[int] = []
+    place, looked, began = after, 0, monotonic()
+    while True:
+        stretch = min(max(FIRST, looked), LOOKED_AT)  # twice as far each time
+        page = _page(_checked(wanted, order, _along(wanted, order, place, stretch)), size - len(ids))
+        ids += page.ids
+        end = _end_of(wanted, order, place, stretch) if page.after is None else None
+        if end is None:
+            break
+        place, looked = end, looked + stretch
+        if len(ids) == size or patient:
+            return Found(ids, end)
+        if looked >= LOOKED_AT or monotonic() - began > LOOKING:
+            whole = within(PATIENCE, lambda: _page(_any_way(wanted, order, after), size))
+            return whole or Found(ids, end, looked_to=end.at)
+    found = Found(ids, page.after)
     if after is None and found.after is None:
-        return replace(found, total=len(found.ids))
+        return replace(found, total=len(ids))
     if after is None and not any(wanted.given()):
         total = _count(_along(wanted, NEWEST, None, COUNTED + 1), COUNTED + 1)
         return replace(found, total=min(total, COUNTED), more_than=total > COUNTED)
@@ -198,12 +198,19 @@ def _rare(wanted: Wanted) -> Statement | None:
     if not rares:
         return None
     probes = [_sql(one.rows.values(one.key)[: RARE + 1], "(SELECT count(*) FROM ({}) probe)") for one in rares]
-    sizes = Statement("SELECT " + ", ".join(sql for sql, _ in probes), sum((values for _, values in probes), ())).run()
-    few = [one for one, size in zip(rares, sizes[0], strict=True) if size <= RARE]
+    together = Statement("SELECT " + ", ".join(sql for sql, _ in probes), sum((values for _, values in probes), ()))
+    sizes = within(PROBING, lambda: together.run()[0]) or [_size(Statement(f"SELECT {sql}", v)) for sql, v in probes]
+    few = [one for one, size in zip(rares, sizes, strict=True) if size <= RARE]
     if not few:
         return None
     parts = [_hanging(one, wanted.view) for one in few]
     return Statement(" INTERSECT ".join(one.sql for one in parts), sum((one.values for one in parts), ()))
+
+
+def _size(probe: Statement) -> int:
+    """More than `RARE` where it takes too long to tell: words that are common, in an order that is not."""
+    found = within(PROBING, lambda: probe.run()[0][0])
+    return RARE + 1 if found is None else int(found)
 
 
 def _hanging(rare: Rare, view: str) -> Statement:
@@ -246,7 +253,7 @@ def _base(wanted: Wanted, order: str) -> str:
     return "annotation_label" if wanted.view == LABELS or order == LABELLED else "annotation_prompt"
 
 
-def _stretch(wanted: Wanted, order: str, after: Place | None, most: int | None = None) -> Statement:
+def _stretch(wanted: Wanted, order: str, after: Place | None, most: int) -> Statement:
     """The next prompts or labels in their order, whatever they are: (at, place, id)."""
     base, by_label = _base(wanted, order), order == LABELLED
     beyond, place = _beyond(order, after, "row.created_at", "row.id", same=wanted.view == ANSWERS)
@@ -254,12 +261,12 @@ def _stretch(wanted: Wanted, order: str, after: Place | None, most: int | None =
     way = _direction(order)
     sql = (
         f"SELECT row.created_at AS at, row.id AS place, row.id AS id FROM {base} row WHERE row.project_id = %s"
-        f"{beyond}{dates} ORDER BY row.created_at {way}, row.id {way} LIMIT {int(most or LOOKED_AT)}"
+        f"{beyond}{dates} ORDER BY row.created_at {way}, row.id {way} LIMIT {int(most)}"
     )
     return Statement(sql, (wanted.project.pk, *place, *range_))
 
 
-def _along(wanted: Wanted, order: str, after: Place | None, most: int | None = None) -> Statement:
+def _along(wanted: Wanted, order: str, after: Place | None, most: int) -> Statement:
     """The next rows in their order: (at, place, id); answers stand with their prompts."""
     stretch, way = _stretch(wanted, order, after, most), _direction(order)
     if wanted.view != ANSWERS:
@@ -356,10 +363,10 @@ def _page(rows: Statement, size: int) -> Found:
     return Found([row[3] for row in found[:size]], Place(at, place, last))
 
 
-def _end_of(wanted: Wanted, order: str, after: Place | None) -> Place | None:
+def _end_of(wanted: Wanted, order: str, after: Place | None, most: int) -> Place | None:
     """The last of the rows that were looked through; None if they were the last there are."""
-    stretch = _stretch(wanted, order, after)
-    rows = Statement(f"SELECT at, place FROM ({stretch.sql}) one OFFSET {LOOKED_AT - 1} LIMIT 1", stretch.values).run()
+    stretch = _stretch(wanted, order, after, most)
+    rows = Statement(f"SELECT at, place FROM ({stretch.sql}) one OFFSET {int(most) - 1} LIMIT 1", stretch.values).run()
     return Place(rows[0][0], rows[0][1], LAST - 1) if rows else None
 
 
@@ -368,31 +375,8 @@ def _count(rows: Statement, most: int) -> int:
     return int(rows.run()[0][0])
 
 
-# Time
-
-
 def _guarded(ask: Callable[[], Any]) -> Any:
-    found = _within(GUARD, ask)
+    found = within(GUARD, ask)
     if found is None:
         raise TooSlow
     return found
-
-
-def _within(milliseconds: int, ask: Callable[[], Any]) -> Any:
-    """What is found in so much time for each statement; None if that is not enough."""
-    within = connection.in_atomic_block
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT current_setting('statement_timeout'), set_config('statement_timeout', %s, true)",
-                [str(milliseconds)],
-            )
-            before = cursor.fetchone()[0]
-            found = ask()
-            if within:  # else it ends with the transaction
-                cursor.execute("SELECT set_config('statement_timeout', %s, true)", [before])
-            return found
-    except OperationalError as error:
-        if isinstance(error.__cause__, QueryCanceled):
-            return None
-        raise
