@@ -16,10 +16,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+sys.path.pop(0)  # this folder, whose `queue` is not Python's
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 import psycopg
 import requests
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from config import postgres
 from tests.benchmarks.product import Product, running
