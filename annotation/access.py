@@ -7,11 +7,12 @@ what they may see but not do is "not permitted".
 from collections.abc import Iterable
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404
 
 from annotation.models import (
     Assignment,
+    BulkChange,
     Comment,
     Gold,
     Import,
@@ -21,6 +22,8 @@ from annotation.models import (
     Membership,
     Notice,
     Project,
+    Prompt,
+    SavedView,
     Team,
     User,
 )
@@ -276,4 +279,31 @@ def gold_answer(user: User, pk: int) -> Label:
     )
     if found is None:
         raise Http404("No such answer")
+    return found
+
+
+def prompt(user: User, slug: str, pk: int) -> tuple[Prompt, Membership]:
+    """A prompt of a project in which the person reviews or leads; raises as `membership` does."""
+    member = membership(user, slug, Role.REVIEWER)
+    found = Prompt.objects.filter(pk=pk, project=member.project).first()
+    if found is None:
+        raise Http404("No such prompt")
+    return found, member
+
+
+def saved_view(user: User, slug: str, pk: int) -> tuple[SavedView, Membership]:
+    """A view of the person's own, or one that a colleague shares; raises as `membership` does."""
+    member = membership(user, slug, Role.REVIEWER)
+    found = SavedView.objects.filter(Q(owner=user) | Q(shared=True), pk=pk, project=member.project).first()
+    if found is None:
+        raise Http404("No such view")
+    return found, member
+
+
+def bulk_change(user: User, slug: str, pk: int) -> BulkChange:
+    """A change of many rows in a project the person leads; raises as `membership` does."""
+    leads = membership(user, slug, Role.LEAD)
+    found = BulkChange.objects.filter(pk=pk, project=leads.project).first()
+    if found is None:
+        raise Http404("No such change")
     return found

@@ -11,7 +11,6 @@ from annotation.checks import KINDS
 from annotation.importing import Summary
 from annotation.models import Membership, Prompt
 from annotation.models.items import Kind
-from annotation.models.prompts import Split
 
 MESSAGE = "#/components/schemas/Message"
 
@@ -95,10 +94,6 @@ class PromptSerializer(serializers.ModelSerializer):
     class Meta:
         model = Prompt
         fields = ("id", "messages", "split", "language", "tags", "metadata", "sha256", "created_at")
-
-
-class PromptFilterSerializer(serializers.Serializer):
-    split = serializers.ChoiceField(choices=Split.choices, required=False)
 
 
 @extend_schema_field({"anyOf": [{"type": "string"}, {"type": "array", "items": {"$ref": MESSAGE}}]})

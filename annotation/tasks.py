@@ -1,8 +1,8 @@
 """Queue tasks of the default cluster: ids in, reload, one call."""
 
+from annotation import bulk, imports, kept, searching
 from annotation import consensus as verbs
-from annotation import imports, kept
-from annotation.models import Project, User
+from annotation.models import BulkChange, Project, User
 
 
 def consensus(project_id: int, method: str | None = None, actor_id: int | None = None) -> None:
@@ -12,6 +12,24 @@ def consensus(project_id: int, method: str | None = None, actor_id: int | None =
     actor = User.objects.filter(pk=actor_id).first() if actor_id else None
     if verbs.recompute(project=project, method=method, actor=actor) is not None:
         kept.keep(project)
+
+
+def fill_search() -> int:
+    """Bring in the words of new rows, so that they can be searched; scheduled every minute."""
+    return searching.fill()
+
+
+def change(change_id: int) -> None:
+    """Go on with a change of many rows; delivered twice, the second finds another at it, or nothing left."""
+    bulk.go_on(change_id=change_id)
+
+
+def go_on_with_changes() -> int:
+    """Go on with changes whose worker died; scheduled every minute."""
+    unfinished = list(BulkChange.objects.unfinished().values_list("pk", flat=True))
+    for pk in unfinished:
+        bulk.go_on(change_id=pk)
+    return len(unfinished)
 
 
 def refresh_consensus() -> int:

@@ -3,6 +3,8 @@
 from django.urls import path
 
 from annotation.views import (
+    browse,
+    bulk,
     checking,
     gold,
     guidelines,
@@ -34,6 +36,13 @@ urlpatterns = [
     path("projects/<slug:slug>/data/import/<int:pk>/cancel/", imports.cancel_import, name="cancel_import"),
     path("projects/<slug:slug>/data/import/<int:pk>/retry/", imports.retry_import, name="retry_import"),
     path("projects/<slug:slug>/data/import/<int:pk>/rejected/", imports.import_rejected, name="import_rejected"),
+    path("projects/<slug:slug>/data/", browse.browse, name="browse"),
+    path("projects/<slug:slug>/data/prompts/<int:pk>/", browse.prompt, name="browse_prompt"),
+    path("projects/<slug:slug>/data/views/", browse.save_view, name="save_view"),
+    path("projects/<slug:slug>/data/views/<int:pk>/", browse.change_view, name="change_view"),
+    path("projects/<slug:slug>/data/change/", bulk.change, name="bulk_change"),
+    path("projects/<slug:slug>/data/changes/", bulk.changes, name="bulk_changes"),
+    path("projects/<slug:slug>/data/changes/<int:pk>/undo/", bulk.undo, name="undo_change"),
     path("keys/", keys.keys, name="keys"),
     path("projects/<slug:slug>/quality/", quality.quality, name="quality"),
     path("projects/<slug:slug>/quality/people/", quality.raters, name="raters"),

@@ -311,4 +311,6 @@ RUN_LIMIT_MINUTES = int(os.environ.get("TOUCHSTONE_RUN_LIMIT_MINUTES", str(6 * 2
 if not 0 < 60 * RUN_LIMIT_MINUTES < GPU_TIMEOUT:
     raise ImproperlyConfigured("TOUCHSTONE_RUN_LIMIT_MINUTES must be more than 0 and less than a week.")
 RUN_FINISHED_TASK = "evaluation.tasks.run_finished"  # woken when a run ends, so that a round goes on
+MORE_FILTERS = ["training.browsing.BY_MODEL"]  # of Browse, by what the annotators' room does not know
+WRITTEN_BY = "training.browsing.written_by"  # which models gave an answer, for leads
 COUNT_TOKENS = "training.tokens.count"  # how long a conversation is for a project's model, told while people write

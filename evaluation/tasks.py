@@ -26,7 +26,7 @@ def advance_round(round_id: int) -> None:
 
 
 def recover() -> dict[str, int]:
-    """Return overdue leases, take up what was lost on the way, move rounds on; scheduled each minute, safe at any time."""
+    """Return overdue leases, take up what was lost, move rounds on; scheduled every minute, safe at any time."""
     counts = {"leases": leasing.return_overdue(), "imports": imports.recover(), **runs.recover(), **asking.recover()}
     for pk in Round.objects.active().values_list("pk", flat=True):
         rounds.advance(round_id=pk)

@@ -1,8 +1,22 @@
 """The API of room 1, a module for each topic: gate, serializer, verb, answer."""
 
-from annotation.api import checking, gold, guidelines, imports, labelling, people, quality, review, talk
+from annotation.api import (
+    browse,
+    bulk,
+    checking,
+    gold,
+    guidelines,
+    imports,
+    labelling,
+    people,
+    quality,
+    review,
+    talk,
+)
 
 urlpatterns = [
+    *browse.urlpatterns,
+    *bulk.urlpatterns,
     *checking.urlpatterns,
     *labelling.urlpatterns,
     *gold.urlpatterns,

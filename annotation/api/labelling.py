@@ -16,7 +16,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation import access, exporting, gold, labelling, leasing, standing
+from annotation.api.browse import Browsing
+from annotation.browseserializers import PromptFilterSerializer
 from annotation.endpoints import NDJSON, Conflict, Endpoint, NdjsonParser, NdjsonRenderer, documented, json_line
+from annotation.filters import LABELS, PROMPTS
 from annotation.importing import import_lines
 from annotation.labelserializers import (
     AskSerializer,
@@ -35,7 +38,7 @@ from annotation.labelserializers import (
     SubmitSerializer,
     SubmittedSerializer,
 )
-from annotation.models import Assignment, Label, Membership, Prompt, User
+from annotation.models import Assignment, Membership, User
 from annotation.models.people import Role
 from annotation.serializers import (
     ExportedRowSerializer,
@@ -43,11 +46,11 @@ from annotation.serializers import (
     ImportRowSerializer,
     ProjectDetailSerializer,
     ProjectSerializer,
-    PromptFilterSerializer,
     PromptSerializer,
     SummarySerializer,
 )
 
+OF_ONES_OWN = {"kind", "person", "standing", "since", "until", "order"}  # what tells annotators nothing of others
 LEASE_ENDED = "The lease on this item has ended; ask for the next one."
 
 
@@ -67,16 +70,16 @@ class OneProject(Endpoint):
         return Response(ProjectDetailSerializer(access.membership(self.person, slug)).data)
 
 
-class Prompts(Endpoint):
+class Prompts(Browsing):
     parser_classes = [NdjsonParser, JSONParser]
 
     @documented(
         "Prompts", PromptSerializer(many=True), parameters=[PromptFilterSerializer], refuses=(400, 401, 403, 404)
     )
     def get(self, request: Request, slug: str) -> Response:
-        """A lead reads the project's prompts, newest first."""
-        project = access.project(self.person, slug, Role.LEAD)
-        return self.page(Prompt.objects.filter(project=project, **self.asked(PromptFilterSerializer)), PromptSerializer)
+        """Leads and reviewers read the project's prompts, newest first, narrowed as on the page Browse."""
+        member = access.membership(self.person, slug, Role.REVIEWER)
+        return self.browse(member, PROMPTS, self.asked(PromptFilterSerializer), PromptSerializer)
 
     @documented(
         "Prompts",
@@ -212,23 +215,21 @@ def _next(member: Membership, kind: str, beyond: Iterable[int] = ()) -> Any:
     return AssignmentSerializer(assignment).data if assignment else None
 
 
-class Labels(Endpoint):
+class Labels(Browsing):
     @documented("Labels", LabelSerializer(many=True), parameters=[LabelFilterSerializer], refuses=(400, 401, 403, 404))
     def get(self, request: Request, slug: str) -> Response:
-        """Labels, newest first: all of them for leads and reviewers, their own for annotators."""
-        rows = access.labels(self.person, slug)
+        """Labels, newest first: all of them for leads and reviewers, their own for annotators, who narrow them by kind,
+        date and whether they count."""
+        member = access.membership(self.person, slug)
         asked = self.asked(LabelFilterSerializer)
-        if "kind" in asked:
-            rows = rows.filter(item__kind=asked["kind"])
-        if "person" in asked:
-            rows = rows.filter(person__username=asked["person"])
         if "live" in asked:
-            live = Label.objects.live().values("pk")
-            rows = rows.filter(pk__in=live) if asked["live"] else rows.exclude(pk__in=live)
-        rows = rows.select_related("person", "item", "response", "superseded_by", "guidelines")
-        rows = rows.prefetch_related("judgements")
-        lead = access.membership(self.person, slug).at_least(Role.LEAD)
-        return self.page(rows, LabelSerializer, lead=lead)
+            asked["standing"] = "live" if asked.pop("live") else "past"
+        if not member.at_least(Role.REVIEWER):
+            if set(asked) - OF_ONES_OWN:
+                raise PermissionDenied("This filter is for reviewers and leads.")
+            if asked.setdefault("person", self.person.username) != self.person.username:
+                return self.rows([], None, LabelSerializer)
+        return self.browse(member, LABELS, asked, LabelSerializer, lead=member.at_least(Role.LEAD))
 
 
 class Retract(Endpoint):

@@ -1,5 +1,6 @@
 """The domain of room 1; each topic has its module."""
 
+from annotation.models.browsing import BulkChange, SavedView, SearchMark, SearchText
 from annotation.models.events import Event
 from annotation.models.imports import Import, RejectedRow
 from annotation.models.items import Assignment, Item, ItemResponse
@@ -12,6 +13,7 @@ from annotation.models.talk import Comment, Notice
 
 __all__ = [
     "Assignment",
+    "BulkChange",
     "Comment",
     "Consensus",
     "Event",
@@ -31,6 +33,9 @@ __all__ = [
     "RejectedRow",
     "Response",
     "Review",
+    "SavedView",
+    "SearchMark",
+    "SearchText",
     "Team",
     "User",
 ]

@@ -1,9 +1,13 @@
 """Who did what to which row."""
 
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
 from annotation.models.people import User
 from annotation.models.projects import Project
+
+TAGGED, PRIORITISED = "tags changed", "priority changed"
+IN_BULK = [TAGGED, PRIORITISED]  # one event for a batch of rows, whose ids are in `data`
 
 
 class Event(models.Model):
@@ -17,7 +21,16 @@ class Event(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        indexes = [models.Index(fields=["project", "-id"], name="event_newest")]
+        indexes = [
+            models.Index(fields=["project", "-id"], name="event_newest"),
+            models.Index(fields=["target"], name="event_target"),
+            GinIndex(
+                fields=["data"],
+                opclasses=["jsonb_path_ops"],
+                condition=models.Q(verb__in=IN_BULK),
+                name="event_in_bulk",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.verb} {self.target}"

@@ -74,7 +74,9 @@ class Item(models.Model):
                 "id",
                 condition=Q(dropped=False, taken__lt=F("wanted")),
                 name="item_queue",
-            )
+            ),
+            models.Index(fields=["project", "kind"], name="item_kind"),
+            models.Index(fields=["project"], condition=Q(dropped=True), name="item_dropped"),
         ]
 
     def __str__(self) -> str:

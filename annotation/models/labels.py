@@ -2,6 +2,7 @@
 
 import uuid
 
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
@@ -114,6 +115,8 @@ class Label(models.Model):
             models.Index(fields=["project", "-id"], name="label_newest"),
             models.Index(fields=["person", "project", "-id"], name="label_of_person"),
             models.Index(fields=["person", "item"], condition=Q(gold_correct__isnull=False), name="label_of_gold"),
+            models.Index(fields=["project", "created_at", "id"], name="label_dates"),
+            GinIndex(fields=["flags"], opclasses=["jsonb_path_ops"], condition=~Q(flags=[]), name="label_flags"),
         ]
 
     def __str__(self) -> str:

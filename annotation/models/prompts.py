@@ -60,6 +60,7 @@ class Prompt(models.Model):
             GinIndex(fields=["tags"], fastupdate=False, name="prompt_tags"),
             models.Index(fields=["project", "language"], name="prompt_language"),
             models.Index(fields=["edited_from"], condition=models.Q(edited_from__isnull=False), name="prompt_mended"),
+            models.Index(fields=["project", "created_at", "id"], name="prompt_newest"),  # Browse goes along it
         ]
 
     def __str__(self) -> str:
@@ -88,8 +89,12 @@ class Response(models.Model):
             models.UniqueConstraint(fields=["prompt", "sha256"], name="response_once_per_prompt"),
             models.CheckConstraint(condition=models.Q(origin__in=Origin.values), name="response_origin_known"),
         ]
-        indexes = [
-            models.Index(fields=["edited_from"], condition=models.Q(edited_from__isnull=False), name="response_edited")
+        indexes = [  # for Browse; an answer that is imported costs none of them anything
+            models.Index(fields=["edited_from"], condition=models.Q(edited_from__isnull=False), name="response_edited"),
+            models.Index(
+                fields=["origin", "prompt"], condition=~models.Q(origin="import"), name="response_not_imported"
+            ),
+            models.Index(fields=["prompt"], condition=models.Q(embedding__isnull=False), name="response_embedded"),
         ]
 
     def __str__(self) -> str:

@@ -9,10 +9,11 @@ from django.http import Http404
 from django.test import Client
 from django.urls import reverse
 
-from annotation import access, labelling, talk, urls
+from annotation import access, labelling, savedviews, talk, urls
 from annotation.gold import Right, mark
 from annotation.models import (
     Assignment,
+    BulkChange,
     Event,
     Import,
     Invitation,
@@ -22,6 +23,7 @@ from annotation.models import (
     Notice,
     Project,
     Prompt,
+    SavedView,
     Team,
     User,
 )
@@ -41,6 +43,13 @@ PAGES = {
     "my_work": ("get", [404, 200, 200, 200]),
     "work": ("get", [404, 200, 200, 200]),
     "edit_guidelines": ("get", [404, 403, 403, 200]),
+    "browse": ("get", [404, 403, 200, 200]),
+    "browse_prompt": ("get", [404, 403, 200, 200]),
+    "save_view": ("post", [404, 403, 302, 302]),
+    "change_view": ("post", [404, 403, 404, 302]),  # alice's own
+    "bulk_change": ("post", [404, 403, 403, 302]),
+    "bulk_changes": ("get", [404, 403, 403, 200]),
+    "undo_change": ("post", [404, 403, 403, 302]),
     "import": ("get", [404, 403, 403, 200]),
     "import_file": ("get", [404, 403, 403, 200]),
     "import_state": ("get", [404, 403, 403, 200]),
@@ -94,6 +103,7 @@ ONLY_TO_READ = [
     *("projects", "project", "guidelines", "guidelines_versions", "guidelines_version", "my_work", "work"),
     *("quality", "raters", "export_work", "gold_candidates", "gold_answer"),
     *("my_labels", "flags", "notices", "notice", "review", "import_state", "import_rejected"),
+    *("browse", "browse_prompt", "bulk_changes"),
 ]
 ON_AN_ASSIGNMENT = ["submit", "skip", "draft", "release"]
 OF_LEADS_TO_WRITE = [
@@ -103,6 +113,7 @@ OF_LEADS_TO_WRITE = [
 ONLY_TO_WRITE = [
     *("ahead", "undo", "rate_person", "recompute", "read_guidelines"),
     *("withdraw", "settle", "read_notices", "decide", "pass_on"),
+    *("save_view", "change_view", "bulk_change", "undo_change"),
     *ON_AN_ASSIGNMENT,
     *OF_LEADS_TO_WRITE,
 ]
@@ -144,6 +155,9 @@ def address(project, held, bob, alice):
         **{page: [held.pk] for page in (*ON_AN_ASSIGNMENT, "thread", "decide", "pass_on")},
         **{page: [flag.pk] for page in ("comment", "settle")},
         **{page: [0] for page in ("withdraw", "revise")},
+        "browse_prompt": ["desk", held.item.prompt_id],
+        "change_view": ["desk", savedviews.save(member=alice, name="Mine", query={}).pk],
+        "undo_change": ["desk", BulkChange.objects.create(project=project, actor=alice.person).pk],
         "notice": [Notice.objects.get(person=alice.person).pk],
         **{page: [] for page in OF_NOBODY},
     }
@@ -165,7 +179,7 @@ def as_(client):
 
 def anything():
     """All that a page could have changed."""
-    models = (Project, Assignment, Item, Label, Event, Membership, Team, Invitation, Import)
+    models = (Project, Assignment, Item, Label, Event, Membership, Team, Invitation, Import, SavedView, BulkChange)
     return {model: list(model.objects.order_by("pk").values()) for model in models}
 
 

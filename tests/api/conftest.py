@@ -9,7 +9,7 @@ from django.utils import timezone
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
-from annotation import labelling, talk
+from annotation import bulk, labelling, savedviews, talk
 from annotation.asking import ask
 from annotation.gold import Right, mark
 from annotation.labelling import Said
@@ -66,6 +66,8 @@ class World:
     source: Any
     recipe: Any
     freezing: Any
+    view: Any
+    change: Any
 
     @property
     def ids(self) -> dict[str, Any]:
@@ -91,6 +93,8 @@ class World:
             "recipe_id": self.recipe.pk,
             "freezing_id": self.freezing.pk,
             "other_id": self.snapshot.pk,
+            "view_id": self.view.pk,
+            "change_id": self.change.pk,
         }
 
 
@@ -136,12 +140,30 @@ def world(project: Any, alice: Any, bob: Any) -> World:
         challenger_run=runs[1],
         ended_at=timezone.now(),
     )
-    source = Import.objects.create(project=project, name="data.jsonl", status="failed")
     recipe = RecipeVersion.objects.create(project=project, name="house", number=1, kind="preferences", rule={})
-    freezing = Freezing.objects.create(project=project, kind="preferences", rule={}, recipe=recipe)
     return World(
-        *(prompt, first_label, snapshot, run, base, tuned, old_answer, new_answer, assignment, label, number_one),
-        *(team, invitation, flag, Notice.objects.get(person=alice.person), known, match, source, recipe, freezing),
+        prompt=prompt,
+        first_label=first_label,
+        snapshot=snapshot,
+        run=run,
+        base=base,
+        tuned=tuned,
+        old_answer=old_answer,
+        new_answer=new_answer,
+        assignment=assignment,
+        label=label,
+        round=number_one,
+        team=team,
+        invitation=invitation,
+        flag=flag,
+        notice=Notice.objects.get(person=alice.person),
+        gold=known,
+        match=match,
+        source=Import.objects.create(project=project, name="data.jsonl", status="failed"),
+        recipe=recipe,
+        freezing=Freezing.objects.create(project=project, kind="preferences", rule={}, recipe=recipe),
+        view=savedviews.save(member=alice, name="Mine", query={"tag": "tea"}),
+        change=bulk.start(project=project, actor=alice.person, prompts=[prompt.pk], add_tags=["seen"]),
     )
 
 

@@ -70,6 +70,7 @@ def test_the_calls_of_the_guide_work(api, world, alice, bob, project, tmp_path):
         **{"INVITATION": world.invitation.pk, "INVITED": world.invitation.token},
         **{"COMMENT": world.flag.pk, "NOTICE": world.notice.pk, "FIRST_LABEL": world.first_label.pk},
         "FAILED_IMPORT": world.source.pk,
+        **{"PROMPT": world.prompt.pk, "VIEW": world.view.pk, "CHANGE": world.change.pk},
         **{"ITEM": a_demonstration(project).pk, "DONE": world.run.pk, "BASE": world.base.pk},
         **{"OTHER": world.snapshot.pk, "RECIPE": world.recipe.pk, "FREEZING": world.freezing.pk},
     }

@@ -6,12 +6,23 @@ from typing import Any
 
 from django.utils import timezone
 
-from annotation import imports, invitations, labelling, receiving, reviewing, talk, teams
+from annotation import (
+    bulk,
+    imports,
+    invitations,
+    labelling,
+    receiving,
+    reviewing,
+    savedviews,
+    searching,
+    talk,
+    teams,
+)
 from annotation.asking import ask
 from annotation.gold import Right, mark
 from annotation.guidelines import publish
 from annotation.labelling import Said
-from annotation.models import Import, Invitation, Label, Membership, Project, User
+from annotation.models import BulkChange, Import, Invitation, Label, Membership, Project, User
 from annotation.models.imports import Stage
 from annotation.pausing import pause
 from annotation.storing import Summary
@@ -64,6 +75,7 @@ def make() -> dict[str, Any]:
         | _gold(desk, members)
         | _imports(desk, people["alice"])
     )
+    ids |= _found_again(desk, members)
     for number in range(3):  # what is still to be done
         a_comparison(desk, answers=(f"{MARKDOWN}\n\nFirst {number}.", "Second. " * 60), wanted=3)
         _demonstration(desk, f"A draft, number {number}.", wanted=3)
@@ -78,6 +90,20 @@ def _frozen(desk: Project, alice: User) -> dict[str, Any]:
     recipe = saving.save(project=desk, name="Every vote", kind="preferences", rule=rules[1], actor=alice)
     waits = Freezing.objects.create(project=desk, kind="preferences", rule=rules[0].stored(), done=300, total=1000)
     return {"snapshot": later.pk, "earlier_snapshot": earlier.pk, "recipe": recipe.pk, "freezing": waits.pk}
+
+
+def _found_again(desk: Project, members: dict[str, Membership]) -> dict[str, Any]:
+    """Views of Browse, a change of many prompts that was undone, words to search in."""
+    savedviews.save(member=members["alice"], name="Parcels", query={"tag": "parcels"}, shared=True)
+    label = Label.objects.order_by("pk").first()
+    assert label is not None
+    prompt = label.item.prompt
+    for _ in range(2):
+        made = bulk.start(project=desk, actor=members["alice"].person, prompts=[prompt.pk], add_tags=["looked at"])
+    made = BulkChange.objects.exclude(changed=0).get()
+    bulk.go_on(change_id=bulk.undo(change=made, actor=members["alice"].person).pk)
+    searching.fill()
+    return {"prompt": prompt.pk}
 
 
 def _demonstration(project: Project, text: str, **more: Any) -> None:
