@@ -105,7 +105,7 @@ class ChangesAskedSerializer(FromRowSerializer):
     what = serializers.ChoiceField(choices=comparing.CHANGES, default=comparing.CHANGED)
 
 
-class ChangeSerializer(serializers.Serializer):
+class ChangedRowSerializer(serializers.Serializer):
     what = serializers.ChoiceField(choices=comparing.CHANGES)
     before = serializers.DictField(allow_null=True, help_text="The row of the other snapshot.")
     after = serializers.DictField(allow_null=True, help_text="The row of this one.")
@@ -121,7 +121,7 @@ class ChangeCountsSerializer(serializers.Serializer):
 
 class ComparisonSerializer(serializers.Serializer):
     counts = ChangeCountsSerializer()
-    changes = ChangeSerializer(many=True)
+    changes = ChangedRowSerializer(many=True)
     next = serializers.IntegerField(allow_null=True, help_text="The `start` of the next page; null on the last.")
 
 
