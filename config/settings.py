@@ -293,6 +293,7 @@ LOGGING = {
 ARTIFACTS = Path(os.environ.get("TOUCHSTONE_ARTIFACTS") or VAR / "artifacts").resolve()
 STORE = os.environ.get("TOUCHSTONE_STORE", "").rstrip("/")  # for machines that share no folder
 DEVICE_LOCKS = VAR / "devices"
+SERVING_SOCKET = VAR / "serving.sock"  # where `serve_models` answers
 RUN_HEARTBEAT_SECONDS = 5  # a gpu worker says it is alive this often
 RUN_LOST_SECONDS = int(os.environ.get("TOUCHSTONE_RUN_LOST_SECONDS", "45"))  # silence after which a run is taken back
 if RUN_LOST_SECONDS < 3 * RUN_HEARTBEAT_SECONDS:

@@ -4,7 +4,7 @@ from annotation import leasing
 from annotation.models import Project
 from evaluation import comparing, drift, features, head_to_head, rounds, scoring, starting, steering
 from evaluation.models import Round
-from training import runs
+from training import jobs, runs
 from training.models import Run
 
 
@@ -25,8 +25,8 @@ def advance_round(round_id: int) -> None:
 
 
 def recover() -> dict[str, int]:
-    """Return overdue leases, take back lost runs, and move rounds on; scheduled every minute, safe at any time."""
-    counts = {"leases": leasing.return_overdue(), **runs.recover()}
+    """Return overdue leases, take up jobs, take back lost runs, and move rounds on; scheduled every minute, safe at any time."""
+    counts = {"leases": leasing.return_overdue(), "jobs": jobs.recover(), **runs.recover()}
     for pk in Round.objects.active().values_list("pk", flat=True):
         rounds.advance(round_id=pk)
     return counts

@@ -7,7 +7,8 @@ import pytest
 
 MODULES = [
     *("annotation.competence", "annotation.importing", "annotation.statistics", "annotation.text"),
-    *("training.made", "training.recipes.endpoint", "training.recipes.rlhf"),
+    *("training.filerows", "training.hosted", "training.made", "training.recipes.endpoint", "training.recipes.rlhf"),
+    "training.recipes.streaming",
     *("config.database", "evaluation.bradley_terry", "evaluation.calibration", "evaluation.length_control"),
     *("evaluation.sequential", "evaluation.shift", "evaluation.statistics"),
     *("evaluation.posterior", "evaluation.represent", "evaluation.surface"),

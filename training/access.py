@@ -5,7 +5,7 @@ from django.http import Http404
 from annotation import access
 from annotation.models import Membership, Response, User
 from annotation.models.people import Role
-from training.models import ModelVersion, Run, Snapshot
+from training.models import ModelVersion, Run, Snapshot, TrainingFile, TuningJob
 
 
 def lead(user: User, slug: str) -> Membership:
@@ -51,4 +51,32 @@ def response(user: User, slug: str, pk: int) -> tuple[Membership, Response]:
     found = Response.objects.filter(prompt__project=member.project, pk=pk).first()
     if found is None:
         raise Http404("No such answer")
+    return member, found
+
+
+def training_file(user: User, slug: str, key: str) -> tuple[Membership, TrainingFile]:
+    member = lead(user, slug)
+    found = TrainingFile.objects.there().select_related("project").filter(project=member.project, key=key).first()
+    if found is None:
+        raise Http404("No such file")
+    return member, found
+
+
+def job(user: User, slug: str, key: str) -> tuple[Membership, TuningJob]:
+    member = lead(user, slug)
+    rows = TuningJob.objects.select_related(
+        "project", "base", "run", "training_file", "validation_file", "run__model_version"
+    )
+    found = rows.filter(project=member.project, key=key).first()
+    if found is None:
+        raise Http404("No such fine-tuning job")
+    return member, found
+
+
+def model_named(user: User, slug: str, name: str) -> tuple[Membership, ModelVersion]:
+    """A model that answers, by its name in the project."""
+    member = lead(user, slug)
+    found = ModelVersion.objects.policies().select_related("parent").filter(project=member.project, name=name).first()
+    if found is None:
+        raise Http404(f"There is no model {name!r} in this project that answers.")
     return member, found

@@ -111,6 +111,38 @@ def freeze(*, project: Project, kind: str, rule: Rule | None = None, actor: User
     return snapshot
 
 
+@transaction.atomic
+def of_rows(
+    *, project: Project, kind: str, rows: list[Row], source: dict[str, Any], actor: User | None = None
+) -> Snapshot:
+    """Freeze rows that came in a file, with no label behind them; the same rows are the snapshot that is there already.
+
+    `source` says for ever which file that was. Held-out prompts are for the caller to leave out.
+    """
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)  # two at once would write one folder
+    rows = sorted(({**row, "labels": []} for row in rows), key=lambda row: (row["prompt_sha256"], canonical(row)))
+    digest, counts = content_hash(rows), _counts(rows)
+    snapshot = Snapshot.objects.filter(project=project, kind=kind, sha256=digest).first()
+    if snapshot is None or not is_intact(snapshot):
+        folder = snapshot.folder if snapshot else f"{project.slug}/snapshots/{kind}-{digest[:16]}"
+        manifest = {"kind": kind, "source": snapshot.source if snapshot else source, "counts": counts}
+        _write(Path(settings.ARTIFACTS) / folder, rows, manifest)
+        artifacts.keep(folder)
+    if snapshot is None:
+        snapshot = Snapshot.objects.create(
+            project=project,
+            kind=kind,
+            rule={},
+            source=source,
+            sha256=digest,
+            folder=folder,
+            counts=counts,
+            created_by=actor,
+        )
+        record("snapshot frozen", snapshot, project=project, actor=actor, sha256=digest, rows=len(rows), **source)
+    return snapshot
+
+
 def in_words(snapshot: Snapshot, rule: Rule | None = None) -> str:
     """What freezing by this rule came to."""
     rows = f"{snapshot.counts['rows']} rows"

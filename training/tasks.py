@@ -1,10 +1,10 @@
-"""Queue tasks of the gpu cluster: each only wakes a worker, which finds its work in the rows."""
+"""Queue tasks: each only wakes a worker, which finds its work in the rows."""
 
 import time
 
 from django.conf import settings
 
-from training import devices, runner, runs
+from training import devices, jobs, runner, runs
 
 
 def work() -> int:
@@ -25,3 +25,8 @@ def work() -> int:
     except devices.NoneFree:  # another worker of this machine is at work, and finds what waits
         pass
     return done
+
+
+def prepare_job(job_id: int) -> None:
+    """On the default cluster: a job's files are checked, and it gets its run."""
+    jobs.prepare(job_id=job_id)
