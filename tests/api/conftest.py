@@ -16,7 +16,7 @@ from annotation.labelling import Said
 from annotation.models import Invitation, Notice, Team
 from evaluation.models import Evaluation, HeadToHead, Round, RoundStep, Score
 from tests.annotation.making import a_demonstration, a_prompt, an_answer, lease
-from training import snapshots
+from training import files, jobs, snapshots
 from training.models import Generation, Metric, ModelVersion, Run, Sample
 
 
@@ -55,6 +55,7 @@ class World:
     notice: Any
     gold: Any
     match: Any
+    job: Any
 
     @property
     def ids(self) -> dict[str, Any]:
@@ -76,6 +77,9 @@ class World:
             "notice_id": self.notice.pk,
             "gold_id": self.gold.pk,
             "match_id": self.match.pk,
+            "file_id": self.job.training_file.key,
+            "job_id": self.job.key,
+            "model_name": self.tuned.name,
         }
 
 
@@ -121,9 +125,12 @@ def world(project: Any, alice: Any, bob: Any) -> World:
         challenger_run=runs[1],
         ended_at=timezone.now(),
     )
+    line = b'{"messages": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]}'
+    file = files.keep(project=project, name="examples.jsonl", parts=[line])
+    job = jobs.create(project=project, base=base, training_file=file)
     return World(
         *(prompt, first_label, snapshot, run, base, tuned, old_answer, new_answer, assignment, label, number_one),
-        *(team, invitation, flag, Notice.objects.get(person=alice.person), known, match),
+        *(team, invitation, flag, Notice.objects.get(person=alice.person), known, match, job),
     )
 
 
