@@ -25,7 +25,7 @@ def advance_round(round_id: int) -> None:
 
 
 def recover() -> dict[str, int]:
-    """Return overdue leases, take up jobs, take back lost runs, and move rounds on; scheduled every minute, safe at any time."""
+    """Return overdue leases, take up jobs, take back lost runs, move rounds on; scheduled every minute, always safe."""
     counts = {"leases": leasing.return_overdue(), "jobs": jobs.recover(), **runs.recover()}
     for pk in Round.objects.active().values_list("pk", flat=True):
         rounds.advance(round_id=pk)

@@ -4,7 +4,7 @@ from typing import Any
 
 
 class TouchstoneError(Exception):
-    """The server refused, or could not be reached. `sentences` is why; `fields` has them by the field they are about."""
+    """The server refused, or could not be reached. `sentences` is why; `fields` has them by what they are about."""
 
     def __init__(
         self, sentences: list[str], *, status: int | None = None, fields: dict[str, Any] | None = None

@@ -45,7 +45,7 @@ class Assignment:
         return [answer["text"] for answer in self.row["answers"]]
 
     def submit(self, *, client_uuid: UUID | None = None, **said: Any) -> Label:
-        """Your label: `ranks` (1 is best) of a comparison, a `verdict` of a demonstration, and what else docs/api.md has.
+        """Your label: `ranks` (1 is best) of a comparison, a `verdict` of a demonstration, and what else the API takes.
 
         Sent again, also with the same `client_uuid` by another process, it is stored once.
         """
@@ -111,7 +111,7 @@ class Project:
         return self._transport.pages(f"{self._path}snapshots/")
 
     def start_run(self, method: str, **chosen: Any) -> RunDetail:
-        """Queue a run: `snapshot`, `base`, `settings`, `seed` and what else docs/api.md has."""
+        """Queue a run: `snapshot`, `base`, `settings`, `seed` and what else the API takes."""
         return cast(RunDetail, self._transport.post(f"{self._path}runs/", {"method": method, **chosen}))
 
     def run(self, number: int) -> RunDetail:

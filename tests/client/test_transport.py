@@ -142,7 +142,7 @@ def test_waiting_tells_progress_and_how_a_run_failed():
 
     told: list[Any] = []
     server = Server(run("queued", 0), run("running", 1), run("running", 1), run("failed", 1, "No row was left."))
-    with pytest.raises(RunFailed, match="No row was left. Shorten them.") as refused:
+    with pytest.raises(RunFailed, match=r"No row was left\. Shorten them\.") as refused:
         server.client.project("desk").wait(4, progress=lambda now: told.append(now["status"]), every=0)
     assert told == ["queued", "running", "failed"]
     assert refused.value.run["id"] == 4
