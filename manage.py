@@ -6,15 +6,8 @@ import sys
 
 # Commands that never ask the database anything, so that they work where there is none.
 WITHOUT_DATABASE = {
-    "help",
-    "--help",
-    "-h",
-    "version",
-    "--version",
-    "check",
-    "collectstatic",
-    "spectacular",
-    "serve_models",
+    *("help", "--help", "-h", "version", "--version"),
+    *("check", "collectstatic", "spectacular", "serve_models"),
 }
 
 

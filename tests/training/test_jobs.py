@@ -11,7 +11,7 @@ from annotation.models import Event
 from evaluation import tasks
 from tests.annotation.making import a_prompt
 from tests.training.making import a_model, claimed, fails, succeeds
-from training import files, jobevents, jobs, lineage, registry, runs, snapshots
+from training import cards, files, jobevents, jobs, lineage, registry, runs, snapshots
 from training.models import Metric, Run, Snapshot, TrainingFile, TuningJob
 
 
@@ -117,6 +117,7 @@ class TestAJob:
         assert source == {"file": job.training_file.key, "file_sha256": job.training_file.sha256}
         assert lineage.of_model(version)["labels"] == []
         assert registry.people_behind(version) == []
+        assert f"| Made of the file | {job.training_file.key} |" in cards.card(version)
 
     def test_of_preferences_is_a_dpo_run(self, ordered):
         job = ordered(pair(), method="dpo", hyperparameters={"beta": 0.3, "n_epochs": 1, "batch_size": "auto"})

@@ -212,7 +212,9 @@ def serve(path: Path, *, keep: int, at_once: int) -> None:
     """Until SIGTERM. What a killed process left in the way of the socket is removed."""
     if is_answering(path):
         sys.exit(f"Models are being served at {path} already.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.parent.stat().st_uid != os.getuid() and os.getuid():
+        sys.exit(f"{path.parent} belongs to somebody else, who could answer in our place: remove it.")
     path.unlink(missing_ok=True)
     with Server(path, keep=keep, at_once=at_once) as server:
         signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
