@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from annotation.models import Project, User
 from annotation.models.events import record
+from annotation.text import storable
 from training import artifacts
 from training.models import TrainingFile, TuningJob
 
@@ -25,7 +26,7 @@ def keep(*, project: Project, name: str, parts: Iterable[bytes], actor: User | N
 
     Raises ValidationError if it is empty or too large.
     """
-    row = TrainingFile(project=project, name=Path(name).name[:255] or "file.jsonl", created_by=actor)
+    row = TrainingFile(project=project, name=Path(storable(name)).name[:255] or "file.jsonl", created_by=actor)
     row.path.parent.mkdir(parents=True, exist_ok=True)
     digest, size = hashlib.sha256(), 0
     with tempfile.NamedTemporaryFile(dir=row.path.parent, prefix=".arriving-") as arriving:

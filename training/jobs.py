@@ -4,11 +4,12 @@
 queues the run. From then on the run's row is the truth: cancel, retry, recovery and progress are the run's.
 """
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 from django_q.tasks import async_task
 
@@ -20,6 +21,8 @@ from training.models import ModelVersion, Run, Snapshot, TrainingFile, TuningJob
 from training.models.jobs import Way
 from training.models.registry import Format, ModelKind
 from training.models.snapshots import SnapshotKind
+
+log = logging.getLogger(__name__)
 
 PREPARE = "training.tasks.prepare_job"
 METHODS = {Way.SUPERVISED: ("sft", SnapshotKind.DEMONSTRATIONS), Way.DPO: ("dpo", SnapshotKind.PREFERENCES)}
@@ -179,9 +182,21 @@ def cancel(*, job: TuningJob, actor: User | None = None) -> bool:
 
 
 def recover() -> int:
-    """Have files checked whose message was lost; safe at any time. Returns how many jobs waited."""
-    waiting = list(TuningJob.objects.unread().values_list("pk", flat=True))
-    return sum(prepare(job_id=pk) is not None for pk in waiting)
+    """Have files checked whose message was lost; safe at any time. Returns how many jobs waited.
+
+    One whose files cannot be checked, for a reason that nobody foresaw, has failed, and holds up nothing else.
+    """
+    done = 0
+    for pk in list(TuningJob.objects.unread().values_list("pk", flat=True)):
+        try:
+            done += prepare(job_id=pk) is not None
+        except (InterfaceError, OperationalError):
+            raise
+        except Exception:
+            log.exception("The files of job %s could not be checked", pk)
+            error = {"code": "server_error", "message": "The files could not be checked: see the log.", "param": None}
+            TuningJob.objects.unread().filter(pk=pk).update(error=error, checked_at=timezone.now())
+    return done
 
 
 @dataclass(frozen=True)

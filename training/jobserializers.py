@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from annotation.text import why_unstorable
 from training.hosted import ListedSerializer, SecondsField, ThingSerializer
 from training.jobs import Checkpoint, model_of
 from training.models import ModelVersion, TrainingFile, TuningJob
@@ -15,6 +16,7 @@ from training.models.runs import Status
 from training.serializers import BIGGEST_SEED
 
 SUFFIX = re.compile(r"[\w.-]{1,64}")
+LARGEST = 1_000_000  # of a hyperparameter; each has its own limits besides
 MOST_METADATA, LONGEST_KEY, LONGEST_VALUE = 16, 64, 512
 
 
@@ -64,7 +66,7 @@ class NumberOrAuto(serializers.Field):
         if data == "auto":
             return data
         allowed = int if self.whole else (int, float)
-        if isinstance(data, bool) or not isinstance(data, allowed) or not data > 0:
+        if isinstance(data, bool) or not isinstance(data, allowed) or not 0 < data <= LARGEST:
             kind = "a whole number" if self.whole else "a number"
             raise serializers.ValidationError(f'Give {kind} above 0, or "auto".')
         return data
@@ -132,6 +134,8 @@ class CreateJobSerializer(serializers.Serializer):
 
     def validate_metadata(self, given: dict[str, str] | None) -> dict[str, str]:
         found = given or {}
+        if reason := why_unstorable(found):
+            raise serializers.ValidationError(f"It {reason}.")
         if len(found) > MOST_METADATA or any(len(k) > LONGEST_KEY or len(v) > LONGEST_VALUE for k, v in found.items()):
             raise serializers.ValidationError(
                 f"Give at most {MOST_METADATA} pairs, keys of {LONGEST_KEY} and values of {LONGEST_VALUE} characters."

@@ -174,6 +174,20 @@ class TestAJob:
         assert TuningJob.objects.get(pk=job.pk).status == "queued"
         assert tasks.recover()["jobs"] == 0
 
+    def test_that_cannot_be_checked_fails_and_holds_up_no_other(self, project, base, send, monkeypatch):
+        one, other = (jobs.create(project=project, base=base, training_file=send(example())) for _ in range(2))
+        whole = jobs.prepare
+
+        def breaks(*, job_id: int) -> Any:
+            if job_id == one.pk:
+                raise MemoryError
+            return whole(job_id=job_id)
+
+        monkeypatch.setattr(jobs, "prepare", breaks)
+        assert tasks.recover()["jobs"] == 1
+        assert [TuningJob.objects.get(pk=job.pk).status for job in (one, other)] == ["failed", "queued"]
+        assert tasks.recover()["jobs"] == 0
+
     def test_the_same_rows_are_the_same_snapshot(self, ordered):
         assert ordered(example()).snapshot == ordered(example()).snapshot
 
