@@ -15,7 +15,8 @@ import httpx2
 from touchstone_client.errors import Unreachable, refusal
 
 TRIES = 5
-BUSY = {502, 503, 504}
+BUSY = {429, 502, 503, 504}
+LONGEST_WAIT = 60.0  # seconds, whatever the server asks for
 NDJSON = "application/x-ndjson"
 
 
@@ -87,6 +88,8 @@ class Transport:
             else:
                 if answer.status_code not in BUSY or attempt == TRIES:
                     return answer
+                asked = answer.headers.get("Retry-After", "")
+                wait = max(wait, min(float(asked), LONGEST_WAIT)) if asked.isdecimal() else wait
             self.pause(wait)
             wait *= 2
         raise AssertionError("the last try returns or raises")

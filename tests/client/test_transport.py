@@ -28,8 +28,9 @@ class Server:
         reply = self.replies.pop(0)
         if isinstance(reply, Exception):
             raise reply
-        status, body = reply
-        return httpx2.Response(status, content=body) if isinstance(body, bytes) else httpx2.Response(status, json=body)
+        status, body, *headers = reply
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return httpx2.Response(status, content=content, headers=headers[0] if headers else {})
 
     @property
     def client(self) -> Client:
@@ -56,6 +57,12 @@ def test_a_server_that_stays_away_is_given_up_in_words():
     with pytest.raises(Unreachable, match="no route"):
         list(server.client.projects())
     assert len(server.asked) == TRIES
+
+
+def test_it_waits_as_long_as_the_server_asks():
+    server = Server((429, {"detail": "Slower."}, {"Retry-After": "7"}), (200, {"results": [], "next": None}))
+    assert list(server.client.projects()) == []
+    assert server.pauses == [7.0]
 
 
 def test_a_refusal_is_not_tried_again():
