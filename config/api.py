@@ -39,5 +39,6 @@ urlpatterns = [
     path("token/", SignIn.as_view()),
     path("", include("annotation.api")),
     path("", include("training.api")),
+    path("", include("training.jobapi")),
     path("", include("evaluation.api")),
 ]

@@ -1,6 +1,7 @@
 """Django settings, driven by the environment (docs/settings.md lists every variable)."""
 
 import contextlib
+import hashlib
 import os
 import secrets
 import tempfile
@@ -9,7 +10,7 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
-from config import browsers, database
+from config import browsers, database, postgres
 from config.paths import BASE, VAR
 
 ENVIRONMENT = os.environ.get("TOUCHSTONE_ENV") or "development"
@@ -40,6 +41,15 @@ def _secret_key() -> str:
     if PRODUCTION and len(key) < 50:
         raise ImproperlyConfigured(f"{source} is unsafe: it needs 50 random characters or more.")
     return key
+
+
+def _serving_socket() -> Path:
+    """Where `serve_models` answers: in `var`, or in a folder of our own where that path is too long for a socket."""
+    path = VAR / "serving.sock"
+    if len(os.fsencode(path)) <= postgres.SOCKET_PATH_LIMIT:
+        return path
+    folder = f"touchstone-models-{hashlib.sha256(os.fsencode(VAR)).hexdigest()[:12]}"
+    return Path("/tmp") / folder / path.name  # noqa: S108  (whoever serves must own it)
 
 
 SECRET_KEY = _secret_key()
@@ -303,6 +313,7 @@ ARTIFACTS = Path(os.environ.get("TOUCHSTONE_ARTIFACTS") or VAR / "artifacts").re
 IMPORT_LIMIT_MB = int(os.environ.get("TOUCHSTONE_IMPORT_LIMIT_MB", "4096"))  # of one file that is brought in
 STORE = os.environ.get("TOUCHSTONE_STORE", "").rstrip("/")  # for machines that share no folder
 DEVICE_LOCKS = VAR / "devices"
+SERVING_SOCKET = _serving_socket()
 RUN_HEARTBEAT_SECONDS = 5  # a gpu worker says it is alive this often
 RUN_LOST_SECONDS = int(os.environ.get("TOUCHSTONE_RUN_LOST_SECONDS", "45"))  # silence after which a run is taken back
 if RUN_LOST_SECONDS < 3 * RUN_HEARTBEAT_SECONDS:

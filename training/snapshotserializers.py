@@ -33,11 +33,14 @@ class SnapshotSerializer(serializers.ModelSerializer):
     other_rules = serializers.ListField(
         child=serializers.DictField(), help_text="Other rules that gave the very same rows later."
     )
+    source = serializers.DictField(  # type: ignore[assignment]  # a field, though fields have a source too
+        help_text="The file it was made of, in place of labels. Empty if people made it."
+    )
     counts = serializers.DictField(help_text="Rows, prompts and labels; rows by language and by tag.")
 
     class Meta:
         model = Snapshot
-        fields = ("id", "kind", "rule", "other_rules", "recipe", "sha256", "counts", "created_at")
+        fields = ("id", "kind", "rule", "other_rules", "recipe", "source", "sha256", "counts", "created_at")
 
 
 class FreezeSerializer(serializers.Serializer):

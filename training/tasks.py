@@ -4,7 +4,7 @@ import time
 
 from django.conf import settings
 
-from training import devices, runner, runs
+from training import devices, jobs, runner, runs
 from training.snapshots import asking
 
 
@@ -31,3 +31,8 @@ def work() -> int:
 def freeze(freezing_id: int) -> None:
     """On the default cluster: freeze what was asked for; delivered twice, the second finds nothing to do."""
     asking.perform(freezing_id)
+
+
+def prepare_job(job_id: int) -> None:
+    """On the default cluster: a job's files are checked, and it gets its run."""
+    jobs.prepare(job_id=job_id)

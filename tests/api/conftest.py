@@ -17,7 +17,7 @@ from annotation.models import Import, Invitation, Notice, Team
 from config.limits import Everybody, Limit
 from evaluation.models import Evaluation, HeadToHead, Round, RoundStep, Score
 from tests.annotation.making import a_demonstration, a_prompt, an_answer, lease
-from training import snapshots
+from training import files, jobs, snapshots
 from training.models import Freezing, Generation, Metric, ModelVersion, RecipeVersion, Run, Sample
 
 
@@ -68,6 +68,7 @@ class World:
     freezing: Any
     view: Any
     change: Any
+    job: Any
 
     @property
     def ids(self) -> dict[str, Any]:
@@ -95,6 +96,9 @@ class World:
             "other_id": self.snapshot.pk,
             "view_id": self.view.pk,
             "change_id": self.change.pk,
+            "file_id": self.job.training_file.key,
+            "job_id": self.job.key,
+            "model_name": self.tuned.name,
         }
 
 
@@ -141,6 +145,8 @@ def world(project: Any, alice: Any, bob: Any) -> World:
         ended_at=timezone.now(),
     )
     recipe = RecipeVersion.objects.create(project=project, name="house", number=1, kind="preferences", rule={})
+    line = b'{"messages": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]}'
+    file = files.keep(project=project, name="examples.jsonl", parts=[line])
     return World(
         prompt=prompt,
         first_label=first_label,
@@ -163,7 +169,8 @@ def world(project: Any, alice: Any, bob: Any) -> World:
         recipe=recipe,
         freezing=Freezing.objects.create(project=project, kind="preferences", rule={}, recipe=recipe),
         view=savedviews.save(member=alice, name="Mine", query={"tag": "tea"}),
-        change=bulk.start(project=project, actor=alice.person, prompts=[prompt.pk], add_tags=["seen"]),
+        change=bulk.start(project=project, actor=alice.person, prompts=[prompt.pk], priority=1),
+        job=jobs.create(project=project, base=base, training_file=file),
     )
 
 

@@ -1,5 +1,6 @@
 """The domain of room 2; each topic has its module."""
 
+from training.models.jobs import TrainingFile, TuningJob
 from training.models.registry import Generation, ModelVersion, Sample
 from training.models.runs import Metric, Run, Source
 from training.models.snapshots import Freezing, RecipeVersion, Snapshot, SnapshotLabel
@@ -15,4 +16,6 @@ __all__ = [
     "Snapshot",
     "SnapshotLabel",
     "Source",
+    "TrainingFile",
+    "TuningJob",
 ]

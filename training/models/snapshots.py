@@ -54,6 +54,9 @@ class Snapshot(models.Model):
         related_name="snapshots",
         help_text="The saved recipe that the rule was taken from.",
     )
+    source = models.JSONField(
+        default=dict, blank=True, editable=False, help_text="The file it was made of in place of labels: id and sha256."
+    )
     sha256 = models.CharField(max_length=64, editable=False)
     folder = models.CharField(max_length=300, editable=False, help_text="Below the artifact store.")
     counts = models.JSONField(default=dict)

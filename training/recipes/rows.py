@@ -26,6 +26,7 @@ from training.recipes.contract import BadData, Job
 from training.recipes.mixing import MAIN, balanced, repeated, replayed
 
 OTHER = "other_"  # data sets beside the main one are named in the spec by this and their number
+VALIDATION = "validation"  # a data set to watch, and to learn nothing from
 UNKNOWN = "unknown"
 Message = dict[str, str]
 
@@ -199,9 +200,10 @@ def agrees_with_trainer(rows: Rows, trainer: Any) -> None:
 def _reported(job: Job, rows: Rows) -> Rows:
     """What is trained on and what is watched, put on record; raises BadData if there is nothing."""
     settings = job.settings
+    _set_apart(rows)
     if rows.kept:
         rows.usable = len(rows.kept)
-        if isinstance(settings, TunedSettings):
+        if isinstance(settings, TunedSettings) and not rows.watched:
             _hold_back(rows, settings.validation_share, job.spec.seed)
         _weigh(rows, job.spec.seed)
     if rows.kept and isinstance(settings, MixtureSettings):
@@ -216,6 +218,13 @@ def _reported(job: Job, rows: Rows) -> Rows:
             f"None of the {rows.read} examples can be used ({why}): allow longer examples, or collect other labels."
         )
     return rows
+
+
+def _set_apart(rows: Rows) -> None:
+    """The rows of a validation set are watched."""
+    rows.watched = [row for row, about in zip(rows.kept, rows.about, strict=True) if about.source == VALIDATION]
+    if rows.watched:
+        _choose(rows, [index for index, about in enumerate(rows.about) if about.source != VALIDATION])
 
 
 def _hold_back(rows: Rows, share: float, seed: int) -> None:
@@ -324,6 +333,7 @@ def _rows(job: Job, columns: list[str]) -> list[tuple[dict[str, Any], About]]:
     """The rows of the main data set and of those beside it, each with what it belongs to."""
     paths = {MAIN: job.data("train")}
     paths |= {name.removeprefix(OTHER): path for name, path in job.spec.data.items() if name.startswith(OTHER)}
+    paths |= {VALIDATION: job.spec.data[VALIDATION]} if VALIDATION in job.spec.data else {}
     return [
         (row, _about(source, row))
         for source, path in paths.items()

@@ -7,7 +7,7 @@ enter and how they become rows; a recipe is a kind of data and a rule, as a file
 
 from training.snapshots.collecting import Row, collect
 from training.snapshots.files import bring, content_hash, hash_of, is_intact, read
-from training.snapshots.freezing import NoRows, freeze, in_words
+from training.snapshots.freezing import NoRows, freeze, in_words, of_rows
 from training.snapshots.heldout import JudgedPair, heldout_pairs, heldout_votes
 from training.snapshots.rules import Rule
 
@@ -25,5 +25,6 @@ __all__ = [
     "heldout_votes",
     "in_words",
     "is_intact",
+    "of_rows",
     "read",
 ]

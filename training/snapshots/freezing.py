@@ -1,17 +1,20 @@
 """Freezing labels into data sets that never change."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 
 from annotation.models import Project, User
 from annotation.models.events import record
+from annotation.text import canonical
 from training import artifacts
 from training.models import RecipeVersion, Snapshot, SnapshotLabel
 from training.models.snapshots import SnapshotKind
 from training.snapshots import collecting, files
-from training.snapshots.collecting import Progress
+from training.snapshots.collecting import Progress, Row
 from training.snapshots.recipes import Recipe
 from training.snapshots.rules import Rule
 
@@ -44,11 +47,43 @@ def freeze(
     Raises NoRows when no label fits the rule, ValidationError if it names what the project has not.
     """
     rule = rule or Rule()
+    rows = collecting.stream(project=project, kind=kind, rule=rule, progress=progress)
+    made_by = {"rule": rule.stored()}
+    found, before = _keep(project, kind, rows, made_by, recipe=recipe, actor=actor)
+    if found is None:
+        raise NoRows(nothing(Recipe(kind, rule)))
+    if before:
+        _put_beside(found, rule, actor)
+    return found
+
+
+def of_rows(
+    *, project: Project, kind: str, rows: list[Row], source: dict[str, Any], actor: User | None = None
+) -> Snapshot:
+    """Freeze rows that came in a file, with no label behind them; the same rows are the snapshot that is there already.
+
+    `source` says for ever which file that was. There must be a row; held-out prompts are for the caller to leave out.
+    """
+    rows = sorted(({**row, "labels": []} for row in rows), key=lambda row: (row["prompt_sha256"], canonical(row)))
+    found, _ = _keep(project, kind, rows, {"source": source}, actor=actor)
+    assert found is not None
+    return found
+
+
+def _keep(
+    project: Project,
+    kind: str,
+    rows: Iterable[Row],
+    made_by: dict[str, Any],
+    *,
+    recipe: RecipeVersion | None = None,
+    actor: User | None = None,
+) -> tuple[Snapshot | None, bool]:
+    """The snapshot of these rows, None if there are none; and whether it was there before."""
     with files.half(Path(settings.ARTIFACTS) / project.slug / "snapshots") as half:
-        rows = collecting.stream(project=project, kind=kind, rule=rule, progress=progress)
         written = files.write(half, rows)
         if not written.rows:
-            raise NoRows(nothing(Recipe(kind, rule)))
+            return None, False
         known = Snapshot.objects.filter(project=project, kind=kind, sha256=written.sha256)
         before = known.first()
         damaged = before is not None and not files.is_intact(before)
@@ -57,18 +92,19 @@ def freeze(
             found = known.first()
             if found is not None:
                 if damaged:
-                    files.put(half, found.path, written, {"kind": kind, "rule": found.rule})
+                    of_old = {"source": found.source} if found.source else {"rule": found.rule}
+                    files.put(half, found.path, written, {"kind": kind, **of_old})
                     artifacts.keep(found.folder)
-                _put_beside(found, rule, actor)
-                return found
+                return found, True
             folder = f"{project.slug}/snapshots/{kind}-{written.sha256[:16]}"
-            files.put(half, Path(settings.ARTIFACTS) / folder, written, {"kind": kind, "rule": rule.stored()})
+            files.put(half, Path(settings.ARTIFACTS) / folder, written, {"kind": kind, **made_by})
             artifacts.keep(folder)
             snapshot = Snapshot.objects.create(
                 project=project,
                 kind=kind,
-                rule=rule.stored(),
+                rule=made_by.get("rule", {}),
                 recipe=recipe,
+                source=made_by.get("source", {}),
                 sha256=written.sha256,
                 folder=folder,
                 counts=written.counts(),
@@ -78,9 +114,9 @@ def freeze(
             for start in range(0, len(labels), BATCH):
                 some = labels[start : start + BATCH]
                 SnapshotLabel.objects.bulk_create(SnapshotLabel(snapshot=snapshot, label_id=pk) for pk in some)
-            digest = written.sha256
-            record("snapshot frozen", snapshot, project=project, actor=actor, sha256=digest, rows=written.rows)
-            return snapshot
+            told = {"sha256": written.sha256, "rows": written.rows, **snapshot.source}
+            record("snapshot frozen", snapshot, project=project, actor=actor, **told)
+            return snapshot, False
 
 
 def nothing(recipe: Recipe) -> str:
