@@ -1,5 +1,6 @@
 import sys
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -13,7 +14,10 @@ from annotation.shapes import SHAPES
 from annotation.storing import Summary
 
 PIECE = 1024 * 1024
-FIELDS = "\n".join(f"  {name + ':':<14} {', '.join(shape.fields)}" for name, shape in SHAPES.items())
+FIELDS = "\n".join(
+    fill(f"{name}: {', '.join(shape.fields)}", 110, initial_indent="  ", subsequent_indent="      ")
+    for name, shape in SHAPES.items()
+)
 
 
 class Command(ProjectCommand):
@@ -24,7 +28,7 @@ class Command(ProjectCommand):
         super().add_arguments(parser)
         parser.add_argument("files", nargs="*", help="files, or folders of saved datasets; - reads standard input")
         parser.add_argument("--hub", metavar="DATASET", help="a dataset of the hub: owner/name[:configuration[:split]]")
-        parser.add_argument("--shape", choices=sorted(SHAPES), help="what the rows are; found by itself if left out")
+        parser.add_argument("--shape", metavar="NAME", help="what the rows are; found by itself if left out")
         parser.add_argument(
             "--map",
             action="append",
