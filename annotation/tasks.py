@@ -1,7 +1,11 @@
 """Queue tasks of the default cluster: ids in, reload, one call."""
 
+import time
+
+from django_q.tasks import async_task
+
+from annotation import cleaning, kept
 from annotation import consensus as verbs
-from annotation import kept
 from annotation.models import Project, User
 
 
@@ -19,4 +23,23 @@ def refresh_consensus() -> int:
     due = [project for project in Project.objects.active() if verbs.is_due(project)]
     for project in due:
         consensus(project.pk)
+    return len(due)
+
+
+CLEANING = 30.0  # seconds of each minute, of all projects together
+
+
+def clean(project_id: int) -> None:
+    """Check a project that somebody wants checked now, a slice at a time, so that others have their turn."""
+    project = Project.objects.get(pk=project_id)
+    if not cleaning.check(project=project, seconds=cleaning.SLICE):
+        async_task(cleaning.TASK, project_id, cluster="default")
+
+
+def clean_projects() -> int:
+    """Look at what is new in all projects; scheduled every minute, and over before the next."""
+    end = time.monotonic() + CLEANING
+    due = [project for project in Project.objects.active() if cleaning.is_due(project)]
+    for project in due:
+        cleaning.check(project=project, seconds=min(cleaning.SLICE, max(0.0, end - time.monotonic())))
     return len(due)

@@ -302,3 +302,4 @@ if not 0 < 60 * RUN_LIMIT_MINUTES < GPU_TIMEOUT:
     raise ImproperlyConfigured("TOUCHSTONE_RUN_LIMIT_MINUTES must be more than 0 and less than a week.")
 RUN_FINISHED_TASK = "evaluation.tasks.run_finished"  # woken when a run ends, so that a round goes on
 COUNT_TOKENS = "training.tokens.count"  # how long a conversation is for a project's model, told while people write
+MORE_CHECKS = ["evaluation.label_errors.find"]  # of whole projects, by rooms that know more than annotation does

@@ -6,6 +6,13 @@ from importlib import import_module
 import pytest
 
 MODULES = [
+    *(
+        "annotation.duplicates",
+        "annotation.languages",
+        "annotation.mends",
+        "annotation.outliers",
+        "annotation.refusals",
+    ),
     *("annotation.competence", "annotation.importing", "annotation.statistics", "annotation.text"),
     *("training.made", "training.recipes.endpoint", "training.recipes.rlhf"),
     *("config.database", "evaluation.bradley_terry", "evaluation.calibration", "evaluation.length_control"),

@@ -21,7 +21,7 @@ from django.db import transaction
 from django.db.models import F
 from pydantic import BaseModel, ConfigDict, Field
 
-from annotation.models import Label, Project, Prompt, Response, User
+from annotation.models import Judgement, Label, Project, Prompt, Response, User
 from annotation.models.events import record
 from annotation.models.items import Kind
 from annotation.models.labels import Verdict
@@ -293,8 +293,9 @@ def _verdicts(label: Label) -> Iterator[tuple[Prompt, Response, bool]]:
         yield label.response.prompt, label.response, True
     elif label.verdict == Verdict.REJECT:
         for response in label.item.responses.all():
-            yield label.item.prompt, response, False
-    judged = list(label.judgements.all())
+            if response.excluded_at is None:
+                yield label.item.prompt, response, False
+    judged = _kept(label)
     last = max((one.rank for one in judged), default=1)
     for one in judged:
         if one.unacceptable:
@@ -324,13 +325,20 @@ def _edited(label: Label) -> list[Response]:
     """What this person made better: the draft they saw, or the answer they ranked best. (`response.edited_from` is
     what the first to write this text saw.)"""
     if label.item.kind == Kind.DEMONSTRATION:
-        return list(label.item.responses.all())
-    return [judged.response for judged in label.judgements.all() if judged.rank == 1]
+        return [response for response in label.item.responses.all() if response.excluded_at is None]
+    return [
+        judged.response for judged in label.judgements.all() if judged.rank == 1 and not judged.response.excluded_at
+    ]
+
+
+def _kept(label: Label) -> list[Judgement]:
+    """What a label says of answers that are not excluded."""
+    return [judged for judged in label.judgements.all() if judged.response.excluded_at is None]
 
 
 def count_votes(label: Label, levels: int, pairs: dict[tuple[int, int], Votes]) -> None:
     """Add one comparison label to the votes of each pair of its answers."""
-    judged = list(label.judgements.all())
+    judged = _kept(label)
     for place, one in enumerate(judged):
         for other in judged[place + 1 :]:
             if one.unacceptable and other.unacceptable:
@@ -414,6 +422,7 @@ def heldout_votes(*, project: Project, simulated: bool = False) -> list[Votes]:
     labels = (
         Label.objects.counted()
         .decisive()
+        .kept()
         .filter(project=project, item__kind=Kind.COMPARISON, item__prompt__split="heldout")
         .select_related("item__prompt")
         .prefetch_related("judgements__response")

@@ -1,5 +1,6 @@
 """The domain of room 1; each topic has its module."""
 
+from annotation.models.cleaning import Cleaning, Finding
 from annotation.models.events import Event
 from annotation.models.items import Assignment, Item, ItemResponse
 from annotation.models.labels import Judgement, Label
@@ -11,9 +12,11 @@ from annotation.models.talk import Comment, Notice
 
 __all__ = [
     "Assignment",
+    "Cleaning",
     "Comment",
     "Consensus",
     "Event",
+    "Finding",
     "Gold",
     "Guidelines",
     "Invitation",
