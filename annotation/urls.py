@@ -4,6 +4,7 @@ from django.urls import path
 
 from annotation.views import (
     checking,
+    cleaning,
     gold,
     guidelines,
     joining,
@@ -28,6 +29,10 @@ urlpatterns = [
     path("projects/<slug:slug>/guidelines/versions/", guidelines.versions, name="guidelines_versions"),
     path("projects/<slug:slug>/guidelines/<int:number>/", guidelines.version, name="guidelines_version"),
     path("projects/<slug:slug>/data/import/", projects.import_data, name="import"),
+    path("projects/<slug:slug>/data/clean/", cleaning.findings, name="cleaning"),
+    path("projects/<slug:slug>/data/clean/decide/", cleaning.decide, name="decide_findings"),
+    path("projects/<slug:slug>/data/clean/check/", cleaning.check, name="check_data"),
+    path("projects/<slug:slug>/data/clean/progress/", cleaning.progress, name="cleaning_progress"),
     path("keys/", keys.keys, name="keys"),
     path("projects/<slug:slug>/quality/", quality.quality, name="quality"),
     path("projects/<slug:slug>/quality/people/", quality.raters, name="raters"),

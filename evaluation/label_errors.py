@@ -1,9 +1,10 @@
 """Labels that are likely wrong: a reward signal that has not seen them disagrees, and is sure.
 
 Confident learning (Northcutt, Jiang and Chuang 2021, arXiv 1911.00068), for pairs: the signal is fitted to the labels
-of four fifths of the prompts and asked about those of the last fifth, in turn, so that no prompt vouches for itself. On
-average it gives the answer that people preferred some probability. Where it gives the other one as much or more, the
-label is a candidate; the least likely come first. The two sides of a pair are alike, so one threshold serves both.
+of four fifths of the prompts and asked about those of the last fifth, in turn, so that no prompt vouches for itself. A
+label is a candidate where the signal is as sure of the other answer as it is of nine in ten of the labels that it agrees
+with; the worst come first. The two sides of a pair are alike, so one threshold serves both. The paper's threshold is
+the average: among few labels of which nearly all are right, it passes over errors that stand out clearly.
 
 The signal is the posterior over features that steers the queue (evaluation/posterior.py): a reward model in
 milliseconds. Where it guesses hardly better than a coin it says nothing.
@@ -23,6 +24,8 @@ from evaluation.posterior import fit
 
 FOLDS = 5
 FEWEST = 40  # labels
+SURE = 0.7  # at least, of the other answer
+FAINTEST = 0.1  # share of the labels it agrees with of which it may be less sure
 LEAST_RIGHT = 0.6  # share of the labels that the signal must foretell
 MOST = 0.1  # share of the labels that can be called wrong
 KEY = "label {}"
@@ -102,10 +105,11 @@ def likely(said: list[Vote]) -> list[tuple[Vote, float]]:
     )
     if doubt is None:
         return []
-    trusted = 1 - float(doubt.mean())
+    agreed = 1 - doubt[doubt < 0.5]
+    trusted = max(SURE, float(np.quantile(agreed, FAINTEST)))
     worst: dict[int, tuple[Vote, float]] = {}
     for one, share in zip(said, doubt.tolist(), strict=True):
-        if share >= max(trusted, 0.5) and (one.label not in worst or share > worst[one.label][1]):
+        if share >= trusted and (one.label not in worst or share > worst[one.label][1]):
             worst[one.label] = (one, share)
     most = int(MOST * len({one.label for one in said}))
     return sorted(worst.values(), key=lambda found: -found[1])[:most]

@@ -41,6 +41,10 @@ PAGES = {
     "work": ("get", [404, 200, 200, 200]),
     "edit_guidelines": ("get", [404, 403, 403, 200]),
     "import": ("get", [404, 403, 403, 200]),
+    "cleaning": ("get", [404, 403, 403, 200]),
+    "cleaning_progress": ("get", [404, 403, 403, 200]),
+    "decide_findings": ("post", [404, 403, 403, 302]),
+    "check_data": ("post", [404, 403, 403, 302]),
     "ahead": ("post", [404, 302, 302, 302]),
     "undo": ("post", [404, 302, 302, 302]),
     "quality": ("get", [404, 403, 200, 200]),
@@ -85,11 +89,20 @@ PAGES = {
 }
 ONLY_TO_READ = [
     *("projects", "project", "guidelines", "guidelines_versions", "guidelines_version", "my_work", "work"),
+    *("cleaning", "cleaning_progress"),
     *("quality", "raters", "export_work", "gold_candidates", "gold_answer"),
     *("my_labels", "flags", "notices", "notice", "review"),
 ]
 ON_AN_ASSIGNMENT = ["submit", "skip", "draft", "release"]
-OF_LEADS_TO_WRITE = ["remove_person", "revoke_invitation", "delete_team", "pause", "unpause"]
+OF_LEADS_TO_WRITE = [
+    "decide_findings",
+    "check_data",
+    "remove_person",
+    "revoke_invitation",
+    "delete_team",
+    "pause",
+    "unpause",
+]
 ONLY_TO_WRITE = [
     *("ahead", "undo", "rate_person", "recompute", "read_guidelines"),
     *("withdraw", "settle", "read_notices", "decide", "pass_on"),

@@ -1,4 +1,4 @@
-"""What is excluded is asked, sampled, trained on and measured no more, with a reason; its labels stay, and it can return."""
+"""What is excluded is asked, trained on and measured no more; its labels stay, and it can return."""
 
 import pytest
 from django.core.exceptions import ValidationError
