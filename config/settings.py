@@ -209,6 +209,8 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     "ENUM_NAME_OVERRIDES": {  # one name for each list of choices
+        "FindingKind": "annotation.models.cleaning.Check",
+        "FindingState": "annotation.models.cleaning.Decision",
         "ItemKind": "annotation.models.items.Kind",
         "Role": "annotation.models.people.Role",
         "SnapshotKind": "training.models.snapshots.SnapshotKind",

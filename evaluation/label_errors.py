@@ -2,9 +2,9 @@
 
 Confident learning (Northcutt, Jiang and Chuang 2021, arXiv 1911.00068), for pairs: the signal is fitted to the labels
 of four fifths of the prompts and asked about those of the last fifth, in turn, so that no prompt vouches for itself. A
-label is a candidate where the signal is as sure of the other answer as it is of nine in ten of the labels that it agrees
-with; the worst come first. The two sides of a pair are alike, so one threshold serves both. The paper's threshold is
-the average: among few labels of which nearly all are right, it passes over errors that stand out clearly.
+label is a candidate where the signal is as sure of the other answer as it is of nine in ten of the labels that it
+agrees with; the worst come first. The two sides of a pair are alike, so one threshold serves both. The paper's
+threshold is the average: among few labels of which nearly all are right, it passes over errors that stand out clearly.
 
 The signal is the posterior over features that steers the queue (evaluation/posterior.py): a reward model in
 milliseconds. Where it guesses hardly better than a coin it says nothing.

@@ -29,7 +29,7 @@ class ChecksSerializer(serializers.Serializer):
     )
 
 
-class FindingSerializer(serializers.ModelSerializer):
+class DataFindingSerializer(serializers.ModelSerializer):
     decided_by = serializers.CharField(source="decided_by.username", allow_null=True, default=None)
 
     class Meta:
@@ -113,7 +113,7 @@ class Checks(Endpoint):
 class Findings(Endpoint):
     @documented(
         "Cleaning",
-        FindingSerializer(many=True),
+        DataFindingSerializer(many=True),
         refuses=(400, 401, 403, 404),
         parameters=[MatchingSerializer],
         operation_id="findings",
@@ -122,7 +122,7 @@ class Findings(Endpoint):
         """What the checks found, newest first. Places count characters of the response, or of this turn of the
         prompt."""
         rows = access.findings(self.person, slug).select_related(None).select_related("decided_by")
-        return self.page(tidying.matching(rows, **self.asked(MatchingSerializer)), FindingSerializer)
+        return self.page(tidying.matching(rows, **self.asked(MatchingSerializer)), DataFindingSerializer)
 
 
 class Decide(Endpoint):
@@ -150,7 +150,7 @@ class Decide(Endpoint):
 
 class Exclude(Endpoint):
     @documented(
-        "Cleaning", ChangedSerializer, sends=LeaveOutSerializer, refuses=(400, 401, 403, 404), operation_id="exclude"
+        "Cleaning", ChangedSerializer, sends=LeaveOutSerializer, refuses=(400, 401, 403, 404), operation_id="leave_out"
     )
     def post(self, request: Request, slug: str) -> Response:
         """Leave prompts and responses out of everything, with a reason. Nothing is deleted."""

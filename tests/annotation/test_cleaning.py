@@ -14,8 +14,8 @@ from annotation.text import sha256
 from tests.annotation.making import a_comparison, a_demonstration, a_prompt, an_answer
 
 LETTER = (
-    "Thank you for your letter. Your parcel left our shop on Monday and should be with you by Thursday at the latest; if "
-    "it is not, write to us again and we will send another one at once, without any cost to you."
+    "Thank you for your letter. Your parcel left our shop on Monday and should be with you by Thursday at the latest; "
+    "if it is not, write to us again and we will send another one at once, without any cost to you."
 )
 
 

@@ -45,7 +45,7 @@ def test_they_go_to_the_reviewers(judged, alice):
 
 def test_an_open_one_that_is_likely_no_more_goes(judged, monkeypatch):
     label_errors.find(project=judged)
-    first, second = Finding.objects.order_by("pk")
+    first, _ = Finding.objects.order_by("pk")
     tidying.accept(project=judged, findings=Finding.objects.filter(pk=first.pk))
     monkeypatch.setattr(label_errors, "FEWEST", 1_000)
     assert label_errors.find(project=judged) == 0

@@ -63,12 +63,10 @@ def make() -> dict[str, Any]:
 
 def _findings(desk: Project, alice: User) -> None:
     """What the checks found: of most kinds something, some of it decided."""
-    letter = (
-        "Thank you for your letter. Your parcel left our shop on {} and should be with you by Thursday at the latest."
-    )
-    for day in ("Monday", "Monday", "Tuesday"):
+    letter = "Thank you for your letter. Your parcel left our shop on {} and should be with you by Thursday at latest."
+    for day in ("Monday", "monday", "Tuesday"):
         prompt = a_prompt(desk, f"Where is the parcel that was to come on {day}?", language="en", tags=["parcels"])
-        an_answer(prompt, letter.format(day))
+        an_answer(prompt, letter.format(day.title()))
     for question, text in (
         ("My address is anna@shop.org: where is my parcel?", "I'm sorry, but I can't help with that."),
         ("Do you open on Sunday?", "The cafÃ© is open, itâ€™s fine. Call +44 20 7946 0958, or write to anna@shop.org."),

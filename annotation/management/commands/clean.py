@@ -17,7 +17,10 @@ class Command(ProjectCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("--verb", choices=list(tidying.VERBS), help="what to do with the findings")
-        parser.add_argument("--kind", choices=Check.values, default="", help="only findings of this kind")
+        kinds = ", ".join(Check.values)
+        parser.add_argument(
+            "--kind", choices=Check.values, metavar="KIND", default="", help=f"only findings of this kind: {kinds}"
+        )
         parser.add_argument("--because", default="", metavar="WHY", help="why they are excluded")
         add_actor(parser)
 
