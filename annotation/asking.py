@@ -42,7 +42,7 @@ def ask(
         raise ValueError("a comparison needs two to eight answers")
     if kind == Kind.DEMONSTRATION and len(responses) > 1:
         raise ValueError("a demonstration has one answer at most")
-    aside = any(one.excluded_at is not None for one in (prompt, *responses))
+    aside = prompt.excluded_at is not None or any(one.excluded_at is not None for one in responses)
     item, created = Item.objects.get_or_create(
         project=project,
         fingerprint=fingerprint(kind, prompt.sha256, texts),

@@ -1,7 +1,7 @@
-"""Names of people in a text, if `presidio-analyzer` and its model are installed. Imports no Django.
+"""Names of people in English texts, if `presidio-analyzer` and a model for it are installed. Imports no Django.
 
-Presidio would fetch a model that is missing; so without it, nothing is asked. Its patterns for numbers are left to
-annotation/checks.py, which know more of them.
+Presidio would fetch a model that is missing; so it is asked only where one is there. Its patterns for numbers are left
+to annotation/checks.py, which know more of them.
 """
 
 from functools import cache
@@ -9,7 +9,7 @@ from typing import Any
 
 from annotation.checks import PERSONAL, Finding, short
 
-MODEL = "en_core_web_lg"  # what presidio reads English with
+MODELS = ("en_core_web_lg", "en_core_web_md", "en_core_web_sm")  # the first that is there
 SURE = 0.8
 
 
@@ -19,9 +19,14 @@ def analyzer() -> Any:
     try:
         import spacy.util
         from presidio_analyzer import AnalyzerEngine
+        from presidio_analyzer.nlp_engine import NlpEngineProvider
     except ImportError:
         return None
-    return AnalyzerEngine() if spacy.util.is_package(MODEL) else None
+    model = next((name for name in MODELS if spacy.util.is_package(name)), None)
+    if model is None:
+        return None
+    how = {"nlp_engine_name": "spacy", "models": [{"lang_code": "en", "model_name": model}]}
+    return AnalyzerEngine(nlp_engine=NlpEngineProvider(nlp_configuration=how).create_engine())
 
 
 def names_in(text: str) -> list[Finding]:

@@ -116,15 +116,14 @@ def _of_prompts(project: Project, read: Texts) -> Iterator[Finding]:
         yield _twin(project, read, Check.DUPLICATE, place, older, 1.0, "It asks the same as an older prompt.")
     for place, (older, share) in near.items():
         if place not in same:
-            words = f"{share:.0%} of it is in an older prompt."
+            words = f"{share * 100:.0f} % of it is in an older prompt."
             yield _twin(project, read, Check.NEAR_DUPLICATE, place, older, share, words)
     sides = np.array(read.heldout, bool)
     leaks = closest([*read.sketches.alike(sides), *read.sketches.same(sides)])
     for place, (other, share) in leaks.items():
-        words = (
-            "It asks the same as a held-out prompt." if share == 1 else f"{share:.0%} of it is in a held-out prompt."
-        )
-        yield _twin(project, read, Check.OVERLAP, place, other, share, f"{words} What is trained on would be measured.")
+        words = "It asks the same as" if share == 1 else f"{share * 100:.0f} % of it is in"
+        words = f"{words} a held-out prompt: what is trained on would be measured."
+        yield _twin(project, read, Check.OVERLAP, place, other, share, words)
     yield from _lengths(project, read, "prompt")
 
 
@@ -143,7 +142,7 @@ def _of_answers(project: Project, read: Texts) -> Iterator[Finding]:
         yield _twin(project, read, Check.DUPLICATE, place, older, 1.0, words, answer=True)
     for place, (older, share) in near.items():
         if place not in same:
-            words = f"{share:.0%} of it is in an answer to an older prompt."
+            words = f"{share * 100:.0f} % of it is in an answer to an older prompt."
             yield _twin(project, read, Check.NEAR_DUPLICATE, place, older, share, words, answer=True)
     yield from _lengths(project, read, "answer", answer=True)
 

@@ -54,7 +54,7 @@ def find(*, project: Project) -> int:
                 kind=Check.LABEL_ERROR,
                 prompt_id=one.prompt,
                 key=KEY.format(one.label),
-                sentence=f"People's other labels speak for the other answer: {doubt:.0%} sure.",
+                sentence=f"People's other labels speak for the other answer: {doubt * 100:.0f} % sure.",
                 score=round(doubt, 3),
                 data={"label": one.label, "item": one.item, "better": one.better, "worse": one.worse},
             )

@@ -1,7 +1,10 @@
 """Cleaning a project's data: what the checks found, in its context, and what a lead decides about it."""
 
-from collections.abc import Iterable
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Any
 
 from django.contrib import messages
@@ -17,7 +20,7 @@ from django.views.decorators.http import require_GET, require_POST
 from annotation import access, cleaning, tidying
 from annotation.cleaningforms import DecisionForm, FindingsForm
 from annotation.excerpts import Excerpt, excerpt
-from annotation.guidelines import Piece, changes
+from annotation.guidelines import Piece
 from annotation.models import Finding, Prompt, Response
 from annotation.models.cleaning import Check, Decision
 from annotation.models.people import Role
@@ -26,6 +29,7 @@ from annotation.views import place
 
 PAGE = 20
 PREVIEWED = 20
+NEARBY = 60  # words and spaces on either side of what is mended
 COUNTED = 10_000  # more findings than that are told as "more than"
 DONE = {
     "accept": "is fine|are fine",
@@ -77,8 +81,9 @@ def findings(request: Request, slug: str) -> HttpResponse:
         "wanted": wanted,
         "filtered": bool(any(value for name, value in wanted.items() if name != "state")),
         "progress": cleaning.progress(member.project),
-        "kinds": [(kind, counts[kind][Decision.OPEN]) for kind in Check if kind in counts],
-        "open": sum(of_state[Decision.OPEN] for of_state in counts.values()),
+        "kinds": [(kind, number) for kind in Check if (number := _number(counts, kind, wanted["state"]))],
+        "in_state": sum(_number(counts, kind, wanted["state"]) for kind in Check),
+        "state_name": Decision(wanted["state"]).label if wanted["state"] else "All",
         "decided": sum(of_state.total() for of_state in counts.values()),
     }
     return render(request, "annotation/data/clean.html", context)
@@ -95,7 +100,7 @@ def decide(request: Request, slug: str) -> HttpResponse:
     here.update(wanted)
     address = f"{reverse('cleaning', args=[slug])}?{here.urlencode()}"
     if not form.is_valid():
-        messages.error(request, " ".join(one for errors in form.errors.values() for one in errors))
+        messages.error(request, " ".join(str(one) for errors in form.errors.values() for one in errors))
         return redirect(address)
     rows = access.findings(request.user, slug)
     chosen = form.cleaned_data
@@ -110,6 +115,12 @@ def decide(request: Request, slug: str) -> HttpResponse:
     else:
         _tell(request, chosen["verb"], outcome)
     return redirect(address)
+
+
+def _number(counts: Mapping[str, Counter[str]], kind: str, state: str) -> int:
+    """How many findings of a kind are in a state, or in any."""
+    of_kind = counts.get(kind, Counter())
+    return of_kind[state] if state else of_kind.total()
 
 
 def _preview(request: Request, here: dict[str, Any], rows: QuerySet[Finding], more: dict[str, Any]) -> HttpResponse:
@@ -133,7 +144,20 @@ def _preview(request: Request, here: dict[str, Any], rows: QuerySet[Finding], mo
 
 
 def _changes(repair: tidying.Repair) -> list[Piece]:
-    return changes(repair.before, repair.after) if repair.after != repair.before.strip() else []
+    """What is mended, with some words on either side; whole words, since a mask has other letters altogether."""
+    before, after = (re.findall(r"\s+|\S+", text) for text in (repair.before, repair.after))
+    pieces: list[Piece] = []
+    steps = SequenceMatcher(str.isspace, before, after, autojunk=False).get_opcodes()
+    for step, (how, a, b, c, d) in enumerate(steps):
+        if how == "equal":
+            head, tail = (NEARBY if step else 0), (NEARBY if step < len(steps) - 1 else 0)
+            words = before[a:b]
+            if len(words) > head + tail + NEARBY:
+                words = [*words[:head], " … ", *(words[-tail:] if tail else [])]
+            pieces.append(Piece("same", "".join(words)))
+        else:
+            pieces += [Piece("gone", "".join(before[a:b])), Piece("new", "".join(after[c:d]))]
+    return pieces if len(steps) > 1 else []
 
 
 def _tell(request: Request, verb: str, outcome: tidying.Outcome) -> None:

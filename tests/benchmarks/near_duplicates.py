@@ -3,11 +3,11 @@
     .venv/bin/python tests/benchmarks/near_duplicates.py [--quick]
 
 `seconds_100k`: all prompts and answers of a project read from the database, laid side by side, and what was found
-stored, as the queue does it (annotation/wholechecks.py). Of the answers, which have 40 to 160 words, one in ten is another one
-with three words changed, one in twenty another one as it is, and one in fifty the same apology. `found_near` is the
-share of those changed that are found, of which nine in ten of the runs of three words or so are the same;
-`found_wrongly` counts answers that nobody copied. `texts_per_s` is how fast texts are checked by themselves, on one
-core; `memory_mb` what the process had taken at most.
+stored, as the queue does it (annotation/wholechecks.py). Of the answers, which have 40 to 160 words, one in ten is
+another one with three words changed, one in twenty another one as it is, and one in fifty the same apology.
+`found_near` is the share of those changed that are found, of 80 words or more; `found_wrongly` counts answers that
+nobody copied. `texts_per_s` is how fast texts are checked by themselves, on one core; `memory_mb` what the process had
+taken at most.
 """
 
 import json
