@@ -7,13 +7,13 @@ at a project. A slice of the work ends after some seconds, so that whatever else
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 from django.utils.module_loading import import_string
@@ -21,7 +21,7 @@ from django_q.tasks import async_task
 
 from annotation import leaving_out, settled, textchecks, wholechecks
 from annotation.models import Cleaning, Finding, Project, Prompt, Response, User
-from annotation.models.cleaning import Decision
+from annotation.models.cleaning import Check, Decision
 from annotation.models.events import record
 
 VERSION = 1  # of the checks: with a higher one every text is looked at anew
@@ -29,6 +29,7 @@ BATCH = 200
 SLICE = 20.0  # seconds
 PATIENCE = timedelta(minutes=10)  # without word, after which a process that checks is taken for lost
 SELDOM = 10  # comparing all with all rests this many times as long as it took
+MOST_COMPARED = 1_000_000  # texts; more would take longer than the queue lets a task take, and are left to the command
 TASK = "annotation.tasks.clean"
 STAGES = {"texts": "Reading", "whole": "Comparing with each other", "more": "Looking for label errors"}
 
@@ -37,11 +38,12 @@ MoreChecks = Callable[..., int]  # of rooms that import this one: settings.MORE_
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the checks are. `waiting`: somebody wants them and they have not begun; `lost`: nobody has heard of them
-    for a while."""
+    """How far the checks are. `at_work`: a process is at it; `busy`: or somebody asked for it; `waiting`: and it
+    has not begun."""
 
     checked_at: datetime | None
     compared_at: datetime | None
+    at_work: bool
     busy: bool
     waiting: bool
     stage: str
@@ -55,11 +57,12 @@ class Progress:
 
 def progress(project: Project) -> Progress:
     row = Cleaning.objects.filter(project=project).first() or Cleaning(project=project)
-    busy = row.claimed_at is not None and row.claimed_at > timezone.now() - PATIENCE
-    going_on = busy or row.asked_at is not None
+    at_work = row.claimed_at is not None and row.claimed_at > timezone.now() - PATIENCE
+    going_on = at_work or row.asked_at is not None
     return Progress(
         checked_at=row.checked_at,
         compared_at=row.compared_at,
+        at_work=at_work,
         busy=going_on,
         waiting=going_on and not row.stage,
         stage=STAGES.get(row.stage, ""),
@@ -68,26 +71,51 @@ def progress(project: Project) -> Progress:
     )
 
 
+COUNTS = """
+SELECT kind, state, (
+    SELECT count(*) FROM (
+        SELECT FROM annotation_finding found
+        WHERE found.project_id = %(project)s AND found.state = states.state AND found.kind = kinds.kind LIMIT %(most)s
+    ) few)
+FROM unnest(%(kinds)s::varchar[]) kinds (kind), unnest(%(states)s::varchar[]) states (state)
+"""
+
+
 def counts(project: Project) -> dict[str, Counter[str]]:
     """How many findings there are of each kind, by their state."""
+    rows = Finding.objects.filter(project=project).order_by().values_list("kind", "state")
+    return _by_kind(list(rows.annotate(number=Count("id"))))
+
+
+def counts_up_to(project: Project, most: int) -> dict[str, Counter[str]]:
+    """The same with so many at most of each, which takes milliseconds however many there are."""
+    asked = {"project": project.pk, "most": most, "kinds": Check.values, "states": Decision.values}
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")  # of what there is none PostgreSQL would read the whole table
+        cursor.execute(COUNTS, asked)
+        return _by_kind(cursor.fetchall())
+
+
+def _by_kind(rows: Iterable[tuple[str, str, int]]) -> dict[str, Counter[str]]:
     found: dict[str, Counter[str]] = {}
-    for kind, state, number in (
-        Finding.objects.filter(project=project).order_by().values_list("kind", "state").annotate(number=Count("id"))
-    ):
-        found.setdefault(kind, Counter())[state] = number
+    for kind, state, number in rows:
+        if number:
+            found.setdefault(kind, Counter())[state] = number
     return found
 
 
 @transaction.atomic
-def ask(*, project: Project, actor: User | None = None) -> bool:
-    """Have all of it checked soon, comparing all with all too; False if somebody asked for that just now."""
+def ask(*, project: Project, actor: User | None = None, wake: bool = True) -> bool:
+    """Have all of it checked soon, comparing all with all too; False if somebody asked for that just now. Without
+    `wake` whoever asks does it."""
     row, _ = Cleaning.objects.get_or_create(project=project)
     now = timezone.now()
     free = Q(asked_at=None) | Q(asked_at__lt=now - PATIENCE)
     if not Cleaning.objects.filter(free, pk=row.pk).update(asked_at=now, asked_by=actor):
         return False
     record("checks asked for", project, project=project, actor=actor)
-    transaction.on_commit(lambda: async_task(TASK, project.pk, cluster="default"))
+    if wake:
+        transaction.on_commit(lambda: async_task(TASK, project.pk, cluster="default"))
     return True
 
 
@@ -103,8 +131,11 @@ def is_due(project: Project) -> bool:
     )
 
 
-def check(*, project: Project, seconds: float | None = None) -> bool:
-    """Look at what is new, for so many seconds or to the end; whether nothing is left, or another process is at it."""
+def check(*, project: Project, seconds: float | None = None, largest: bool = False) -> bool:
+    """Look at what is new, for so many seconds or to the end; whether nothing is left, or another process is at it.
+
+    Of projects of a million texts and more, all are compared with all only if the `largest` are to be, too.
+    """
     row, _ = Cleaning.objects.get_or_create(project=project)
     now = timezone.now()
     free = Q(claimed_at=None) | Q(claimed_at__lt=now - PATIENCE)
@@ -115,9 +146,9 @@ def check(*, project: Project, seconds: float | None = None) -> bool:
         leaving_out.set_aside(project)
         finished = _texts(row, None if seconds is None else time.monotonic() + seconds)
         if finished:
-            asked = row.asked_at is not None
-            if asked or _is_whole_due(row, now):
-                _whole(row)
+            if row.asked_at is not None or _is_whole_due(row, now):
+                if largest or not _is_too_big(project):
+                    _whole(row)
                 _more(row)
             Cleaning.objects.filter(pk=row.pk).update(stage="", done=0, total=0, checked_at=timezone.now())
             Cleaning.objects.filter(pk=row.pk, asked_at=row.asked_at).update(asked_at=None, asked_by=None)
@@ -139,7 +170,9 @@ def _texts(row: Cleaning, deadline: float | None) -> bool:
         row.save(update_fields=["version", "prompts_seen", "responses_seen", "done"])
     prompts = Prompt.objects.filter(project=row.project, pk__gt=row.prompts_seen, pk__lte=newest[0])
     answers = Response.objects.filter(prompt__project=row.project, pk__gt=row.responses_seen, pk__lte=newest[1])
-    _tell(row, "texts", row.done, row.done + prompts.count() + answers.count())
+    new = prompts.count() + answers.count()
+    compared = row.compared_prompts >= row.prompts_seen and row.compared_responses >= row.responses_seen
+    _tell(row, "texts", row.done, row.done + new)
     for seen, rows, look, last in (
         ("prompts_seen", prompts, _look_at_prompts, newest[0]),
         ("responses_seen", answers, _look_at_answers, newest[1]),
@@ -155,6 +188,9 @@ def _texts(row: Cleaning, deadline: float | None) -> bool:
                 break
             if deadline is not None and time.monotonic() > deadline:
                 return False
+    if compared and not new:  # the ids that passed were other projects'
+        row.compared_prompts, row.compared_responses = row.prompts_seen, row.responses_seen
+        row.save(update_fields=["compared_prompts", "compared_responses"])
     return True
 
 
@@ -219,6 +255,11 @@ def _is_whole_due(row: Cleaning, now: datetime) -> bool:
     if row.compared_prompts >= row.prompts_seen and row.compared_responses >= row.responses_seen:
         return False
     return row.compared_at is None or now - row.compared_at > timedelta(seconds=SELDOM * row.compared_seconds)
+
+
+def _is_too_big(project: Project) -> bool:
+    answers = Response.objects.filter(prompt__project=project)[: MOST_COMPARED + 1].count()
+    return answers + Prompt.objects.filter(project=project)[: MOST_COMPARED + 1].count() > MOST_COMPARED
 
 
 def _whole(row: Cleaning) -> None:

@@ -30,7 +30,7 @@ from annotation.views import place
 PAGE = 20
 PREVIEWED = 20
 NEARBY = 60  # words and spaces on either side of what is mended
-COUNTED = 10_000  # more findings than that are told as "more than"
+COUNTED = 1_000  # more findings than that are told as so many and more
 DONE = {
     "accept": "is fine|are fine",
     "mend": "is mended|are mended",
@@ -67,7 +67,7 @@ def findings(request: Request, slug: str) -> HttpResponse:
     here = QueryDict(mutable=True)
     here.update(wanted)
     older = f"{here.urlencode()}&before={found[PAGE - 1].pk}" if len(found) > PAGE else ""
-    counts = cleaning.counts(member.project)
+    counts = cleaning.counts_up_to(member.project, COUNTED + 1)
     context = {
         **place(member),
         "form": form,
@@ -81,8 +81,8 @@ def findings(request: Request, slug: str) -> HttpResponse:
         "wanted": wanted,
         "filtered": bool(any(value for name, value in wanted.items() if name != "state")),
         "progress": cleaning.progress(member.project),
-        "kinds": [(kind, number) for kind in Check if (number := _number(counts, kind, wanted["state"]))],
-        "in_state": sum(_number(counts, kind, wanted["state"]) for kind in Check),
+        "kinds": [(kind, _told(number)) for kind in Check if (number := _number(counts, kind, wanted["state"]))],
+        "in_state": _told(sum(_number(counts, kind, wanted["state"]) for kind in Check)),
         "state_name": Decision(wanted["state"]).label if wanted["state"] else "All",
         "decided": sum(of_state.total() for of_state in counts.values()),
     }
@@ -121,6 +121,10 @@ def _number(counts: Mapping[str, Counter[str]], kind: str, state: str) -> int:
     """How many findings of a kind are in a state, or in any."""
     of_kind = counts.get(kind, Counter())
     return of_kind[state] if state else of_kind.total()
+
+
+def _told(number: int) -> str:
+    return f"{number:,}" if number <= COUNTED else f"{COUNTED:,}+"
 
 
 def _preview(request: Request, here: dict[str, Any], rows: QuerySet[Finding], more: dict[str, Any]) -> HttpResponse:

@@ -19,8 +19,8 @@ function show() {
 
 function stretch(to) {
   const list = ticks();
-  const [from, until] = [list.indexOf(last), list.indexOf(to)].sort((a, b) => a - b);
-  for (const tick of list.slice(from, until + 1)) tick.checked = to.checked;
+  const [one, other] = [list.indexOf(last), list.indexOf(to)];
+  for (const tick of list.slice(Math.min(one, other), Math.max(one, other) + 1)) tick.checked = to.checked;
 }
 
 if (form) {

@@ -201,6 +201,29 @@ def test_what_is_excluded_is_looked_at_and_waits_for_its_return(project):
     assert Finding.objects.get().state == "open"
 
 
+def test_what_comes_into_another_project_has_nothing_compared_anew(project, monkeypatch):
+    compared = []
+    monkeypatch.setattr(cleaning.wholechecks, "compare", lambda **what: compared.append(what["project"]))
+    other = Project.objects.create(slug="other", name="Other")
+    a_demonstration(project, "A good answer.")
+    tasks.clean_projects()
+    a_demonstration(other, "A good answer.")
+    tasks.clean_projects()
+    for _ in range(2):
+        cleaning.check(project=project)
+    assert compared == [project, other]
+
+
+def test_the_largest_projects_are_compared_by_the_command_alone(project, monkeypatch):
+    monkeypatch.setattr(cleaning, "MOST_COMPARED", 1)
+    for question in ("Where is my parcel?", "where is my parcel"):
+        a_prompt(project, question)
+    assert cleaning.check(project=project, seconds=10)
+    assert not Finding.objects.exists()
+    assert cleaning.check(project=project, largest=True)
+    assert kinds() == ["duplicate"]
+
+
 def test_counts_are_by_kind_and_state(project):
     a_comparison(project, ("Dear [NAME].", "Dear [NAME], hello."))
     cleaning.check(project=project)

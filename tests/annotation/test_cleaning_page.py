@@ -148,6 +148,10 @@ def test_the_command_checks_and_decides(project, alice):
     _, told = clean("--verb", "mend", "--by", "alice")
     assert "1 decided, 1 passed over." in told
     assert Finding.objects.get(kind="personal").decided_by == alice.person
+    Cleaning.objects.update(claimed_at=timezone.now())
+    with pytest.raises(CommandError, match="at this moment"):
+        clean()
+    Cleaning.objects.update(claimed_at=None)
     with pytest.raises(CommandError, match="Say why"):
         clean("--verb", "exclude")
     clean("--verb", "exclude", "--because", "A leftover.", "--kind", "placeholder")

@@ -28,8 +28,10 @@ class Command(ProjectCommand):
         actor = actor_of(options)
         if options["verb"] == "exclude" and not options["because"].strip():
             raise CommandError("Say why they are excluded: --because WHY.")
-        cleaning.ask(project=project, actor=actor)
-        while not cleaning.check(project=project, seconds=cleaning.SLICE):
+        if cleaning.progress(project).at_work:
+            raise CommandError("The queue is checking this project at this moment: try again when it has ended.")
+        cleaning.ask(project=project, actor=actor, wake=False)
+        while not cleaning.check(project=project, seconds=cleaning.SLICE, largest=True):
             now = cleaning.progress(project)
             self.tell(f"{now.stage}: {now.done} of {now.total}")
         if options["verb"]:
