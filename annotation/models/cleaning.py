@@ -44,7 +44,7 @@ class Finding(models.Model):
     nothing and what was decided stays. A place is `start` to `end`, in characters, of the answer or of this `turn`.
     """
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="findings")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="findings", db_index=False)
     kind = models.CharField(max_length=16, choices=Check)
     prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="findings")
     response = models.ForeignKey(Response, on_delete=models.CASCADE, null=True, blank=True, related_name="findings")

@@ -67,7 +67,8 @@ def findings(request: Request, slug: str) -> HttpResponse:
     here = QueryDict(mutable=True)
     here.update(wanted)
     older = f"{here.urlencode()}&before={found[PAGE - 1].pk}" if len(found) > PAGE else ""
-    counts = cleaning.counts_up_to(member.project, COUNTED + 1)
+    states = [wanted["state"]] if wanted["state"] else Decision.values
+    counts = cleaning.counts_up_to(member.project, COUNTED + 1, states)
     context = {
         **place(member),
         "form": form,
@@ -84,7 +85,7 @@ def findings(request: Request, slug: str) -> HttpResponse:
         "kinds": [(kind, _told(number)) for kind in Check if (number := _number(counts, kind, wanted["state"]))],
         "in_state": _told(sum(_number(counts, kind, wanted["state"]) for kind in Check)),
         "state_name": Decision(wanted["state"]).label if wanted["state"] else "All",
-        "decided": sum(of_state.total() for of_state in counts.values()),
+        "any": member.project.findings.exists(),
     }
     return render(request, "annotation/data/clean.html", context)
 

@@ -14,6 +14,7 @@ import json
 import sys
 from pathlib import Path
 
+sys.path.pop(0)  # this folder, whose `queue` is not Python's
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.benchmarks.product import running
