@@ -59,7 +59,7 @@ def findings(request: Request, slug: str) -> HttpResponse:
     form = FindingsForm.of(request.GET)
     wanted = form.wanted()
     rows = tidying.matching(access.findings(request.user, slug), **wanted).order_by("-pk")
-    matching = rows.order_by()[: COUNTED + 1].count()
+    matching = rows.select_related(None).order_by()[: COUNTED + 1].count()
     before = request.GET.get("before", "")
     if before.isascii() and before.isdigit() and len(before) < 19:
         rows = rows.filter(pk__lt=int(before))
