@@ -14,6 +14,7 @@ from annotation.models import (
     Assignment,
     BulkChange,
     Comment,
+    Finding,
     Gold,
     Import,
     Invitation,
@@ -227,6 +228,11 @@ def flags(user: User, slug: str) -> QuerySet[Comment]:
     """The flags of a project that wait for its leads."""
     wanted = Comment.objects.open_flags().filter(item__project=project(user, slug, Role.LEAD))
     return wanted.select_related("item__prompt", "author")
+
+
+def findings(user: User, slug: str) -> QuerySet[Finding]:
+    """What the checks found in a project that the person leads; raises as `membership` does."""
+    return Finding.objects.filter(project=project(user, slug, Role.LEAD)).select_related("prompt", "response")
 
 
 def item_to_review(user: User, pk: int) -> tuple[Item, Membership]:

@@ -28,7 +28,8 @@ def ask(
     wanted: int | None = None,
     selection: dict[str, Any] | None = None,
 ) -> tuple[Item, bool]:
-    """Queue one item, unless the same thing was asked already: returns it and whether it is new.
+    """Queue one item, unless the same thing was asked already: returns it and whether it is new. It is set aside if the
+    prompt or an answer is excluded.
 
     Raises ValueError for a comparison without two to eight answers, for answers that look the same, and for a
     demonstration with more than one.
@@ -40,6 +41,7 @@ def ask(
         raise ValueError("a comparison needs two to eight answers")
     if kind == Kind.DEMONSTRATION and len(responses) > 1:
         raise ValueError("a demonstration has one answer at most")
+    aside = prompt.excluded_at is not None or any(one.excluded_at is not None for one in responses)
     item, created = Item.objects.get_or_create(
         project=project,
         fingerprint=fingerprint(kind, prompt.sha256, texts),
@@ -50,6 +52,8 @@ def ask(
             "priority": priority,
             "wanted": wanted or project.labels_per_item,
             "selection": selection or {},
+            "dropped": aside,
+            "set_aside": aside,
         },
     )
     if created:

@@ -49,9 +49,15 @@ def _row(item: Item, project: Project) -> dict[str, Any]:
         "split": prompt.split,
         "language": prompt.language,
         "tags": prompt.tags,
+        "excluded": prompt.excluded_because,
         "prompt": prompt.messages,
         "answers": [
-            {"id": one.response_id, "text": one.response.text, "origin": one.response.origin}
+            {
+                "id": one.response_id,
+                "text": one.response.text,
+                "origin": one.response.origin,
+                "excluded": one.response.excluded_because,
+            }
             for one in item.answers.all()
         ],
         "labels": [said(label, item.kind, project) for label in item.live_labels],  # type: ignore[attr-defined]

@@ -1,6 +1,10 @@
 """Queue tasks of the default cluster: ids in, reload, one call."""
 
-from annotation import bulk, imports, kept, searching
+import time
+
+from django_q.tasks import async_task
+
+from annotation import bulk, cleaning, imports, kept, searching
 from annotation import consensus as verbs
 from annotation.models import BulkChange, Project, User
 
@@ -43,3 +47,22 @@ def refresh_consensus() -> int:
 def bring_in(import_id: int) -> None:
     """Go on with an import; delivered twice, the second finds it taken."""
     imports.work(import_id)
+
+
+CLEANING = 30.0  # seconds of each minute, of all projects together
+
+
+def clean(project_id: int) -> None:
+    """Check a project that somebody wants checked now, a slice at a time, so that others have their turn."""
+    project = Project.objects.get(pk=project_id)
+    if not cleaning.check(project=project, seconds=cleaning.SLICE):
+        async_task(cleaning.TASK, project_id, cluster="default")
+
+
+def clean_projects() -> int:
+    """Look at what is new in all projects; scheduled every minute, and over before the next."""
+    end = time.monotonic() + CLEANING
+    due = [project for project in Project.objects.active() if cleaning.is_due(project)]
+    for project in due:
+        cleaning.check(project=project, seconds=min(cleaning.SLICE, max(0.0, end - time.monotonic())))
+    return len(due)

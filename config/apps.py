@@ -10,6 +10,7 @@ EVERY = {  # task, and minutes between two times
     "consensus": ("annotation.tasks.refresh_consensus", 1),
     "search": ("annotation.tasks.fill_search", 1),
     "bulk changes": ("annotation.tasks.go_on_with_changes", 1),
+    "cleaning": ("annotation.tasks.clean_projects", 1),
     "drift": ("evaluation.tasks.watch_drift", 24 * 60),
     "steering": ("evaluation.tasks.steer", 1),
     "rounds": ("evaluation.tasks.start_rounds", 1),

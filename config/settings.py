@@ -220,6 +220,8 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     "ENUM_NAME_OVERRIDES": {  # one name for each list of choices
+        "FindingKind": "annotation.models.cleaning.Check",
+        "FindingState": "annotation.models.cleaning.Decision",
         "ItemKind": "annotation.models.items.Kind",
         "Role": "annotation.models.people.Role",
         "SnapshotKind": "training.models.snapshots.SnapshotKind",
@@ -325,3 +327,4 @@ RUN_FINISHED_TASK = "evaluation.tasks.run_finished"  # woken when a run ends, so
 MORE_FILTERS = ["training.browsing.BY_MODEL"]  # of Browse, by what the annotators' room does not know
 WRITTEN_BY = "training.browsing.written_by"  # which models gave an answer, for leads
 COUNT_TOKENS = "training.tokens.count"  # how long a conversation is for a project's model, told while people write
+MORE_CHECKS = ["evaluation.label_errors.find"]  # of whole projects, by rooms that know more than annotation does

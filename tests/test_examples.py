@@ -6,18 +6,12 @@ from importlib import import_module
 import pytest
 
 MODULES = [
-    *(
-        "annotation.competence",
-        "annotation.copying",
-        "annotation.importing",
-        "annotation.previewing",
-        "annotation.statistics",
-        "annotation.text",
-    ),
+    *("annotation.competence", "annotation.copying", "annotation.duplicates", "annotation.importing"),
+    *("annotation.languages", "annotation.mends", "annotation.outliers", "annotation.previewing"),
+    *("annotation.refusals", "annotation.statistics", "annotation.text"),
     *("annotation.shapes.columns", "annotation.shapes.native", "annotation.shapes.records"),
     *("training.filerows", "training.hosted", "training.made", "training.recipes.endpoint", "training.recipes.rlhf"),
-    "training.recipes.streaming",
-    "touchstone_client.errors",
+    *("training.recipes.streaming", "touchstone_client.errors"),
     *("config.database", "evaluation.bradley_terry", "evaluation.calibration", "evaluation.length_control"),
     *("evaluation.sequential", "evaluation.shift", "evaluation.statistics"),
     *("evaluation.posterior", "evaluation.represent", "evaluation.surface"),

@@ -142,7 +142,7 @@ def _look_at_prompts(
     """A run that learns from another model's word on its own answers: there are prompts, and no rows."""
     if teacher is None:
         report.add("refused", "No model to learn from", f"{method.title} needs a model to learn from: choose one.")
-    report.read = project.prompts.filter(split=Split.TRAIN, edited_from__isnull=True).count()
+    report.read = Prompt.objects.train().kept().originals().filter(project=project).count()
     if not report.read:
         report.add("refused", "No prompts", "There is no training prompt to answer: import some first.")
         return

@@ -1,6 +1,7 @@
 """The domain of room 1; each topic has its module."""
 
 from annotation.models.browsing import BulkChange, SavedView, SearchMark, SearchText
+from annotation.models.cleaning import Cleaning, Finding
 from annotation.models.events import Event
 from annotation.models.imports import Import, RejectedRow
 from annotation.models.items import Assignment, Item, ItemResponse
@@ -14,9 +15,11 @@ from annotation.models.talk import Comment, Notice
 __all__ = [
     "Assignment",
     "BulkChange",
+    "Cleaning",
     "Comment",
     "Consensus",
     "Event",
+    "Finding",
     "Gold",
     "Guidelines",
     "Import",

@@ -56,6 +56,10 @@ PAGES = {
     "cancel_import": ("post", [404, 403, 403, 302]),
     "retry_import": ("post", [404, 403, 403, 302]),
     "import_rejected": ("get", [404, 403, 403, 200]),
+    "cleaning": ("get", [404, 403, 403, 200]),
+    "cleaning_progress": ("get", [404, 403, 403, 200]),
+    "decide_findings": ("post", [404, 403, 403, 302]),
+    "check_data": ("post", [404, 403, 403, 302]),
     "ahead": ("post", [404, 302, 302, 302]),
     "undo": ("post", [404, 302, 302, 302]),
     "quality": ("get", [404, 403, 200, 200]),
@@ -101,6 +105,7 @@ PAGES = {
 IMPORTS = ["import_file", "import_state", "cancel_import", "retry_import", "import_rejected"]
 ONLY_TO_READ = [
     *("projects", "project", "guidelines", "guidelines_versions", "guidelines_version", "my_work", "work"),
+    *("cleaning", "cleaning_progress"),
     *("quality", "raters", "export_work", "gold_candidates", "gold_answer"),
     *("my_labels", "flags", "notices", "notice", "review", "import_state", "import_rejected"),
     *("browse", "browse_prompt", "bulk_changes"),
@@ -109,6 +114,7 @@ ON_AN_ASSIGNMENT = ["submit", "skip", "draft", "release"]
 OF_LEADS_TO_WRITE = [
     *("cancel_import", "retry_import"),
     *("remove_person", "revoke_invitation", "delete_team", "pause", "unpause"),
+    *("decide_findings", "check_data"),
 ]
 ONLY_TO_WRITE = [
     *("ahead", "undo", "rate_person", "recompute", "read_guidelines"),

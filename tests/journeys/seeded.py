@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from annotation import (
     bulk,
+    cleaning,
     imports,
     invitations,
     labelling,
@@ -17,12 +18,13 @@ from annotation import (
     searching,
     talk,
     teams,
+    tidying,
 )
 from annotation.asking import ask
 from annotation.gold import Right, mark
 from annotation.guidelines import publish
 from annotation.labelling import Said
-from annotation.models import BulkChange, Import, Invitation, Label, Membership, Project, User
+from annotation.models import BulkChange, Finding, Import, Invitation, Label, Membership, Project, User
 from annotation.models.imports import Stage
 from annotation.pausing import pause
 from annotation.storing import Summary
@@ -79,6 +81,7 @@ def make() -> dict[str, Any]:
     for number in range(3):  # what is still to be done
         a_comparison(desk, answers=(f"{MARKDOWN}\n\nFirst {number}.", "Second. " * 60), wanted=3)
         _demonstration(desk, f"A draft, number {number}.", wanted=3)
+    _findings(desk, people["alice"])
     return {**ids, **_frozen(desk, people["alice"]), "bob": people["bob"].pk}
 
 
@@ -104,6 +107,24 @@ def _found_again(desk: Project, members: dict[str, Membership]) -> dict[str, Any
     bulk.go_on(change_id=bulk.undo(change=made, actor=members["alice"].person).pk)
     searching.fill()
     return {"prompt": prompt.pk}
+
+
+def _findings(desk: Project, alice: User) -> None:
+    """What the checks found: of most kinds something, some of it decided."""
+    letter = "Thank you for your letter. Your parcel left our shop on {} and should be with you by Thursday at latest."
+    for day in ("Monday", "monday", "Tuesday"):
+        prompt = a_prompt(desk, f"Where is the parcel that was to come on {day}?", language="en", tags=["parcels"])
+        an_answer(prompt, letter.format(day.title()))
+    for question, text in (
+        ("My address is anna@shop.org: where is my parcel?", "I'm sorry, but I can't help with that."),
+        ("Do you open on Sunday?", "The cafÃ© is open, itâ€™s fine. Call +44 20 7946 0958, or write to anna@shop.org."),
+        ("May I return it?", "Vielen Dank für Ihre Nachricht, Ihr Paket ist heute bei uns abgegangen."),
+    ):
+        an_answer(a_prompt(desk, question, language="en"), text)
+    cleaning.check(project=desk)
+    found = Finding.objects.filter(project=desk)
+    tidying.accept(project=desk, findings=found.filter(kind="refusal"), actor=alice)
+    tidying.exclude(project=desk, findings=found.filter(kind="language"), because="It is not English.", actor=alice)
 
 
 def _demonstration(project: Project, text: str, **more: Any) -> None:

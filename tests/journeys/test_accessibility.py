@@ -68,6 +68,7 @@ PAGES: dict[str, list[Shown]] = {
     "guidelines_version": [Shown("/projects/reading/guidelines/2/", "bob")],
     "edit_guidelines": [Shown("/projects/desk/guidelines/edit/")],
     "my_work": [Shown("/projects/desk/me/", "bob"), Shown("/projects/empty/me/", "bob")],
+    "cleaning": [Shown("/projects/desk/data/clean/?state="), Shown("/projects/empty/data/clean/")],
     "gold": [Shown("/projects/desk/gold/", "alice", open_all), Shown("/projects/empty/gold/")],
     "gold_candidates": [Shown("/projects/desk/gold/add/"), Shown("/projects/empty/gold/add/")],
     "make_gold": [
@@ -178,6 +179,8 @@ PAGES: dict[str, list[Shown]] = {
 NO_PAGES = {
     **dict.fromkeys(
         (
+            "decide_findings",
+            "check_data",
             "submit",
             "skip",
             "undo",
@@ -202,10 +205,13 @@ NO_PAGES = {
     **dict.fromkeys(("measure_model", "start_head_to_head", "stop_head_to_head", "roll_back"), "the same"),
     "round_policy": "a form goes there",
     **dict.fromkeys(("draft", "ahead", "release", "check"), "scripts send there"),
-    **dict.fromkeys(("export_work", "run_metrics", "round_state", "report_file", "schema"), "files and parts of pages"),
     **dict.fromkeys(("export_model", "model_card", "import_state", "import_rejected"), "the same"),
     **dict.fromkeys(("preview_snapshot", "snapshot_recipe", "snapshot_file", "recipe_file"), "the same"),
     "check_snapshot": "a form goes there",
+    **dict.fromkeys(
+        ("cleaning_progress", "export_work", "run_metrics", "round_state", "report_file", "schema"),
+        "files and parts of pages",
+    ),
     "api_docs": "Swagger's page, as it comes in its package",
 }
 ADMIN = """

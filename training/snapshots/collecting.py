@@ -234,9 +234,9 @@ def _about(rows: LabelQuerySet) -> dict[int, About]:
 
 
 def _judged(labels: Iterable[int]) -> Iterator[tuple[int, list[Judged]]]:
-    """Each label's ranking, in the order of the labels; those without one are left out."""
+    """Each label's ranking of the answers not excluded, in the order of the labels; those without one are left out."""
     for some in _parts(list(labels)):
-        found = Judgement.objects.filter(label__in=some).order_by("label_id", "position")
+        found = Judgement.objects.filter(label__in=some, response__excluded_at=None).order_by("label_id", "position")
         columns = found.values_list("label_id", "response_id", "rank", "unacceptable")
         for label, judged in groupby(columns, key=lambda row: row[0]):
             yield label, [Judged(*row[1:]) for row in judged]
@@ -253,10 +253,10 @@ def _with_rankings(about: dict[int, About]) -> Iterator[tuple[About, list[Judged
 
 
 def _shown(items: Iterable[int]) -> dict[int, list[int]]:
-    """The answers of these items."""
+    """The answers of these items, those that are excluded left out."""
     found: dict[int, list[int]] = {}
     for some in _parts(sorted(items)):
-        shown = ItemResponse.objects.filter(item__in=some).order_by("item_id", "order")
+        shown = ItemResponse.objects.filter(item__in=some, response__excluded_at=None).order_by("item_id", "order")
         for item, response in shown.values_list("item_id", "response_id"):
             found.setdefault(item, []).append(response)
     return found

@@ -47,6 +47,7 @@ def heldout_votes(*, project: Project, simulated: bool = False) -> list[JudgedPa
     labels = (
         Label.objects.counted()
         .decisive()
+        .kept()
         .filter(project=project, item__kind=Kind.COMPARISON, item__prompt__split="heldout")
         .select_related("item__prompt")
         .prefetch_related("judgements__response")
@@ -59,7 +60,7 @@ def heldout_votes(*, project: Project, simulated: bool = False) -> list[JudgedPa
     prompts: dict[int, Prompt] = {}
     texts: dict[int, str] = {}
     for label in labels:
-        judged = list(label.judgements.all())
+        judged = [one for one in label.judgements.all() if one.response.excluded_at is None]
         prompts[label.item.prompt_id] = label.item.prompt
         texts |= {one.response_id: one.response.text for one in judged}
         ranking = [Judged(one.response_id, one.rank, one.unacceptable) for one in judged]
