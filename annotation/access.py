@@ -13,6 +13,7 @@ from django.http import Http404
 from annotation.models import (
     Assignment,
     Comment,
+    Export,
     Gold,
     Invitation,
     Item,
@@ -265,4 +266,13 @@ def gold_answer(user: User, pk: int) -> Label:
     )
     if found is None:
         raise Http404("No such answer")
+    return found
+
+
+def export(user: User, slug: str, pk: int) -> Export:
+    """A file of data of a project the person leads; raises as `membership` does."""
+    leads = membership(user, slug, Role.LEAD)
+    found = Export.objects.select_related("project").filter(pk=pk, project=leads.project).first()
+    if found is None:
+        raise Http404("No such export")
     return found

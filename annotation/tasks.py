@@ -2,6 +2,7 @@
 
 from annotation import consensus as verbs
 from annotation import kept
+from annotation.exporting import files
 from annotation.models import Project, User
 
 
@@ -20,3 +21,13 @@ def refresh_consensus() -> int:
     for project in due:
         consensus(project.pk)
     return len(due)
+
+
+def make_export(export_id: int) -> None:
+    """Make the file of an export, once; delivered twice, the second finds it made or in other hands."""
+    files.make(export_id=export_id)
+
+
+def tend_exports() -> int:
+    """Remove exports that have expired and take up those whose worker died; scheduled every five minutes."""
+    return files.tend()

@@ -4,6 +4,7 @@ from django.urls import path
 
 from annotation.views import (
     checking,
+    exports,
     gold,
     guidelines,
     joining,
@@ -28,6 +29,10 @@ urlpatterns = [
     path("projects/<slug:slug>/guidelines/versions/", guidelines.versions, name="guidelines_versions"),
     path("projects/<slug:slug>/guidelines/<int:number>/", guidelines.version, name="guidelines_version"),
     path("projects/<slug:slug>/data/import/", projects.import_data, name="import"),
+    path("projects/<slug:slug>/data/export/", exports.exports, name="export_page"),
+    path("projects/<slug:slug>/data/export/<int:pk>/", exports.state, name="export_state"),
+    path("projects/<slug:slug>/data/export/<int:pk>/file/", exports.file, name="export_file"),
+    path("projects/<slug:slug>/data/export/<int:pk>/delete/", exports.delete, name="delete_export"),
     path("keys/", keys.keys, name="keys"),
     path("projects/<slug:slug>/quality/", quality.quality, name="quality"),
     path("projects/<slug:slug>/quality/people/", quality.raters, name="raters"),

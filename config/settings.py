@@ -140,6 +140,7 @@ STORAGES = {
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
 }
+HUB_TOKEN = os.environ.get("HF_TOKEN", "")  # with which data sets are put on the Hugging Face hub
 DATA_UPLOAD_MAX_MEMORY_SIZE = 20 * 1024 * 1024
 
 SESSION_COOKIE_HTTPONLY = True
@@ -213,6 +214,7 @@ SPECTACULAR_SETTINGS = {
         "Role": "annotation.models.people.Role",
         "SnapshotKind": "training.models.snapshots.SnapshotKind",
         "ModelKind": "training.models.registry.ModelKind",
+        "ExportStatus": "annotation.models.exports.Export.Status",
         "RunStatus": "training.models.runs.Status",
         "RoundStepName": "evaluation.models.Step",
         "StepStatus": "evaluation.models.StepStatus",

@@ -1,6 +1,7 @@
 """The domain of room 1; each topic has its module."""
 
 from annotation.models.events import Event
+from annotation.models.exports import Export
 from annotation.models.items import Assignment, Item, ItemResponse
 from annotation.models.labels import Judgement, Label
 from annotation.models.people import Invitation, Membership, Team, User
@@ -14,6 +15,7 @@ __all__ = [
     "Comment",
     "Consensus",
     "Event",
+    "Export",
     "Gold",
     "Guidelines",
     "Invitation",

@@ -760,6 +760,7 @@ def test_the_clock_is_set_by_migrating(db):
     schedules = Schedule.objects.order_by("func")
     assert [(one.func, one.minutes) for one in schedules] == [
         ("annotation.tasks.refresh_consensus", 1),
+        ("annotation.tasks.tend_exports", 5),
         ("evaluation.tasks.recover", 1),
         ("evaluation.tasks.start_rounds", 1),
         ("evaluation.tasks.steer", 1),

@@ -1,0 +1,212 @@
+"""Rows to train on, made of what people said: good answers, preferences, answers good or bad by themselves.
+
+They are the rows that a snapshot of the same labels has (training/snapshots.py), read prompt by prompt, so that memory
+stays flat: votes on the same two answers count together, whichever items they were asked in.
+"""
+
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import Exists, OuterRef, Q
+
+from annotation.exporting.tally import Tally
+from annotation.exporting.wanted import Wanted
+from annotation.models import ItemResponse, Judgement, Project, Prompt, Response
+from annotation.models.items import Kind
+from annotation.models.labels import Verdict
+
+BATCH = 500  # prompts in memory at once
+
+Row = dict[str, Any]  # prompt: messages; chosen, rejected, completion: texts
+
+
+def demonstrations(project: Project, wanted: Wanted, tally: Tally) -> Iterator[Row]:
+    """Accepted, edited and written answers, edits of a comparison's best answer too, each once."""
+    labels = wanted.learnable(project)
+    found = Response.objects.filter(Exists(labels.filter(response=OuterRef("pk"))), prompt__project=project)
+    chosen = array("q", found.order_by("prompt_id", "id").values_list("pk", flat=True).iterator())
+    tally.total += len(chosen)
+    for start in range(0, len(chosen), BATCH):
+        batch = Response.objects.filter(pk__in=chosen[start : start + BATCH].tolist()).order_by("prompt_id", "id")
+        columns = batch.values_list("text", "prompt__messages", "prompt__sha256", "prompt__language", "prompt__tags")
+        for text, *prompt in columns:
+            yield {**_prompt(*prompt), "completion": text}
+        tally.step(min(BATCH, len(chosen) - start))
+
+
+def preferences(project: Project, wanted: Wanted, tally: Tally) -> Iterator[Row]:
+    """Each two answers of which most people preferred one; what somebody edited counts as preferred to what they had."""
+    for heard in _heard(project, wanted, tally):
+        for prompt, votes in heard.pairs():
+            for pair in sorted(votes):
+                row = votes[pair].row(*pair, wanted.minimum_agreement)
+                if row is not None:
+                    chosen, rejected = (heard.texts[pk] for pk in row.pop("answers"))
+                    yield {**heard.prompts[prompt], "chosen": chosen, "rejected": rejected, **row}
+
+
+def unpaired(project: Project, wanted: Wanted, tally: Tally) -> Iterator[Row]:
+    """Each answer that most people found good, or bad, by itself."""
+    for heard in _heard(project, wanted, tally):
+        for prompt, verdicts in heard.verdicts():
+            for response in sorted(verdicts):
+                share = sum(verdicts[response]) / len(verdicts[response])
+                agreement = max(share, 1 - share)
+                if share != 0.5 and agreement >= wanted.minimum_agreement:
+                    said = {"label": share > 0.5, "agreement": round(agreement, 6)}
+                    yield {**heard.prompts[prompt], "completion": heard.texts[response], **said}
+
+
+@dataclass
+class Pair:
+    """What people said of two answers: how often each won, how much better it was, and how often neither."""
+
+    wins: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
+    strengths: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
+    votes: int = 0
+
+    def vote(self, winner: int | None, strength: float) -> None:
+        self.votes += 1
+        if winner is not None:
+            self.wins[winner] += 1
+            self.strengths[winner] += strength
+
+    def row(self, first: int, second: int, minimum_agreement: float) -> Row | None:
+        if self.wins[first] == self.wins[second]:
+            return None
+        chosen, rejected = (first, second) if self.wins[first] > self.wins[second] else (second, first)
+        agreement = self.wins[chosen] / self.votes
+        if agreement < minimum_agreement:
+            return None
+        margin = max(0.0, (self.strengths[chosen] - self.strengths[rejected]) / self.votes)
+        return {"answers": (chosen, rejected), "margin": round(margin, 6), "agreement": round(agreement, 6)}
+
+
+@dataclass(frozen=True)
+class Said:
+    """One label: what it says of the answers to `prompt`, and the answer that its author wrote, to `own_prompt`."""
+
+    pk: int
+    item: int
+    prompt: int
+    kind: str
+    verdict: str
+    strength: int | None
+    response: int | None
+    own_prompt: int | None
+
+
+@dataclass
+class Heard:
+    """What people said about the answers to a batch of prompts."""
+
+    levels: int
+    prompts: dict[int, Row]
+    labels: list[Said]
+    judged: dict[int, list[tuple[int, int, bool]]]  # by label: answer, rank, whether it is unacceptable
+    drafts: dict[int, list[int]]  # by item: the answers it shows
+    texts: dict[int, str]
+
+    def pairs(self) -> Iterator[tuple[int, dict[tuple[int, int], Pair]]]:
+        found: defaultdict[int, dict[tuple[int, int], Pair]] = defaultdict(dict)
+        for label in self.labels:
+            if label.prompt not in self.prompts:
+                continue
+            pairs = found[label.prompt]
+            judged = self.judged.get(label.pk, [])
+            for place, (one, rank, bad) in enumerate(judged):
+                for other, other_rank, other_bad in judged[place + 1 :]:
+                    if bad and other_bad:
+                        continue
+                    pair = pairs.setdefault((min(one, other), max(one, other)), Pair())
+                    if rank == other_rank:
+                        pair.vote(None, 0.0)
+                    else:
+                        pair.vote(one if rank < other_rank else other, (label.strength or self.levels) / self.levels)
+            if label.response is None or label.own_prompt != label.prompt or label.verdict == Verdict.ACCEPT:
+                continue
+            seen = self.drafts[label.item] if label.kind == Kind.DEMONSTRATION else [o for o, rank, _ in judged if rank == 1]
+            for original in seen:
+                key = (min(label.response, original), max(label.response, original))
+                pairs.setdefault(key, Pair()).vote(label.response, 1.0)
+        yield from sorted(found.items())
+
+    def verdicts(self) -> Iterator[tuple[int, dict[int, list[bool]]]]:
+        found: defaultdict[int, defaultdict[int, list[bool]]] = defaultdict(lambda: defaultdict(list))
+        for label in self.labels:
+            for prompt, response, good in self._verdicts(label):
+                if prompt in self.prompts:  # the others come with a batch of their own
+                    found[prompt][response].append(good)
+        yield from sorted(found.items())
+
+    def _verdicts(self, label: Said) -> Iterator[tuple[int, int, bool]]:
+        """An answer that somebody edited is neither good nor bad; nor is one that is best only because all are tied."""
+        if label.response is not None and label.own_prompt is not None:
+            yield label.own_prompt, label.response, True
+        elif label.verdict == Verdict.REJECT:
+            yield from ((label.prompt, response, False) for response in self.drafts[label.item])
+        judged = self.judged.get(label.pk, [])
+        last = max((rank for _, rank, _ in judged), default=1)
+        for response, rank, bad in judged:
+            if bad:
+                yield label.prompt, response, False
+            elif rank == 1 < last and label.response is None:
+                yield label.prompt, response, True
+
+
+def _heard(project: Project, wanted: Wanted, tally: Tally) -> Iterator[Heard]:
+    labels = wanted.learnable(project)
+    about = Q(Exists(labels.filter(item__prompt=OuterRef("pk")))) | Q(Exists(labels.filter(response__prompt=OuterRef("pk"))))
+    found = Prompt.objects.filter(about, project=project).order_by("id").values_list("pk", flat=True)
+    chosen = array("q", found.iterator())
+    tally.total += len(chosen)
+    for start in range(0, len(chosen), BATCH):
+        batch = chosen[start : start + BATCH].tolist()
+        yield _batch(project, wanted, batch)
+        tally.step(len(batch))
+
+
+def _batch(project: Project, wanted: Wanted, prompts: list[int]) -> Heard:
+    about = Q(item__prompt__in=prompts) | Q(response__prompt__in=prompts)
+    columns = ("pk", "item_id", "item__prompt_id", "item__kind", "verdict", "strength", "response_id", "response__prompt_id")
+    labels = [Said(*row) for row in wanted.learnable(project).filter(about).order_by("id").values_list(*columns)]
+    judged: defaultdict[int, list[tuple[int, int, bool]]] = defaultdict(list)
+    rows = Judgement.objects.filter(label__in=[one.pk for one in labels if one.kind == Kind.COMPARISON])
+    for label, *row in rows.order_by("position").values_list("label_id", "response_id", "rank", "unacceptable"):
+        judged[label].append(tuple(row))
+    drafts: defaultdict[int, list[int]] = defaultdict(list)
+    shown = ItemResponse.objects.filter(item__in={one.item for one in labels if one.kind == Kind.DEMONSTRATION})
+    for item, response in shown.order_by("order").values_list("item_id", "response_id"):
+        drafts[item].append(response)
+    return Heard(
+        levels=max(1, len(project.strength_levels)),
+        prompts={pk: _prompt(*row) for pk, *row in _columns(prompts)},
+        labels=labels,
+        judged=judged,
+        drafts=drafts,
+        texts=_texts({*_written(labels), *_shown(judged, drafts)}),
+    )
+
+
+def _written(labels: Iterable[Said]) -> set[int]:
+    return {one.response for one in labels if one.response is not None}
+
+
+def _shown(judged: dict[int, list[tuple[int, int, bool]]], drafts: dict[int, list[int]]) -> set[int]:
+    return {response for rows in judged.values() for response, _, _ in rows} | {pk for one in drafts.values() for pk in one}
+
+
+def _texts(responses: set[int]) -> dict[int, str]:
+    return dict(Response.objects.filter(pk__in=responses).values_list("pk", "text"))
+
+
+def _columns(prompts: list[int]) -> Iterable[tuple[Any, ...]]:
+    return Prompt.objects.filter(pk__in=prompts).values_list("pk", "messages", "sha256", "language", "tags")
+
+
+def _prompt(messages: list[dict[str, str]], sha256: str, language: str, tags: list[str]) -> Row:
+    turns = [{"role": one["role"], "content": one["content"]} for one in messages]
+    return {"prompt": turns, "prompt_sha256": sha256, "language": language, "tags": sorted(tags)}
