@@ -7,9 +7,8 @@ from django.db import transaction
 
 from annotation.models import Item, ItemResponse, Project, Prompt, Response
 from annotation.models.items import Kind, Purpose
+from annotation.shapes.rows import MOST_ANSWERS
 from annotation.text import as_seen, sha256
-
-MOST_ANSWERS = 8  # in one comparison
 
 
 def fingerprint(kind: str, prompt_sha256: str, responses: Iterable[str]) -> str:

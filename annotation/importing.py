@@ -5,58 +5,25 @@ The same line twice adds nothing. A bad line is reported with its number and rea
 A line with `gold` says what the right answer is: its items are asked to see how well people judge (annotation/gold.py).
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice, pairwise
-from math import ceil
-from typing import Any
+from itertools import islice
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from annotation import gold, goldlines
-from annotation.asking import MOST_ANSWERS, fingerprint
+from annotation import gold
+from annotation.asking import fingerprint
 from annotation.models import Item, ItemResponse, Project, Prompt, Response, User
 from annotation.models.events import record
 from annotation.models.items import Kind, Purpose
 from annotation.models.prompts import Origin, Split
-from annotation.text import as_seen, is_heldout, sha256, why_unstorable
+from annotation.shapes import native
+from annotation.shapes.records import record_of
+from annotation.shapes.rows import BadLine, Row
+from annotation.text import is_heldout, sha256
 
 BATCH = 500
-LONGEST_LINE = 2_000_000  # characters
-ROLES = ("system", "user", "assistant")
-
-
-class BadLine(ValueError):
-    """A line that cannot be imported; the message says why."""
-
-
-@dataclass
-class Row:
-    """One line, understood: a prompt, and the answers that came with it."""
-
-    line: int
-    messages: list[dict[str, str]]
-    kind: str = ""  # of the items to make; empty for a prompt alone
-    answers: list[str] = field(default_factory=list)
-    language: str = ""
-    tags: list[str] = field(default_factory=list)
-    metadata: dict[str, Any] = field(default_factory=dict)
-    gold: goldlines.Known | None = None
-
-    def __post_init__(self) -> None:
-        self.sha256 = sha256(self.messages)
-
-    def groups(self) -> list[list[str]]:
-        """The answers of each item to make: one item for all of them, unless they are more than can be ranked at once.
-        Then groups of neighbours, as few and as equal as can be, each of which begins with the last answer of the one
-        before, so that what is said of one group can be laid beside what is said of the next."""
-        steps = len(self.answers) - 1
-        if steps < MOST_ANSWERS:
-            return [self.answers]
-        number = ceil(steps / (MOST_ANSWERS - 1))
-        return [self.answers[a : b + 1] for a, b in pairwise(steps * part // number for part in range(number + 1))]
 
 
 @dataclass
@@ -116,118 +83,7 @@ def parse(line: str, number: int = 1) -> Row:
     >>> parse('{"prompt": "Hello?", "completion": "Good day."}').messages
     [{'role': 'user', 'content': 'Hello?'}]
     """
-    if len(line) > LONGEST_LINE:
-        raise BadLine(f"longer than {LONGEST_LINE:,} characters")
-    try:
-        data = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise BadLine(f"not JSON: {error}") from None
-    if not isinstance(data, dict):
-        raise BadLine("not a JSON object")
-    messages = data.get("messages")
-    answers: list[str] = []
-    kind = ""
-    if messages is not None:
-        messages = _messages(messages, "messages")
-        if messages[-1]["role"] == "assistant":
-            kind, answers, messages = Kind.DEMONSTRATION, [_answer(messages[-1]["content"], "messages")], messages[:-1]
-    elif "prompt" in data:
-        prompt = data["prompt"]
-        if isinstance(prompt, str):
-            prompt = [{"role": "user", "content": prompt}]
-        messages = _messages(prompt, "prompt")
-        if data.get("completion") is not None:
-            kind, answers = Kind.DEMONSTRATION, [_answer(data["completion"], "completion")]
-        elif data.get("responses") is not None:
-            kind, answers = Kind.COMPARISON, _different(_answers(data["responses"], "responses"))
-        elif data.get("answers"):  # a row of an export
-            answers = _answers(data["answers"], "answers")
-            kind = Kind.DEMONSTRATION if len(answers) == 1 else Kind.COMPARISON
-            answers = _different(answers) if kind == Kind.COMPARISON else answers
-    else:
-        raise BadLine('needs "messages" or "prompt"')
-    if not messages or messages[-1]["role"] != "user" or not messages[-1]["content"].strip():
-        raise BadLine("the conversation before the answer must end with what the user says")
-    row = Row(
-        line=number,
-        messages=messages,
-        kind=kind,
-        answers=answers,
-        language=_text(data.get("language") or "", "language")[:16],
-        tags=_tags(data.get("tags")),
-        metadata=_metadata(data.get("metadata")),
-    )
-    if data.get("gold") is not None:
-        try:
-            row.gold = goldlines.understand(data["gold"], row.kind, row.answers, row.groups(), data.get("responses"))
-        except ValueError as error:
-            raise BadLine(f'"gold" {error}') from None
-    return row
-
-
-def _messages(value: Any, name: str) -> list[dict[str, str]]:
-    if not isinstance(value, list) or not value:
-        raise BadLine(f'"{name}" must be a list of messages, or a text')
-    messages = []
-    for place, message in enumerate(value):
-        if not isinstance(message, dict) or message.get("role") not in ROLES:
-            raise BadLine(f'message {place + 1}: "role" must be system, user or assistant')
-        if message["role"] == "system" and place:
-            raise BadLine(f"message {place + 1}: a system message may only come first")
-        content = _text(message.get("content"), f"message {place + 1}")
-        messages.append({"role": message["role"], "content": content})
-    return messages
-
-
-def _answers(value: Any, name: str) -> list[str]:
-    if not isinstance(value, list):
-        raise BadLine(f'"{name}" must be a list')
-    return [_answer(one.get("text") if isinstance(one, dict) else one, name) for one in value]
-
-
-def _different(texts: list[str]) -> list[str]:
-    different: dict[str, str] = {}  # by what is seen of them: of answers that look the same the first is kept
-    for text in texts:
-        different.setdefault(as_seen(text), text)
-    if len(different) < 2:
-        raise BadLine("a comparison needs at least two different responses")
-    return list(different.values())
-
-
-def _answer(value: Any, name: str) -> str:
-    """An answer: a text, or a list with one assistant message."""
-    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):
-        value = value[0].get("content")
-    text = _text(value, name).strip()
-    if not text:
-        raise BadLine(f'"{name}": an answer is empty')
-    return text
-
-
-def _text(value: Any, name: str) -> str:
-    if not isinstance(value, str):
-        raise BadLine(f'"{name}" must be a text')
-    if reason := why_unstorable(value):
-        raise BadLine(f'"{name}" {reason}')
-    return value
-
-
-def _tags(value: Any) -> list[str]:
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise BadLine('"tags" must be a list of texts')
-    return [_text(tag, "tags")[:64] for tag in value]
-
-
-def _metadata(value: Any) -> dict[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise BadLine('"metadata" must be an object')
-    if reason := why_unstorable(value):
-        raise BadLine(f'"metadata" {reason}')
-    return value
+    return native.understand(record_of(line), number)
 
 
 @transaction.atomic
@@ -357,7 +213,7 @@ def _mark_gold(
             try:
                 gold.mark(
                     item=item,
-                    right=row.gold.right(ids),
+                    right=gold.Right(**row.gold.of(ids)),
                     explanation=row.gold.explanation,
                     quiz=row.gold.quiz,
                     actor=actor,

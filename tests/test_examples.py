@@ -7,6 +7,7 @@ import pytest
 
 MODULES = [
     *("annotation.competence", "annotation.importing", "annotation.statistics", "annotation.text"),
+    *("annotation.shapes.columns", "annotation.shapes.native", "annotation.shapes.records"),
     *("training.made", "training.recipes.endpoint", "training.recipes.rlhf"),
     *("config.database", "evaluation.bradley_terry", "evaluation.calibration", "evaluation.length_control"),
     *("evaluation.sequential", "evaluation.shift", "evaluation.statistics"),

@@ -1,12 +1,10 @@
-"""What an imported line says under `gold`: the right answer to its items (annotation/importing.py reads the rest)."""
+"""What a record says under `gold`: the right answer to its items. Imports no Django."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from annotation.gold import Right
-from annotation.models.items import Kind
-from annotation.models.labels import Verdict
+from annotation.shapes.rows import COMPARISON, DEMONSTRATION, VERDICTS
 from annotation.text import why_unstorable
 
 
@@ -20,12 +18,12 @@ class Known:
     explanation: str = ""
     quiz: bool = False
 
-    def right(self, ids: Mapping[str, int]) -> Right:
-        """The same in terms of one item, whose answers have these ids."""
+    def of(self, ids: Mapping[str, int]) -> dict[str, Any]:
+        """The same in terms of one item, whose answers have these ids: what makes an annotation.gold.Right."""
         places = sorted({self.ranks[text] for text in ids if text in self.ranks})
         ranks = {pk: places.index(self.ranks[text]) + 1 for text, pk in ids.items() if text in self.ranks}
         bad = [pk for text, pk in ids.items() if text in self.unacceptable]
-        return Right(verdicts=self.verdicts, ranks=ranks, unacceptable=bad)
+        return {"verdicts": self.verdicts, "ranks": ranks, "unacceptable": bad}
 
 
 def understand(
@@ -40,12 +38,12 @@ def understand(
     explanation, quiz = value.get("explanation") or "", value.get("quiz") is True
     if not isinstance(explanation, str) or why_unstorable(explanation):
         raise ValueError('"explanation" must be a text')
-    if kind == Kind.DEMONSTRATION:
+    if kind == DEMONSTRATION:
         verdicts = value.get("verdicts")
-        if not isinstance(verdicts, list) or not verdicts or not all(one in Verdict.values for one in verdicts):
+        if not isinstance(verdicts, list) or not verdicts or not all(one in VERDICTS for one in verdicts):
             raise ValueError('of a demonstration needs "verdicts": a list of accept, edit, reject')
         return Known(verdicts=verdicts, explanation=explanation, quiz=quiz)
-    if kind != Kind.COMPARISON:
+    if kind != COMPARISON:
         raise ValueError("needs an answer to judge")
     count = len(answers)
     if len(responses) != count:
