@@ -4,9 +4,9 @@ from typing import Any
 
 from django import forms
 
-from annotation.exporting.shapes import SHAPES
 from annotation.exporting.wanted import Wanted
 from annotation.models.items import Kind
+from annotation.shapes.outgoing import SHAPES
 
 SPLITS = {
     "": "Those that fit the format: held-out prompts are never among rows to train on",

@@ -1,9 +1,10 @@
 """The API of room 1, a module for each topic: gate, serializer, verb, answer."""
 
-from annotation.api import checking, gold, guidelines, labelling, people, quality, review, talk
+from annotation.api import checking, exports, gold, guidelines, labelling, people, quality, review, talk
 
 urlpatterns = [
     *checking.urlpatterns,
+    *exports.urlpatterns,
     *labelling.urlpatterns,
     *gold.urlpatterns,
     *guidelines.urlpatterns,

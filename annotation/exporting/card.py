@@ -20,13 +20,13 @@ PARTS = {
     "unpaired": "Answers that were found good (true) or bad by themselves",
 }
 AGGREGATED = """- `demonstrations`: every answer that somebody accepted, edited or wrote, edits of a best answer too.
-- `preferences`: each two answers by majority of those who judged them. Ties, pairs with as many votes either way, and votes
-  that call both unacceptable are left out; an edited answer counts as preferred to its original.
+- `preferences`: each two answers by majority of those who judged them. Ties, pairs with as many votes either way, and
+  votes that call both unacceptable are left out; an edited answer counts as preferred to its original.
 - `unpaired`: each answer by majority; good if accepted, written or ranked best above another, bad if rejected or marked
   unacceptable.
 
-Where a reviewer has decided an item, the decision counts alone. Labels that were withdrawn or replaced, labels of people who
-were excluded, and items whose right answer was known to the project (gold) are not in it."""
+These three leave out labels of people who were excluded, and where a reviewer has decided an item, the decision counts
+alone. No table has labels that were withdrawn or replaced, or items whose right answer was known beforehand (gold)."""
 
 
 @dataclass
@@ -65,7 +65,8 @@ def card(project: Project, wanted: Wanted, parts: list[Part]) -> str:
     lines += ["| | |", "|---|---|", *(f"| {name} | {_plain(value)} |" for name, value in _facts(project, wanted))]
     lines += ["", "## Tables", "", "| Table | Split | Rows | Languages | What it holds |", "|---|---|---|---|---|"]
     lines += [
-        f"| `{part.name}` | {part.split} | {part.rows} | {_counted(part.languages)} | {PARTS[part.name]} |" for part in parts
+        f"| `{part.name}` | {part.split} | {part.rows} | {_counted(part.languages)} | {PARTS[part.name]} |"
+        for part in parts
     ]
     if not parts:
         lines += ["", "Nothing that was asked for has been labelled yet."]
@@ -73,7 +74,14 @@ def card(project: Project, wanted: Wanted, parts: list[Part]) -> str:
     lines += _agreement(project, simulated=wanted.simulated is True)
     lines += ["", "## People", "", _people(wanted)]
     if guide := project.guidelines:
-        lines += ["", "## Guidelines", "", "What annotators were asked to do, in the newest version:", "", *_quoted(guide)]
+        lines += [
+            "",
+            "## Guidelines",
+            "",
+            "What annotators were asked to do, in the newest version:",
+            "",
+            *_quoted(guide),
+        ]
     return "\n".join([*lines, ""])
 
 
@@ -102,7 +110,8 @@ def _agreement(project: Project, *, simulated: bool) -> list[str]:
 def _in_words(kind: str, one: Agreement) -> str:
     share, alpha = one.interval, one.alpha
     assert share is not None
-    words = f"- {kind.capitalize()}s: two people said the same in {share.value:.1%} of {one.comparisons} cases on {one.items} items"
+    words = f"- {kind.capitalize()}s: two people said the same in {share.value:.1%} of {one.comparisons} cases"
+    words += f" on {one.items} items"
     words += f" (95 % interval {share.lower:.1%} to {share.upper:.1%})"
     if alpha is None:
         return f"{words}."
@@ -113,8 +122,8 @@ def _people(wanted: Wanted) -> str:
     if wanted.names:
         return "People appear under their user names."
     return (
-        "People appear under pseudonyms, the same throughout the project. They are made with a secret of the server that is not "
-        "in this data set. Texts are as people and models wrote them, and may name somebody."
+        "People appear under pseudonyms, the same throughout the project. They are made with a secret of the server "
+        "that is not in this data set. Texts are as people and models wrote them, and may name somebody."
     )
 
 

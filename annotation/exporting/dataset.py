@@ -7,10 +7,10 @@ from pathlib import Path
 from annotation.exporting import items, table
 from annotation.exporting.card import Part, card
 from annotation.exporting.lines import ROWS
-from annotation.exporting.shapes import Row
 from annotation.exporting.tally import Tally
 from annotation.exporting.wanted import Wanted
 from annotation.models import Project
+from annotation.shapes.outgoing import Row
 
 AS_MESSAGES = ("completion", "chosen", "rejected")
 SOME_DAY = (1980, 1, 1, 0, 0, 0)  # so that the same data gives the same zip file

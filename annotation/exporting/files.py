@@ -8,6 +8,7 @@ import hashlib
 import os
 import tempfile
 import time
+import zipfile
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -21,11 +22,11 @@ from django.utils import timezone
 from django_q.tasks import async_task
 
 from annotation.exporting import dataset, hub, items, lines, table
-from annotation.exporting.shapes import SHAPES
 from annotation.exporting.tally import Tally
 from annotation.exporting.wanted import Wanted
 from annotation.models import Export, Project, User
 from annotation.models.events import record
+from annotation.shapes.outgoing import SHAPES
 
 AT_ONCE = 2_000  # labelled items: they take less than a second
 DAYS = 7  # for which a file is kept
@@ -80,8 +81,12 @@ def make(*, export_id: int) -> bool:
         return False
     export = Export.objects.select_related("project", "created_by").get(pk=export_id)
     try:
-        _write(export)
+        _make(export)
     except Superseded:
+        if not Export.objects.filter(
+            pk=export_id
+        ).exists():  # deleted, perhaps a moment before the file was in its place
+            export.path.unlink(missing_ok=True)
         return False
     except OSError as error:
         _say(export, status=Export.Status.FAILED, error=f"The file could not be written: {error.strerror or error}.")
@@ -109,39 +114,51 @@ def _say(export: Export, **now: Any) -> None:
         raise Superseded
 
 
-def _write(export: Export) -> None:
+def write(path: Path, *, project: Project, shape: str, wanted: Wanted, tally: Tally) -> None:
+    """Write a file of any shape."""
+    if shape == "dataset":
+        with tempfile.TemporaryDirectory(prefix=".dataset-", dir=path.parent) as made:
+            folder = Path(made) / "dataset"
+            dataset.write(folder, project=project, wanted=wanted, tally=tally)
+            dataset.pack(folder, path)
+    elif shape == "parquet":
+        rows = table.for_parquet(items.labelled_rows(project=project, wanted=wanted, tally=tally))
+        tally.rows = table.write_parquet(path, rows, table.items_schema())
+    else:
+        with path.open("wb") as file:
+            file.writelines(lines.chunks(project=project, shape=shape, wanted=wanted, tally=tally))
+
+
+def _make(export: Export) -> None:
     wanted, work = Wanted.model_validate(export.wanted), Work(export=export)
     export.path.parent.mkdir(parents=True, exist_ok=True)
-    address = error = ""
     with tempfile.TemporaryDirectory(prefix=".half-", dir=export.path.parent) as made:
         half = Path(made) / export.path.name
-        if export.shape == "dataset":
-            folder = Path(made) / "dataset"
-            dataset.write(folder, project=export.project, wanted=wanted, tally=work)
-            dataset.pack(folder, half)
-        elif export.shape == "parquet":
-            rows = table.for_parquet(items.labelled_rows(project=export.project, wanted=wanted, tally=work))
-            work.rows = table.write_parquet(half, rows, table.items_schema())
-        else:
-            with half.open("wb") as file:
-                for chunk in lines.chunks(project=export.project, shape=export.shape, wanted=wanted, tally=work):
-                    file.write(chunk)
-        digest = _whole(half)
-        size = half.stat().st_size
-        if export.repository:
-            try:
-                address = hub.push(folder, export.repository)
-            except ValidationError as refusal:
-                error = " ".join(refusal.messages)
-        _say(export, touched_at=timezone.now())
+        write(half, project=export.project, shape=export.shape, wanted=wanted, tally=work)
+        address, error = _push(export, half)
+        found = {"size": half.stat().st_size, "sha256": _hash(half), "address": address, "error": error}
+        _say(export, touched_at=timezone.now())  # it is still ours
         os.replace(half, export.path)
     counts = {"done": work.done, "total": work.total, "rows": work.rows, "left_out": work.left_out}
-    _say(export, **counts, status=Export.Status.READY, size=size, sha256=digest, address=address, error=error)
-    if address:
-        record("data pushed to the hub", export, project=export.project, actor=export.created_by, address=address)
+    _say(export, status=Export.Status.READY, **counts, **found)
 
 
-def _whole(path: Path) -> str:
+def _push(export: Export, packed: Path) -> tuple[str, str]:
+    """Put a data set on the hub, if that was asked for: its address there, and why not. The file is kept either way."""
+    if not export.repository:
+        return "", ""
+    folder = packed.with_suffix("")
+    with zipfile.ZipFile(packed) as archive:
+        archive.extractall(folder)
+    try:
+        address = hub.push(folder, export.repository)
+    except ValidationError as refusal:
+        return "", " ".join(refusal.messages)
+    record("data pushed to the hub", export, project=export.project, actor=export.created_by, address=address)
+    return address, ""
+
+
+def _hash(path: Path) -> str:
     """See to it that a file is on the disk, and return its hash."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
@@ -156,8 +173,10 @@ def delete(*, export: Export, actor: User | None) -> None:
 
 
 def tend() -> int:
-    """Remove what has expired, and wake a worker for exports that nobody makes; returns how many these were. Safe at any
-    time."""
+    """Remove what has expired, and wake a worker for exports that nobody makes; returns how many these were.
+
+    Safe at any time.
+    """
     now = timezone.now()
     for export in Export.objects.filter(expires_at__lt=now).select_related("project"):
         delete(export=export, actor=None)

@@ -36,18 +36,23 @@ def push(folder: Path, repository: str) -> str:
     try:
         address = hub.create_repo(repository, repo_type="dataset", private=True, exist_ok=True)
         hub.upload_folder(
-            repo_id=repository, repo_type="dataset", folder_path=folder, commit_message="Exported from Touchstone",
+            repo_id=repository,
+            repo_type="dataset",
+            folder_path=folder,
+            commit_message="Exported from Touchstone",
             delete_patterns=["*.parquet"],
         )
     except OfflineModeIsEnabled as error:
-        raise ValidationError("HF_HUB_OFFLINE is set for the queue: unset it, or push the downloaded file yourself.") from error
+        raise ValidationError(
+            "HF_HUB_OFFLINE is set for the queue: unset it, or push the downloaded file yourself."
+        ) from error
     except HfHubHTTPError as error:
         code = error.response.status_code
         why = "the token may not write there" if code in (401, 403) else f"it answered {code}"
         raise ValidationError(f"The hub refused {repository}: {why}.") from error
     except (httpx2.HTTPError, OSError) as error:
         raise ValidationError(
-            "The hub cannot be reached from this server. The file is ready: download it, and push it from elsewhere with "
-            f"“hf upload {repository} FOLDER --repo-type dataset”."
+            "The hub cannot be reached from this server. The file is ready: download it, and push it from elsewhere "
+            f"with “hf upload {repository} FOLDER --repo-type dataset”."
         ) from error
     return str(address)

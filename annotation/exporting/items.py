@@ -5,13 +5,13 @@ memory stays flat, and an item stands in the file once, whatever is said meanwhi
 """
 
 import json
-from array import array
 from collections.abc import Iterator
 from typing import Any
 
 from django.db import connection
 from django.utils.crypto import salted_hmac
 
+from annotation.exporting import ids
 from annotation.exporting.tally import Tally
 from annotation.exporting.wanted import Wanted
 from annotation.models import Label, Project, User
@@ -20,13 +20,14 @@ BATCH = 1_000  # items in memory at once
 
 # What people said of an item. Names of columns are those of the rows, in their order.
 SAID = """
-    SELECT l.id, %(names)s::jsonb ->> l.person_id::text AS person, l.simulated, l.decision, l.comment, l.criteria, l.flags,
-           l.seconds, to_char(l.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"') AS created_at,
-           r.text AS text
+    SELECT l.id, %(names)s::jsonb ->> l.person_id::text AS person, l.simulated, l.decision, l.comment, l.criteria,
+           l.flags, l.seconds,
+           to_char(l.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"') AS created_at, r.text AS text
 """
 ITEMS = f"""
 WITH answers AS (
-    SELECT a.item_id, json_agg(row_to_json((SELECT one FROM (SELECT r.id, r.text, r.origin) one)) ORDER BY a.order) AS said
+    SELECT a.item_id,
+           json_agg(row_to_json((SELECT one FROM (SELECT r.id, r.text, r.origin) one)) ORDER BY a.order) AS said
     FROM annotation_itemresponse a JOIN annotation_response r ON r.id = a.response_id
     WHERE a.item_id = ANY(%(items)s) GROUP BY a.item_id
 ), live AS MATERIALIZED (
@@ -54,7 +55,7 @@ WITH answers AS (
     GROUP BY l.item_id
 )
 SELECT row_to_json((SELECT one FROM (
-    SELECT i.id AS item, i.kind, i.purpose, p.split, p.language, p.tags, p.messages AS prompt,
+    SELECT i.id AS item, i.kind, i.purpose, p.split, p.language, p.tags, p.metadata, p.messages AS prompt,
            COALESCE(a.said, '[]') AS answers, l.said AS labels) one))::text
 FROM annotation_item i JOIN annotation_prompt p ON p.id = i.prompt_id JOIN labels l ON l.item_id = i.id
 LEFT JOIN answers a ON a.item_id = i.id
@@ -81,7 +82,7 @@ def labelled_lines(*, project: Project, wanted: Wanted, tally: Tally) -> Iterato
         "decisions": wanted.decisions,
         "simulated": wanted.simulated is not False,
     }
-    chosen = array("q", wanted.items(project).order_by("id").values_list("pk", flat=True).iterator())
+    chosen = ids.read(wanted.items(project).order_by("id").values_list("pk"))
     tally.total += len(chosen)
     for start in range(0, len(chosen), BATCH):
         with connection.cursor() as cursor:
@@ -93,10 +94,10 @@ def labelled_lines(*, project: Project, wanted: Wanted, tally: Tally) -> Iterato
 
 def people(*, project: Project, names: bool) -> dict[int, str]:
     """What those who said something in the project are called outside of it."""
-    ids = Label.objects.filter(project=project).order_by().values("person_id").distinct()
+    said = Label.objects.filter(project=project).order_by().values("person_id").distinct()
     if names:
-        return dict(User.objects.filter(pk__in=ids).values_list("pk", "username"))
-    return {pk: pseudonym(project=project, person_id=pk) for pk in ids.values_list("person_id", flat=True)}
+        return dict(User.objects.filter(pk__in=said).values_list("pk", "username"))
+    return {pk: pseudonym(project=project, person_id=pk) for pk in said.values_list("person_id", flat=True)}
 
 
 def pseudonym(*, project: Project, person_id: int) -> str:

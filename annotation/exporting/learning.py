@@ -4,22 +4,24 @@ They are the rows that a snapshot of the same labels has (training/snapshots.py)
 stays flat: votes on the same two answers count together, whichever items they were asked in.
 """
 
-from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q
+import numpy as np
+from django.db.models import Exists, OuterRef
 
+from annotation.exporting import ids
 from annotation.exporting.tally import Tally
 from annotation.exporting.wanted import Wanted
-from annotation.models import ItemResponse, Judgement, Project, Prompt, Response
+from annotation.models import ItemResponse, Judgement, Label, Project, Prompt, Response
 from annotation.models.items import Kind
 from annotation.models.labels import Verdict
 
 BATCH = 500  # prompts in memory at once
 
+Judged = dict[int, list[tuple[int, int, bool]]]  # by label: answer, rank, whether it is unacceptable
 Row = dict[str, Any]  # prompt: messages; chosen, rejected, completion: texts
 
 
@@ -27,7 +29,7 @@ def demonstrations(project: Project, wanted: Wanted, tally: Tally) -> Iterator[R
     """Accepted, edited and written answers, edits of a comparison's best answer too, each once."""
     labels = wanted.learnable(project)
     found = Response.objects.filter(Exists(labels.filter(response=OuterRef("pk"))), prompt__project=project)
-    chosen = array("q", found.order_by("prompt_id", "id").values_list("pk", flat=True).iterator())
+    chosen = ids.read(found.order_by("prompt_id", "id").values_list("pk"))
     tally.total += len(chosen)
     for start in range(0, len(chosen), BATCH):
         batch = Response.objects.filter(pk__in=chosen[start : start + BATCH].tolist()).order_by("prompt_id", "id")
@@ -38,7 +40,7 @@ def demonstrations(project: Project, wanted: Wanted, tally: Tally) -> Iterator[R
 
 
 def preferences(project: Project, wanted: Wanted, tally: Tally) -> Iterator[Row]:
-    """Each two answers of which most people preferred one; what somebody edited counts as preferred to what they had."""
+    """Each two answers of which most people preferred one; an edited answer counts as preferred to its original."""
     for heard in _heard(project, wanted, tally):
         for prompt, votes in heard.pairs():
             for pair in sorted(votes):
@@ -106,7 +108,7 @@ class Heard:
     levels: int
     prompts: dict[int, Row]
     labels: list[Said]
-    judged: dict[int, list[tuple[int, int, bool]]]  # by label: answer, rank, whether it is unacceptable
+    judged: Judged
     drafts: dict[int, list[int]]  # by item: the answers it shows
     texts: dict[int, str]
 
@@ -128,8 +130,8 @@ class Heard:
                         pair.vote(one if rank < other_rank else other, (label.strength or self.levels) / self.levels)
             if label.response is None or label.own_prompt != label.prompt or label.verdict == Verdict.ACCEPT:
                 continue
-            seen = self.drafts[label.item] if label.kind == Kind.DEMONSTRATION else [o for o, rank, _ in judged if rank == 1]
-            for original in seen:
+            best = [response for response, rank, _ in judged if rank == 1]
+            for original in self.drafts[label.item] if label.kind == Kind.DEMONSTRATION else best:
                 key = (min(label.response, original), max(label.response, original))
                 pairs.setdefault(key, Pair()).vote(label.response, 1.0)
         yield from sorted(found.items())
@@ -158,25 +160,32 @@ class Heard:
 
 
 def _heard(project: Project, wanted: Wanted, tally: Tally) -> Iterator[Heard]:
-    labels = wanted.learnable(project)
-    about = Q(Exists(labels.filter(item__prompt=OuterRef("pk")))) | Q(Exists(labels.filter(response__prompt=OuterRef("pk"))))
-    found = Prompt.objects.filter(about, project=project).order_by("id").values_list("pk", flat=True)
-    chosen = array("q", found.iterator())
-    tally.total += len(chosen)
-    for start in range(0, len(chosen), BATCH):
-        batch = chosen[start : start + BATCH].tolist()
-        yield _batch(project, wanted, batch)
+    """Which labels count is asked once, of all of them; then they are read in the order of their prompts."""
+    labels = wanted.learnable(project).order_by().values_list("pk", "item__prompt_id", "response__prompt_id")
+    found = np.array(ids.read(labels), np.int64).reshape(-1, 3)
+    mended = found[(found[:, 2] != 0) & (found[:, 2] != found[:, 1])]  # earlier turns too: another conversation
+    pairs = np.concatenate([found[:, [1, 0]], mended[:, [2, 0]]])  # prompt and label
+    pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+    prompts, starts = np.unique(pairs[:, 0], return_index=True)
+    ends = np.append(starts, len(pairs))
+    tally.total += len(prompts)
+    for start in range(0, len(prompts), BATCH):
+        batch = prompts[start : start + BATCH]
+        said = pairs[ends[start] : ends[min(start + BATCH, len(prompts))], 1]
+        yield _batch(project, batch.tolist(), np.unique(said).tolist())
         tally.step(len(batch))
 
 
-def _batch(project: Project, wanted: Wanted, prompts: list[int]) -> Heard:
-    about = Q(item__prompt__in=prompts) | Q(response__prompt__in=prompts)
-    columns = ("pk", "item_id", "item__prompt_id", "item__kind", "verdict", "strength", "response_id", "response__prompt_id")
-    labels = [Said(*row) for row in wanted.learnable(project).filter(about).order_by("id").values_list(*columns)]
+def _batch(project: Project, prompts: list[int], said: list[int]) -> Heard:
+    columns = ("pk", "item_id", "item__prompt_id", "item__kind", "verdict", "strength", "response_id")
+    found = Label.objects.filter(pk__in=said).order_by("id")
+    labels = [Said(*row) for row in found.values_list(*columns, "response__prompt_id")]
     judged: defaultdict[int, list[tuple[int, int, bool]]] = defaultdict(list)
     rows = Judgement.objects.filter(label__in=[one.pk for one in labels if one.kind == Kind.COMPARISON])
-    for label, *row in rows.order_by("position").values_list("label_id", "response_id", "rank", "unacceptable"):
-        judged[label].append(tuple(row))
+    for label, response, rank, bad in rows.order_by("position").values_list(
+        "label_id", "response_id", "rank", "unacceptable"
+    ):
+        judged[label].append((response, rank, bad))
     drafts: defaultdict[int, list[int]] = defaultdict(list)
     shown = ItemResponse.objects.filter(item__in={one.item for one in labels if one.kind == Kind.DEMONSTRATION})
     for item, response in shown.order_by("order").values_list("item_id", "response_id"):
@@ -187,20 +196,15 @@ def _batch(project: Project, wanted: Wanted, prompts: list[int]) -> Heard:
         labels=labels,
         judged=judged,
         drafts=drafts,
-        texts=_texts({*_written(labels), *_shown(judged, drafts)}),
+        texts=dict(Response.objects.filter(pk__in=_answers(labels, judged, drafts)).values_list("pk", "text")),
     )
 
 
-def _written(labels: Iterable[Said]) -> set[int]:
-    return {one.response for one in labels if one.response is not None}
-
-
-def _shown(judged: dict[int, list[tuple[int, int, bool]]], drafts: dict[int, list[int]]) -> set[int]:
-    return {response for rows in judged.values() for response, _, _ in rows} | {pk for one in drafts.values() for pk in one}
-
-
-def _texts(responses: set[int]) -> dict[int, str]:
-    return dict(Response.objects.filter(pk__in=responses).values_list("pk", "text"))
+def _answers(labels: list[Said], judged: Judged, drafts: dict[int, list[int]]) -> set[int]:
+    """All answers of which something is said."""
+    written = {one.response for one in labels if one.response is not None}
+    shown = {response for rows in judged.values() for response, _, _ in rows}
+    return written.union(shown, *drafts.values())
 
 
 def _columns(prompts: list[int]) -> Iterable[tuple[Any, ...]]:

@@ -6,11 +6,11 @@ from itertools import islice
 from typing import Any
 
 from annotation.exporting import items, learning, table
-from annotation.exporting.shapes import SHAPES, Row
 from annotation.exporting.tally import Tally
 from annotation.exporting.wanted import Wanted
 from annotation.models import Project, User
 from annotation.models.events import record
+from annotation.shapes.outgoing import SHAPES, Row
 
 CHUNK = 1_000  # lines written at once
 

@@ -7,9 +7,9 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from annotation.exporting.shapes import SHAPES
 from annotation.models.people import User
 from annotation.models.projects import Project
+from annotation.shapes.outgoing import SHAPES
 
 
 class ExportQuerySet(models.QuerySet["Export"]):

@@ -11,10 +11,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from annotation import access, ranges
 from annotation.exportforms import TakeOutForm
 from annotation.exporting import files, hub
-from annotation.exporting.shapes import SHAPES
 from annotation.models import Export
 from annotation.models.people import Role
 from annotation.requests import Request
+from annotation.shapes.outgoing import SHAPES
 from annotation.views import place
 
 SHOWN = 50  # newest files

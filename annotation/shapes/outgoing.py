@@ -99,9 +99,7 @@ SHAPES: dict[str, Shape] = {
     "dataset": Shape(
         "Hugging Face dataset", "A folder for load_dataset with a card made from facts, as a zip file.", "all", "zip"
     ),
-    "trl-sft": Shape(
-        "TRL prompt-completion", "Good answers, for SFT.", "demonstrations", line=prompt_completion
-    ),
+    "trl-sft": Shape("TRL prompt-completion", "Good answers, for SFT.", "demonstrations", line=prompt_completion),
     "trl-preference": Shape(
         "TRL preference", "Chosen and rejected answers, for DPO and ORPO.", "preferences", line=preference
     ),
