@@ -2,6 +2,7 @@
 not what it should be. Imports no Django."""
 
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 
 from annotation.shapes.rows import BadLine
@@ -9,6 +10,12 @@ from annotation.text import as_seen, why_unstorable
 
 ROLES = ("system", "user", "assistant")
 LONGEST_LANGUAGE, LONGEST_TAG = 16, 64
+TRUTHS = {
+    **dict.fromkeys(("true", "yes", "1", "1.0", "good", "accept", "accepted", "right", "correct", "up"), True),
+    **dict.fromkeys(
+        ("false", "no", "0", "0.0", "bad", "reject", "rejected", "incorrect", "thumbs_down", "down"), False
+    ),
+}
 
 
 def text_of(value: Any, name: str) -> str:
@@ -118,3 +125,29 @@ def seconds_of(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 10**7:
         return None
     return float(value)
+
+
+def number_of(value: Any) -> float | None:
+    """A number, perhaps written as a text; None where there is none.
+
+    >>> number_of("1.5"), number_of(2), number_of("many"), number_of(True)
+    (1.5, 2.0, None, None)
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if isfinite(number) else None
+
+
+def truth_of(value: Any) -> bool | None:
+    """Yes or no, perhaps in a word or a number; None where it is neither.
+
+    >>> truth_of("True"), truth_of(0), truth_of("perhaps")
+    (True, False, None)
+    """
+    if isinstance(value, int | float) and value in (0, 1):
+        return bool(value)
+    return TRUTHS.get(value.strip().lower()) if isinstance(value, str) else None

@@ -1,4 +1,4 @@
-"""One line of JSON, read into a record. Imports no Django.
+"""Records: one line of JSON, read. Imports no Django.
 
 What JSON leaves open is decided here: of a key given twice the last value stands, as nearly every reader has it.
 Numbers that are not finite, texts with half a surrogate pair and nesting beyond all reason may stand where nothing is
@@ -6,6 +6,7 @@ stored of them; where it would be, annotation/shapes/reading.py refuses them.
 """
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -50,3 +51,28 @@ def _slowly(line: str) -> Any:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
         raise BadLine(f"not JSON: {error}") from None
+
+
+@dataclass(slots=True)
+class Found:
+    """One record of a file, or why it is none. Who reads again from its `number` and `offset` finds the next."""
+
+    number: int  # of the line, or of the record where records are not lines; the first is 1
+    record: dict[str, Any] | BadLine
+    offset: int
+    line: bytes = b""  # as it stood in the file, if that was JSON; of one that is too long the beginning
+
+    @property
+    def raw(self) -> str:
+        """The record as a line of JSON, or what stood there where it is none: to be mended, and tried again."""
+        if self.line or isinstance(self.record, BadLine):
+            return self.line.decode(errors="backslashreplace").strip("\r\n")
+        return msgspec.json.encode(self.record).decode()
+
+
+def found(number: int, line: bytes, offset: int) -> Found:
+    """What one line of JSON is."""
+    try:
+        return Found(number, record_of(line), offset, line)
+    except BadLine as error:
+        return Found(number, error, offset, line)

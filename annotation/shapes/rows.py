@@ -51,12 +51,11 @@ class Said:
         """The same of some of the answers alone, in this order; `text` stays if the answer it betters is there."""
         if self.ranks is None or list(places) == list(range(len(self.ranks))):
             return self
-        order = sorted({self.ranks[place] for place in places})
         best = [place for place, rank in enumerate(self.ranks) if rank == 1]
-        shown = self.positions and sorted(self.positions[place] for place in places)
+        shown = sorted(self.positions[place] for place in places) if self.positions else []
         return replace(
             self,
-            ranks=[order.index(self.ranks[place]) + 1 for place in places],
+            ranks=ranked([self.ranks[place] for place in places]),
             unacceptable=self.unacceptable and [self.unacceptable[place] for place in places],
             strength=self.strength if set(best) <= set(places) else None,
             text=self.text if set(best) <= set(places) else None,
@@ -65,8 +64,17 @@ class Said:
                 for name, better in self.criteria.items()
                 if better is None or better in places
             },
-            positions=shown and [shown.index(self.positions[place]) for place in places] if self.positions else None,
+            positions=[shown.index(self.positions[place]) for place in places] if self.positions else None,
         )
+
+
+def ranked(values: Sequence[float]) -> list[int]:
+    """The rank of each of these values, the smallest of which is the best: one more than how many are better.
+
+    >>> ranked([2, 5, 5, 9])
+    [1, 2, 2, 4]
+    """
+    return [1 + sum(other < value for other in values) for value in values]
 
 
 @dataclass
