@@ -27,7 +27,7 @@ class Listed(forms.CharField):
 class TakeOutForm(forms.Form):
     shape = forms.ChoiceField(
         choices=[(name, shape.title) for name, shape in SHAPES.items()],
-        initial="native",
+        initial="touchstone",
         error_messages={"required": "Choose a format."},
     )
     kind = forms.ChoiceField(required=False, choices=[("", "Both kinds"), *Kind.choices], label="Items")

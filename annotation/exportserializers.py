@@ -7,6 +7,7 @@ from rest_framework import serializers
 from annotation.exporting.wanted import Wanted
 from annotation.models import Export
 from annotation.models.items import Kind
+from annotation.models.prompts import Split
 from annotation.serializers import MessageSerializer
 from annotation.shapes.outgoing import SHAPES
 
@@ -20,9 +21,9 @@ def _about(name: str) -> str:
 class WantedSerializer(serializers.Serializer):
     """What of a project is taken out, and in which shape."""
 
-    shape = serializers.ChoiceField(choices=[(name, one.title) for name, one in SHAPES.items()], default="native")
+    shape = serializers.ChoiceField(choices=[(name, one.title) for name, one in SHAPES.items()], default="touchstone")
     kind = serializers.ChoiceField(choices=Kind.choices, required=False, help_text=_about("kind"))
-    split = serializers.ChoiceField(choices=["train", "heldout"], required=False, help_text=_about("split"))
+    split = serializers.ChoiceField(choices=Split.choices, required=False, help_text=_about("split"))
     decisions = serializers.ChoiceField(choices=["only", "none"], required=False, help_text=_about("decisions"))
     simulated = serializers.BooleanField(required=False, help_text=_about("simulated"))
     minimum_agreement = serializers.FloatField(

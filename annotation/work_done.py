@@ -12,13 +12,13 @@ from annotation.models import Judgement, Label, Project, User
 from annotation.models.events import record
 from annotation.models.items import Kind
 from annotation.models.labels import LabelQuerySet
+from annotation.shapes.sheet import FORMULA
 
 BATCH = 500  # labels in memory at once
 COLUMNS = (
     *("label", "person", "created_at", "kind", "live", "seconds", "verdict", "text", "ranks", "unacceptable"),
     *("strength", "criteria", "flags", "comment", "item", "language", "tags", "prompt", "answers", "simulated"),
 )
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def chosen(

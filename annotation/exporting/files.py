@@ -83,9 +83,7 @@ def make(*, export_id: int) -> bool:
     try:
         _make(export)
     except Superseded:
-        if not Export.objects.filter(
-            pk=export_id
-        ).exists():  # deleted, perhaps a moment before the file was in its place
+        if not Export.objects.filter(pk=export_id).exists():  # a moment before its file came
             export.path.unlink(missing_ok=True)
         return False
     except OSError as error:

@@ -34,7 +34,7 @@ def put_on_record(project: Project, shape: str, wanted: Wanted, actor: User | No
 
 def chunks(*, project: Project, shape: str, wanted: Wanted, tally: Tally) -> Iterator[bytes]:
     """Many lines at a time. The same data gives the same bytes."""
-    if shape == "native":
+    if shape == "touchstone":
         for batch in items.labelled_lines(project=project, wanted=wanted, tally=tally):
             tally.rows += len(batch)
             yield "".join(f"{line}\n" for line in batch).encode()

@@ -54,6 +54,8 @@ def alpaca(row: Row) -> Row | None:
     """
     turns: Messages = row["prompt"]
     system = turns[0]["content"] if turns[0]["role"] == "system" else None
+    if system == "":
+        return None
     said = turns if system is None else turns[1:]
     if [one["role"] for one in said] != ["user", "assistant"] * (len(said) // 2) + ["user"]:
         return None
@@ -93,17 +95,19 @@ class Shape:
 
 
 SHAPES: dict[str, Shape] = {
-    "native": Shape("Everything, JSON Lines", "Each labelled item with its answers and every vote.", "items"),
+    "touchstone": Shape("Everything, JSON Lines", "Each labelled item with its answers and every vote.", "items"),
     "csv": Shape("Everything, CSV", "A line for each label, for a spreadsheet.", "items", "csv"),
     "parquet": Shape("Everything, Parquet", "A row for each labelled item, for pandas or DuckDB.", "items", "parquet"),
     "dataset": Shape(
         "Hugging Face dataset", "A folder for load_dataset with a card made from facts, as a zip file.", "all", "zip"
     ),
-    "trl-sft": Shape("TRL prompt-completion", "Good answers, for SFT.", "demonstrations", line=prompt_completion),
+    "trl-completion": Shape(
+        "TRL prompt-completion", "Good answers, for SFT.", "demonstrations", line=prompt_completion
+    ),
     "trl-preference": Shape(
         "TRL preference", "Chosen and rejected answers, for DPO and ORPO.", "preferences", line=preference
     ),
-    "trl-reward": Shape(
+    "trl-margin": Shape(
         "TRL preference with margin", "The same with how much better, for reward models.", "preferences", line=margin
     ),
     "trl-unpaired": Shape(

@@ -32,7 +32,7 @@ def exports(request: Request, slug: str) -> HttpResponse:
     """The formats and the files that were made; a POST has one made."""
     lead = access.membership(request.user, slug, Role.LEAD)
     project = lead.project
-    form = TakeOutForm(request.POST or None)
+    form = TakeOutForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         asked = {name: form.cleaned_data[name] for name in ("shape", "repository")}
         try:

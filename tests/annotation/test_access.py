@@ -10,6 +10,8 @@ from django.test import Client
 from django.urls import reverse
 
 from annotation import access, labelling, talk, urls
+from annotation.exporting import files
+from annotation.exporting.wanted import Wanted
 from annotation.gold import Right, mark
 from annotation.models import (
     Assignment,
@@ -41,6 +43,10 @@ PAGES = {
     "work": ("get", [404, 200, 200, 200]),
     "edit_guidelines": ("get", [404, 403, 403, 200]),
     "import": ("get", [404, 403, 403, 200]),
+    "export_page": ("get", [404, 403, 403, 200]),
+    "export_state": ("get", [404, 403, 403, 200]),
+    "export_file": ("get", [404, 403, 403, 200]),
+    "delete_export": ("post", [404, 403, 403, 302]),
     "ahead": ("post", [404, 302, 302, 302]),
     "undo": ("post", [404, 302, 302, 302]),
     "quality": ("get", [404, 403, 200, 200]),
@@ -86,10 +92,11 @@ PAGES = {
 ONLY_TO_READ = [
     *("projects", "project", "guidelines", "guidelines_versions", "guidelines_version", "my_work", "work"),
     *("quality", "raters", "export_work", "gold_candidates", "gold_answer"),
+    *("export_state", "export_file"),
     *("my_labels", "flags", "notices", "notice", "review"),
 ]
 ON_AN_ASSIGNMENT = ["submit", "skip", "draft", "release"]
-OF_LEADS_TO_WRITE = ["remove_person", "revoke_invitation", "delete_team", "pause", "unpause"]
+OF_LEADS_TO_WRITE = ["remove_person", "revoke_invitation", "delete_team", "delete_export", "pause", "unpause"]
 ONLY_TO_WRITE = [
     *("ahead", "undo", "rate_person", "recompute", "read_guidelines"),
     *("withdraw", "settle", "read_notices", "decide", "pass_on"),
@@ -116,9 +123,11 @@ def address(project, held, bob, alice):
     team = Team.objects.create(project=project, name="Letters")
     invitation = Invitation.objects.create(project=project, author=alice.person)
     flag = talk.comment(item=held.item, author=bob, text="Is this a question?", flag=True)
+    exported = files.ask(project=project, shape="csv", wanted=Wanted(), actor=alice.person)
     theirs = {
         **{page: ["desk", held.person_id] for page in ("person", "remove_person", "export_work", "rate_person")},
         **{page: ["desk", team.pk] for page in ("team", "delete_team")},
+        **{page: ["desk", exported.pk] for page in ("export_state", "export_file", "delete_export")},
         "revoke_invitation": ["desk", invitation.pk],
         "join": [invitation.token],
         **{page: ["desk", "demonstration"] for page in ("work", "ahead", "undo")},

@@ -11,6 +11,8 @@ from rest_framework.test import APIClient
 
 from annotation import labelling, talk
 from annotation.asking import ask
+from annotation.exporting import files
+from annotation.exporting.wanted import Wanted
 from annotation.gold import Right, mark
 from annotation.labelling import Said
 from annotation.models import Invitation, Notice, Team
@@ -55,6 +57,7 @@ class World:
     notice: Any
     gold: Any
     match: Any
+    export: Any
 
     @property
     def ids(self) -> dict[str, Any]:
@@ -76,6 +79,7 @@ class World:
             "notice_id": self.notice.pk,
             "gold_id": self.gold.pk,
             "match_id": self.match.pk,
+            "export_id": self.export.pk,
         }
 
 
@@ -121,9 +125,11 @@ def world(project: Any, alice: Any, bob: Any) -> World:
         challenger_run=runs[1],
         ended_at=timezone.now(),
     )
+    export = files.ask(project=project, shape="csv", wanted=Wanted(), actor=alice.person)
     return World(
         *(prompt, first_label, snapshot, run, base, tuned, old_answer, new_answer, assignment, label, number_one),
         *(team, invitation, flag, Notice.objects.get(person=alice.person), known, match),
+        export,
     )
 
 

@@ -21,6 +21,7 @@ REFRESH = "manage.py spectacular --fail-on-warn --validate --file tests/api/open
 curl = ArgumentParser(description="As much of curl as the guide uses.")
 curl.add_argument("-s", action="store_true")
 curl.add_argument("-o", dest="output")
+curl.add_argument("-C", dest="goes_on_at")
 curl.add_argument("-X", dest="request")
 curl.add_argument("-H", dest="header", action="append", default=[])
 curl.add_argument("-d", dest="data")
@@ -69,6 +70,7 @@ def test_the_calls_of_the_guide_work(api, world, alice, bob, project, tmp_path):
         **{"RESPONSE": world.new_answer.pk, "ROUND": 2, "REWARD": reward.pk, "TEAM": world.team.pk},
         **{"INVITATION": world.invitation.pk, "INVITED": world.invitation.token},
         **{"COMMENT": world.flag.pk, "NOTICE": world.notice.pk, "FIRST_LABEL": world.first_label.pk},
+        "EXPORT": world.export.pk,
         **{"ITEM": a_demonstration(project).pk, "DONE": world.run.pk, "BASE": world.base.pk},
     }
     calls = [

@@ -21,7 +21,7 @@ from tests.benchmarks.product import Client, Product, new_password, running
 
 FULL, QUICK = 100_000, 5_000
 TIMES = 3
-SHAPES = ("native", "csv", "trl-preference", "openai-preference", "trl-unpaired")
+SHAPES = ("touchstone", "csv", "trl-preference", "openai-preference", "trl-unpaired")
 
 # Two answers of about 300 letters to each prompt, judged by one of twenty people.
 LABELLED = """
@@ -126,7 +126,7 @@ def measure(product: Product, count: int, times: int) -> dict[str, float]:
             print(f"{shape}: {took:.2f} s, {lines} lines, {watch.growth_mb:.0f} MB", flush=True)
         assert len(hashes) == 1, "the same data gave other bytes"
         assert lines >= count * 0.7, lines
-        name = "export_s_100k" if shape == "native" else f"{shape.replace('-', '_')}_s_100k"
+        name = "export_s_100k" if shape == "touchstone" else f"{shape.replace('-', '_')}_s_100k"
         figures[name] = round(statistics.median(seconds) * FULL / count, 3)
     return {**figures, "memory_growth_mb": round(max(growth), 1)}
 

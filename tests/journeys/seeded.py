@@ -7,6 +7,8 @@ from django.utils import timezone
 
 from annotation import invitations, labelling, reviewing, talk, teams
 from annotation.asking import ask
+from annotation.exporting import files
+from annotation.exporting.wanted import Wanted
 from annotation.gold import Right, mark
 from annotation.guidelines import publish
 from annotation.labelling import Said
@@ -54,6 +56,8 @@ def make() -> dict[str, Any]:
         Membership.objects.create(person=people[name], project=empty, role=roles.get(name, "annotator"))
     publish(project=desk, text=MARKDOWN, actor=people["alice"], asks_again=False)
     ids = _judged(desk, members) | _people(desk, members) | _loop(desk, people["alice"]) | _gold(desk, members)
+    for shape in ("touchstone", "dataset"):
+        files.ask(project=desk, shape=shape, wanted=Wanted(tags=["parcels"]), actor=people["alice"])
     for number in range(3):  # what is still to be done
         a_comparison(desk, answers=(f"{MARKDOWN}\n\nFirst {number}.", "Second. " * 60), wanted=3)
         _demonstration(desk, f"A draft, number {number}.", wanted=3)

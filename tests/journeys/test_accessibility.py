@@ -78,6 +78,11 @@ PAGES: dict[str, list[Shown]] = {
     "gold_answer": [Shown("/labels/{gold_answer}/gold/", "bob")],
     "keys": [Shown("/keys/", "bob")],
     "import": [Shown("/projects/desk/data/import/"), Shown("/projects/desk/import/", "alice", send_as_it_is)],
+    "export_page": [
+        Shown("/projects/desk/data/export/", "alice", open_all),
+        Shown("/projects/desk/data/export/", "alice", send_as_it_is),
+        Shown("/projects/empty/data/export/"),
+    ],
     "people": [Shown("/projects/desk/people/", "alice", open_all), Shown("/projects/empty/people/")],
     "person": [Shown("/projects/desk/people/{bob}/", "alice", open_all)],
     "new_team": [Shown("/projects/desk/teams/new/"), Shown("/projects/empty/teams/new/", "alice", send_as_it_is)],
@@ -149,6 +154,7 @@ NO_PAGES = {
             "remove_person",
             "revoke_invitation",
             "delete_team",
+            "delete_export",
         ),
         "forms go there",
     ),
@@ -160,7 +166,10 @@ NO_PAGES = {
     **dict.fromkeys(("measure_model", "start_head_to_head", "stop_head_to_head", "roll_back"), "the same"),
     "round_policy": "a form goes there",
     **dict.fromkeys(("draft", "ahead", "release", "check"), "scripts send there"),
-    **dict.fromkeys(("export_work", "run_metrics", "round_state", "report_file", "schema"), "files and parts of pages"),
+    **dict.fromkeys(
+        ("export_work", "export_state", "export_file", "run_metrics", "round_state", "report_file", "schema"),
+        "files and parts of pages",
+    ),
     **dict.fromkeys(("export_model", "model_card"), "the same"),
     "api_docs": "Swagger's page, as it comes in its package",
 }

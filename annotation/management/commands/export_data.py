@@ -20,7 +20,7 @@ COUNTED = {"items": "labelled item", "all": "row"}
 
 class Command(ProjectCommand):
     help = (
-        "Write a project's labelled data: each item with its prompt, its answers and every live label as JSON Lines, or "
+        "Write a project's labelled data: each item with its prompt, answers and every live label as JSON Lines, or "
         "in another shape, people under pseudonyms. To standard output, or with --output to a file that appears only "
         "once it is whole."
     )
@@ -28,7 +28,9 @@ class Command(ProjectCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--shape", choices=list(SHAPES), default="native", help="one of those below")
+        parser.add_argument(
+            "--shape", choices=list(SHAPES), default="touchstone", metavar="SHAPE", help="one of those below"
+        )
         parser.add_argument("--kind", choices=Kind.values, default="", help="only items of this kind")
         parser.add_argument("--split", choices=["train", "heldout"], default="", help="only prompts of this split")
         parser.add_argument("--tag", action="append", default=[], help="only prompts with this tag, or one of several")
