@@ -9,7 +9,7 @@ from annotation.models.items import Kind
 from annotation.shapes.outgoing import SHAPES
 
 SPLITS = {
-    "": "Those that fit the format: held-out prompts are never among rows to train on",
+    "": "What fits the format",
     "train": "Prompts to train on",
     "heldout": "Prompts held out for evaluation",
 }
@@ -30,8 +30,18 @@ class TakeOutForm(forms.Form):
         initial="touchstone",
         error_messages={"required": "Choose a format."},
     )
-    kind = forms.ChoiceField(required=False, choices=[("", "Both kinds"), *Kind.choices], label="Items")
-    split = forms.ChoiceField(required=False, choices=list(SPLITS.items()), label="Prompts")
+    kind = forms.ChoiceField(
+        required=False,
+        choices=[("", "Both kinds"), *Kind.choices],
+        label="Items",
+        help_text="Demonstrations to clean, comparisons to rank.",
+    )
+    split = forms.ChoiceField(
+        required=False,
+        choices=list(SPLITS.items()),
+        label="Prompts",
+        help_text="Held-out prompts are never among rows to train on, unless you ask for them alone.",
+    )
     tags = Listed(required=False, max_length=2_000, help_text="Prompts with any of these, with commas between them.")
     languages = Listed(required=False, max_length=300, help_text="Such as en, de. Everything if empty.")
     decisions = forms.ChoiceField(required=False, choices=list(DECISIONS.items()), label="Labels")

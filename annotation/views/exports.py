@@ -52,6 +52,7 @@ def exports(request: Request, slug: str) -> HttpResponse:
         "learning": {name: shape for name, shape in SHAPES.items() if shape.learns},
         "chosen": form["shape"].value(),
         "exports": project.exports.select_related("created_by")[:SHOWN],
+        "labelled": project.labels.exists(),
         "days": files.DAYS,
         "hub_is_open": hub.is_open(),
     }
