@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import prefetch_related_objects
 from django.urls import path
 from drf_spectacular.types import OpenApiTypes
 from rest_framework.exceptions import ValidationError
@@ -146,13 +147,14 @@ class Submit(Endpoint):
         assignment = access.own_assignment(self.person, assignment_id)
         sent = self.sent(SubmitSerializer)
         said = SaidSerializer.said(sent)
-        resent = labelling.is_resent(assignment=assignment, said=said)
         label = labelling.submit(assignment=assignment, said=said)
         more = _after(self.person, assignment, sent)
         told = gold.feedback(label)
         feedback = FeedbackSerializer(told).data if told else None
-        answer = {"label": LabelSerializer(label).data, "feedback": feedback, **more}
-        return Response(answer, status=200 if resent else 201)
+        prefetch_related_objects([label], "judgements")
+        stored = LabelSerializer(label, context={"fresh": not label.resent}).data
+        answer = {"label": stored, "feedback": feedback, **more}
+        return Response(answer, status=200 if label.resent else 201)
 
 
 class Skip(Endpoint):
