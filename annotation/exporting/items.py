@@ -77,7 +77,7 @@ def labelled_rows(
 
 def labelled_lines(*, project: Project, wanted: Wanted, tally: Tally) -> Iterator[list[str]]:
     """The same as lines of JSON, a batch at a time."""
-    asked = {
+    asked: dict[str, Any] = {
         "names": json.dumps(people(project=project, names=wanted.names)),
         "decisions": wanted.decisions,
         "simulated": wanted.simulated is not False,

@@ -3,7 +3,7 @@
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
@@ -73,7 +73,7 @@ def file(request: Request, slug: str, pk: int) -> HttpResponseBase:
     return send(request, access.export(request.user, slug, pk))
 
 
-def send(request: Request, export: Export) -> HttpResponseBase:
+def send(request: HttpRequest, export: Export) -> HttpResponseBase:
     """The file of the page and of the API; Http404 if it is not ready, or not on this machine."""
     try:
         if export.status != Export.Status.READY:
