@@ -67,8 +67,8 @@ def read(columns: Columns, number: int) -> Row:
         if (one := _ranking(person, told, names) if len(answers) > 1 else _writing(person, told, draft, wanted))
     ]
     if len(answers) > 1:
-        return comparison(here, number, messages, answers, said, **extra)
-    return demonstration(here, number, messages, draft, said, **extra)
+        return comparison(here, number, messages, answers, said, extra)
+    return demonstration(here, number, messages, draft, said, extra)
 
 
 def _parts(record: dict[str, Any]) -> tuple[dict[str, Any], dict[str, list[tuple[str, Any]]], dict[str, Any]]:
@@ -81,7 +81,11 @@ def _parts(record: dict[str, Any]) -> tuple[dict[str, Any], dict[str, list[tuple
             return fields, _by_person(responses), metadata
         return (
             fields,
-            {question: _answers(told) for question, told in (responses or {}).items() if isinstance(told, list)},
+            {
+                question: _answers(told)
+                for question, told in (responses if isinstance(responses, dict) else {}).items()
+                if isinstance(told, list)
+            },
             metadata,
         )
     fields, answered = {}, {}

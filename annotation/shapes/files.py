@@ -128,7 +128,7 @@ def _zip(path: Path) -> Source:
     """The files with data in a zip. Their names are names and no more: nothing is written where they say."""
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [one for one in archive.infolist() if not one.is_dir()]
+            members = [one for one in archive.infolist() if one.filename and not one.is_dir()]
     except (zipfile.BadZipFile, OSError, UnicodeDecodeError, NotImplementedError):
         raise BadFile(f"{path.name} {DAMAGED}") from None
     sizes = {

@@ -43,9 +43,9 @@ def read(columns: Columns, number: int) -> Row:
     answers, ids = _answers(columns)
     said = list(_said(said_of, answers, ids, columns["completion"]))
     if len(answers) > 1:
-        return comparison(columns, number, messages, answers, said, **_others(columns))
+        return comparison(columns, number, messages, answers, said, _others(columns))
     draft = None if columns["completion"] is None else answer_of(columns["completion"], "completion")
-    return demonstration(columns, number, messages, draft, said, **_others(columns))
+    return demonstration(columns, number, messages, draft, said, _others(columns))
 
 
 def _others(columns: Columns) -> dict[str, Any]:

@@ -4,7 +4,7 @@ What every shape has besides: a `language`, `tags` and `metadata`, where the rec
 kept as metadata where they are short.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,10 +16,13 @@ from annotation.shapes.rows import ACCEPT, COMPARISON, DEMONSTRATION, EDIT, BadL
 from annotation.text import as_seen
 
 COMMON = {"language": ("language", "lang"), "tags": ("tags",), "metadata": ("metadata",)}
+NOTHING: Mapping[str, Any] = {}
 WHO = {"rater": ("rater", "annotator"), "comment": ("comment",)}
 
 
-def prompt_alone(columns: Columns, number: int, messages: list[dict[str, str]], **extra: Any) -> Row:
+def prompt_alone(
+    columns: Columns, number: int, messages: list[dict[str, str]], extra: Mapping[str, Any] = NOTHING
+) -> Row:
     return _row(columns, number, messages, "", [], [], extra)
 
 
@@ -29,11 +32,11 @@ def demonstration(
     messages: list[dict[str, str]],
     answer: str | None,
     said: Sequence[Said] = (),
-    **extra: Any,
+    extra: Mapping[str, Any] = NOTHING,
 ) -> Row:
     """A prompt and an answer to clean; without an answer, one that was written if somebody did, or a prompt alone."""
     if answer is None and not said:
-        return prompt_alone(columns, number, messages, **extra)
+        return prompt_alone(columns, number, messages, extra)
     return _row(columns, number, messages, DEMONSTRATION, [] if answer is None else [answer], said, extra)
 
 
@@ -43,7 +46,7 @@ def comparison(
     messages: list[dict[str, str]],
     answers: Sequence[str],
     said: Sequence[Said] = (),
-    **extra: Any,
+    extra: Mapping[str, Any] = NOTHING,
 ) -> Row:
     """A prompt and answers to rank. Of answers that look the same the first is kept, and it stands as high as any."""
     kept, places = distinct(answers)
@@ -150,7 +153,7 @@ def _row(
     kind: str,
     answers: list[str],
     said: Sequence[Said],
-    extra: dict[str, Any],
+    extra: Mapping[str, Any],
 ) -> Row:
     return Row(
         line=number,

@@ -14,6 +14,7 @@ from annotation.shapes.streams import DAMAGED, BadFile
 
 BATCH = 500  # rows
 LARGEST_BATCH = 512 << 20  # bytes
+ERRORS = (pyarrow.ArrowException, OSError, ValueError, LookupError, TypeError, MemoryError)  # of a file that is damaged
 
 
 class Counted:
@@ -37,7 +38,9 @@ class Counted:
                     groups.append(group)
             batches = table.iter_batches(batch_size=BATCH, row_groups=groups)
             yield from self._rows(batches, number, offset, before, total)
-        except (pyarrow.ArrowException, OSError):
+        except BadFile:
+            raise
+        except ERRORS:
             raise BadFile(DAMAGED) from None
 
     def arrow(self, file: IO[bytes], number: int = 0, offset: int = 0) -> Iterator[Found]:
@@ -45,13 +48,16 @@ class Counted:
         try:
             reader = pyarrow.ipc.open_stream(file)
             yield from self._rows(iter(reader), number, offset, 0, 0)
-        except (pyarrow.ArrowException, OSError):
+        except BadFile:
+            raise
+        except ERRORS:
             raise BadFile(DAMAGED) from None
 
     def _rows(
         self, batches: Iterator[pyarrow.RecordBatch], number: int, offset: int, before: int, total: int
     ) -> Iterator[Found]:
         for batch in batches:
+            batch.validate(full=True)  # what lies about its own size would end the process
             skipped = max(min(offset - before, batch.num_rows), 0)
             before += batch.num_rows
             for begin in range(skipped, batch.num_rows, BATCH):
