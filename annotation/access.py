@@ -14,6 +14,7 @@ from annotation.models import (
     Assignment,
     BulkChange,
     Comment,
+    Export,
     Finding,
     Gold,
     Import,
@@ -312,4 +313,13 @@ def bulk_change(user: User, slug: str, pk: int) -> BulkChange:
     found = BulkChange.objects.filter(pk=pk, project=leads.project).first()
     if found is None:
         raise Http404("No such change")
+    return found
+
+
+def export(user: User, slug: str, pk: int) -> Export:
+    """A file of data of a project the person leads; raises as `membership` does."""
+    leads = membership(user, slug, Role.LEAD)
+    found = Export.objects.select_related("project").filter(pk=pk, project=leads.project).first()
+    if found is None:
+        raise Http404("No such export")
     return found

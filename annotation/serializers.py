@@ -10,7 +10,6 @@ from annotation.checking import MOST
 from annotation.checks import KINDS
 from annotation.importing import Summary
 from annotation.models import Membership, Prompt
-from annotation.models.items import Kind
 
 MESSAGE = "#/components/schemas/Message"
 
@@ -165,58 +164,6 @@ class CheckedSerializer(serializers.Serializer):
 
 
 # Out of the project
-
-
-class ExportFilterSerializer(serializers.Serializer):
-    kind = serializers.ChoiceField(choices=Kind.choices, required=False)
-
-
-class ExportedAnswerSerializer(serializers.Serializer):
-    id = serializers.IntegerField()
-    text = serializers.CharField()
-    origin = serializers.CharField()
-
-
-class ExportedVoteSerializer(serializers.Serializer):
-    answer = serializers.IntegerField(help_text="The id of one of the row's answers.")
-    position = serializers.IntegerField()
-    rank = serializers.IntegerField()
-    unacceptable = serializers.BooleanField()
-
-
-class ExportedLabelSerializer(serializers.Serializer):
-    id = serializers.IntegerField()
-    person = serializers.CharField(help_text="A pseudonym, the same throughout the project.")
-    simulated = serializers.BooleanField()
-    decision = serializers.BooleanField(help_text="A reviewer's, which settles the item.")
-    comment = serializers.CharField()
-    criteria = serializers.DictField(
-        child=serializers.IntegerField(), help_text="By criterion, the id of the better answer; 0 for no difference."
-    )
-    flags = serializers.ListField(child=serializers.CharField())
-    seconds = serializers.FloatField(allow_null=True)
-    created_at = serializers.DateTimeField()
-    strength = serializers.IntegerField(required=False, allow_null=True, help_text="Of a comparison.")
-    votes = ExportedVoteSerializer(many=True, required=False, help_text="Of a comparison.")
-    verdict = serializers.CharField(required=False, help_text="Of a demonstration.")
-    text = serializers.CharField(
-        allow_null=True, help_text="The text that was kept; of a comparison, the best answer as it was edited."
-    )
-    prompt = MessageSerializer(many=True, required=False, help_text="If earlier turns were mended: the conversation.")
-
-
-class ExportedRowSerializer(serializers.Serializer):
-    """One line of an export: an item and everything people said about it."""
-
-    item = serializers.IntegerField()
-    kind = serializers.ChoiceField(choices=Kind.choices)
-    purpose = serializers.CharField()
-    split = serializers.CharField()
-    language = serializers.CharField()
-    tags = serializers.ListField(child=serializers.CharField())
-    prompt = MessageSerializer(many=True)
-    answers = ExportedAnswerSerializer(many=True)
-    labels = ExportedLabelSerializer(many=True)
 
 
 class SimulatedFilterSerializer(serializers.Serializer):

@@ -6,6 +6,7 @@ from django_q.tasks import async_task
 
 from annotation import bulk, cleaning, imports, kept, searching
 from annotation import consensus as verbs
+from annotation.exporting import files
 from annotation.models import BulkChange, Project, User
 
 
@@ -66,3 +67,13 @@ def clean_projects() -> int:
     for project in due:
         cleaning.check(project=project, seconds=min(cleaning.SLICE, max(0.0, end - time.monotonic())))
     return len(due)
+
+
+def make_export(export_id: int) -> None:
+    """Make the file of an export, once; delivered twice, the second finds it made or in other hands."""
+    files.make(export_id=export_id)
+
+
+def tend_exports() -> int:
+    """Remove exports that have expired and take up those whose worker died; scheduled every five minutes."""
+    return files.tend()

@@ -150,6 +150,7 @@ STORAGES = {
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
 }
+HUB_TOKEN = os.environ.get("HF_TOKEN", "")  # with which data sets are put on the Hugging Face hub
 DATA_UPLOAD_MAX_MEMORY_SIZE = 20 * 1024 * 1024
 
 SESSION_COOKIE_HTTPONLY = True
@@ -229,6 +230,9 @@ SPECTACULAR_SETTINGS = {
         "SnapshotChange": "training.snapshots.comparing.CHANGES",
         "ModelKind": "training.models.registry.ModelKind",
         "ImportStatus": "annotation.models.imports.Stage",
+        "ImportShape": "annotation.api.imports.CHOICES",
+        "ExportShape": "annotation.exportserializers.CHOICES",
+        "ExportStatus": "annotation.models.exports.Export.Status",
         "RunStatus": "training.models.runs.Status",
         "RoundStepName": "evaluation.models.Step",
         "StepStatus": "evaluation.models.StepStatus",

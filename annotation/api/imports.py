@@ -22,6 +22,9 @@ from annotation.serializers import CountsSerializer
 from annotation.shapes import SHAPES
 
 
+CHOICES = [(name, shape.title) for name, shape in sorted(SHAPES.items())]
+
+
 class ImportSerializer(serializers.ModelSerializer):
     name = serializers.CharField(help_text="What its owner calls the file.")
     shape = serializers.CharField(help_text="What its rows are; empty if that was not recognised.")
@@ -48,7 +51,7 @@ class ImportSerializer(serializers.ModelSerializer):
 
 
 class StartSerializer(serializers.Serializer):
-    shape = serializers.ChoiceField(choices=sorted(SHAPES), required=False, help_text="Found by itself if left out.")
+    shape = serializers.ChoiceField(choices=CHOICES, required=False, help_text="Found by itself if left out.")
     mapping = serializers.DictField(
         child=serializers.CharField(), required=False, help_text="Columns by the part they play, where not as usual."
     )
@@ -66,7 +69,7 @@ class SendingSerializer(serializers.Serializer):
     """What stands in the address where the body is the file."""
 
     name = serializers.CharField(required=False, max_length=200, help_text="What the file is called.")
-    shape = serializers.ChoiceField(choices=sorted(SHAPES), required=False)
+    shape = serializers.ChoiceField(choices=CHOICES, required=False)
     dry_run = serializers.BooleanField(default=False)
 
 

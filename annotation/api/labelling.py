@@ -1,4 +1,4 @@
-"""Projects, prompts, labelling, and taking labels out."""
+"""Projects, prompts, and labelling."""
 
 import json
 from collections.abc import Iterable
@@ -6,19 +6,17 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import prefetch_related_objects
-from django.http import StreamingHttpResponse
 from django.urls import path
 from drf_spectacular.types import OpenApiTypes
 from rest_framework.exceptions import ValidationError
 from rest_framework.parsers import JSONParser
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from annotation import access, exporting, gold, labelling, leasing, standing
+from annotation import access, gold, labelling, leasing, standing
 from annotation.api.browse import Browsing
 from annotation.browseserializers import PromptFilterSerializer
-from annotation.endpoints import NDJSON, Conflict, Endpoint, NdjsonParser, NdjsonRenderer, documented, json_line
+from annotation.endpoints import NDJSON, Conflict, Endpoint, NdjsonParser, documented
 from annotation.filters import LABELS, PROMPTS
 from annotation.importing import import_lines
 from annotation.labelserializers import (
@@ -41,8 +39,6 @@ from annotation.labelserializers import (
 from annotation.models import Assignment, Membership, User
 from annotation.models.people import Role
 from annotation.serializers import (
-    ExportedRowSerializer,
-    ExportFilterSerializer,
     ImportRowSerializer,
     ProjectDetailSerializer,
     ProjectSerializer,
@@ -242,28 +238,6 @@ class Retract(Endpoint):
         return Response(LabelSerializer(label, context={"lead": member.at_least(Role.LEAD)}).data)
 
 
-class Export(Endpoint):
-    renderer_classes = [JSONRenderer, NdjsonRenderer]
-
-    @documented(
-        "Labels",
-        ExportedRowSerializer,
-        media_type=NDJSON,
-        parameters=[ExportFilterSerializer],
-        refuses=(400, 401, 403, 404),
-        operation_id="export",
-    )
-    def get(self, request: Request, slug: str) -> StreamingHttpResponse:
-        """A lead takes out all labelled items as JSON Lines, in a stream; people appear under pseudonyms."""
-        project = access.project(self.person, slug, Role.LEAD)
-        rows = exporting.labelled_rows(project=project, **self.asked(ExportFilterSerializer))
-        return StreamingHttpResponse(
-            map(json_line, rows),
-            content_type=NDJSON,
-            headers={"Content-Disposition": f'attachment; filename="{slug}.jsonl"'},
-        )
-
-
 urlpatterns = [
     path("projects/", Projects.as_view()),
     path("projects/<slug:slug>/", OneProject.as_view()),
@@ -276,5 +250,4 @@ urlpatterns = [
     path("assignments/<int:assignment_id>/release/", Release.as_view()),
     path("projects/<slug:slug>/labels/", Labels.as_view()),
     path("labels/<int:label_id>/retract/", Retract.as_view()),
-    path("projects/<slug:slug>/export/", Export.as_view()),
 ]

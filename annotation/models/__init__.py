@@ -3,6 +3,7 @@
 from annotation.models.browsing import BulkChange, SavedView, SearchMark, SearchText
 from annotation.models.cleaning import Cleaning, Finding
 from annotation.models.events import Event
+from annotation.models.exports import Export
 from annotation.models.imports import Import, RejectedRow
 from annotation.models.items import Assignment, Item, ItemResponse
 from annotation.models.labels import Judgement, Label
@@ -19,6 +20,7 @@ __all__ = [
     "Comment",
     "Consensus",
     "Event",
+    "Export",
     "Finding",
     "Gold",
     "Guidelines",

@@ -105,6 +105,11 @@ class Project(models.Model):
         validators=[MinValueValidator(0), MaxValueValidator(0.9)],
         help_text="Share of new prompts kept for evaluation and never trained on.",
     )
+    licence = models.CharField(
+        max_length=120,
+        blank=True,
+        help_text="Of the data, for its card when it is taken out, such as cc-by-4.0. Not stated if empty.",
+    )
     archived = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 

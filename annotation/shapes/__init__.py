@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from annotation.shapes import alpaca, argilla, chats, doccano, label_studio, mapped, native, trl
+from annotation.shapes import alpaca, argilla, chats, doccano, label_studio, mapped, native, sheet, trl
 from annotation.shapes.columns import Columns, Names, at
 from annotation.shapes.rows import BadLine, Row, Said
 
@@ -72,6 +72,7 @@ class Native(Shape):
 SHAPES: dict[str, Shape] = {
     shape.name: shape
     for shape in (
+        Shape("touchstone-csv", "Touchstone CSV", sheet.NAMES, sheet.fits, sheet.read),
         Shape("label-studio", "Label Studio export", label_studio.NAMES, label_studio.fits, label_studio.read),
         Shape("argilla", "Argilla export", argilla.NAMES, argilla.fits, argilla.read),
         Shape(

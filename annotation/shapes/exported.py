@@ -82,9 +82,7 @@ def _comparison(label: dict[str, Any], ids: Mapping[Any, int], count: int) -> Sa
     bad = [vote.get("unacceptable") is True for vote in ordered]
     positions = [vote.get("position") for vote in ordered]
     strength = label.get("strength")
-    criteria = label.get("criteria") or {}
-    if not isinstance(criteria, dict):
-        raise BadLine('"criteria" must be an object')
+    criteria = _criteria(label.get("criteria") or {})
     return Said(
         **_both(label),
         ranks=ranks if all(1 <= rank <= count for rank in ranks) and 1 in ranks else ranked(ranks),
@@ -97,6 +95,15 @@ def _comparison(label: dict[str, Any], ids: Mapping[Any, int], count: int) -> Sa
         },
         positions=positions if sorted(map(str, positions)) == sorted(map(str, range(count))) else None,
     )
+
+
+def _criteria(value: Any) -> dict[str, Any]:
+    """An object, or in Parquet a list of objects with `name` and `answer`."""
+    if isinstance(value, list) and all(isinstance(one, dict) and isinstance(one.get("name"), str) for one in value):
+        return {one["name"]: one.get("answer") for one in value}
+    if not isinstance(value, dict):
+        raise BadLine('"criteria" must be an object')
+    return value
 
 
 def _place(answer: Any, ids: Mapping[Any, int]) -> int:

@@ -20,7 +20,7 @@ from annotation.shapes.rows import COMPARISON, DEMONSTRATION, BadLine, Row
 
 FIELDS = ("messages", "prompt", "completion", "responses", "language", "tags", "metadata", "gold")
 ANSWERS = {"completion": str | list, "responses": list, "answers": list}
-OPTIONAL = {"language": str, "tags": list, "metadata": dict}
+OPTIONAL = {"language": str, "tags": list, "metadata": dict | str}
 
 
 def fits(record: dict[str, Any]) -> float:

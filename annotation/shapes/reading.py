@@ -1,6 +1,7 @@
 """Reading the values of a record: each function takes a value and the name to call it by, and raises BadLine if it is
 not what it should be. Imports no Django."""
 
+import json
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
@@ -102,6 +103,11 @@ def language_of(value: Any) -> str:
 def metadata_of(value: Any) -> dict[str, Any]:
     if value is None:
         return {}
+    if isinstance(value, str):  # in Parquet, where an object needs names that all rows share
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise BadLine('"metadata" must be an object') from None
     if not isinstance(value, dict):
         raise BadLine('"metadata" must be an object')
     if reason := why_unstorable(value):

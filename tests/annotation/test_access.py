@@ -10,6 +10,8 @@ from django.test import Client
 from django.urls import reverse
 
 from annotation import access, labelling, savedviews, talk, urls
+from annotation.exporting import files
+from annotation.exporting.wanted import Wanted
 from annotation.gold import Right, mark
 from annotation.models import (
     Assignment,
@@ -60,6 +62,10 @@ PAGES = {
     "cleaning_progress": ("get", [404, 403, 403, 200]),
     "decide_findings": ("post", [404, 403, 403, 302]),
     "check_data": ("post", [404, 403, 403, 302]),
+    "export_page": ("get", [404, 403, 403, 200]),
+    "export_state": ("get", [404, 403, 403, 200]),
+    "export_file": ("get", [404, 403, 403, 200]),
+    "delete_export": ("post", [404, 403, 403, 302]),
     "ahead": ("post", [404, 302, 302, 302]),
     "undo": ("post", [404, 302, 302, 302]),
     "quality": ("get", [404, 403, 200, 200]),
@@ -108,11 +114,11 @@ ONLY_TO_READ = [
     *("cleaning", "cleaning_progress"),
     *("quality", "raters", "export_work", "gold_candidates", "gold_answer"),
     *("my_labels", "flags", "notices", "notice", "review", "import_state", "import_rejected"),
-    *("browse", "browse_prompt", "bulk_changes"),
+    *("browse", "browse_prompt", "bulk_changes", "export_state", "export_file"),
 ]
 ON_AN_ASSIGNMENT = ["submit", "skip", "draft", "release"]
 OF_LEADS_TO_WRITE = [
-    *("cancel_import", "retry_import"),
+    *("cancel_import", "retry_import", "delete_export"),
     *("remove_person", "revoke_invitation", "delete_team", "pause", "unpause"),
     *("decide_findings", "check_data"),
 ]
@@ -144,10 +150,12 @@ def address(project, held, bob, alice):
     invitation = Invitation.objects.create(project=project, author=alice.person)
     source = Import.objects.create(project=project, name="data.jsonl", status="failed")
     flag = talk.comment(item=held.item, author=bob, text="Is this a question?", flag=True)
+    exported = files.ask(project=project, shape="csv", wanted=Wanted(), actor=alice.person)
     theirs = {
         **{page: ["desk", held.person_id] for page in ("person", "remove_person", "export_work", "rate_person")},
         **{page: ["desk", team.pk] for page in ("team", "delete_team")},
         **{page: ["desk", source.pk] for page in IMPORTS},
+        **{page: ["desk", exported.pk] for page in ("export_state", "export_file", "delete_export")},
         "revoke_invitation": ["desk", invitation.pk],
         "join": [invitation.token],
         **{page: ["desk", "demonstration"] for page in ("work", "ahead", "undo")},

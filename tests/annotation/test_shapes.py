@@ -30,6 +30,7 @@ SHAPE_OF = {
     "alpaca-eval.json": "alpaca-eval",
     "alpaca-eval-annotations.json": "alpaca-eval",
     "columns.csv": "columns",
+    "touchstone.csv": "touchstone-csv",
 }
 
 
@@ -60,6 +61,20 @@ def brief(row: Row):
 def test_the_shape_of_a_file_is_found(name):
     records = [one.record for one in open_file(FORMATS / name).records()]
     assert recognise(records) == SHAPE_OF[name]
+
+
+def test_a_line_of_our_own_table_is_an_item_with_one_label():
+    first, second, third = rows_of("touchstone.csv")
+    asked = "Do you post to Ireland?"
+    assert brief(first) == (asked, ["Yes, for £6.", "=HYPERLINK(1)"], [("5f0c6d1b2a33", [1, 2])])
+    assert (first.tags, first.metadata, first.language) == (["post"], {"channel": "mail"}, "en")
+    assert (first.said[0].comment, first.said[0].positions) == ("-1 for the second", [1, 0])
+    assert first.said[0].criteria == {"helpful": 0, "harmless": None}
+    assert brief(second)[2] == [("9e8d7c6b5a44", [1, 1])]
+    mended = "@home or in the shop,\nwithin 30 days."
+    assert brief(third) == ("May I return it?", ["+1 for asking."], [("5f0c6d1b2a33", "edit", mended)])
+    record = next(iter(open_file(FORMATS / "touchstone.csv").records())).record
+    assert understood(SHAPES["touchstone-csv"], {**record, "votes": "[{"}) == '"votes" must be as it was exported: JSON'
 
 
 def test_every_shape_has_a_file_and_every_file_a_shape():

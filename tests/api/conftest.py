@@ -11,6 +11,8 @@ from rest_framework.test import APIClient
 
 from annotation import bulk, labelling, savedviews, talk
 from annotation.asking import ask
+from annotation.exporting import files as exports
+from annotation.exporting.wanted import Wanted
 from annotation.gold import Right, mark
 from annotation.labelling import Said
 from annotation.models import Import, Invitation, Notice, Team
@@ -69,6 +71,7 @@ class World:
     view: Any
     change: Any
     job: Any
+    export: Any
 
     @property
     def ids(self) -> dict[str, Any]:
@@ -99,6 +102,7 @@ class World:
             "file_id": self.job.training_file.key,
             "job_id": self.job.key,
             "model_name": self.tuned.name,
+            "export_id": self.export.pk,
         }
 
 
@@ -171,6 +175,7 @@ def world(project: Any, alice: Any, bob: Any) -> World:
         view=savedviews.save(member=alice, name="Mine", query={"tag": "tea"}),
         change=bulk.start(project=project, actor=alice.person, prompts=[prompt.pk], priority=1),
         job=jobs.create(project=project, base=base, training_file=file),
+        export=exports.ask(project=project, shape="csv", wanted=Wanted(), actor=alice.person),
     )
 
 

@@ -24,6 +24,7 @@ REFRESH = "manage.py spectacular --fail-on-warn --validate --file tests/api/open
 curl = ArgumentParser(description="As much of curl as the guide uses.")
 curl.add_argument("-s", action="store_true")
 curl.add_argument("-o", dest="output")
+curl.add_argument("-C", dest="goes_on_at")
 curl.add_argument("-X", dest="request")
 curl.add_argument("-H", dest="header", action="append", default=[])
 curl.add_argument("-d", dest="data")
@@ -76,6 +77,7 @@ def test_the_calls_of_the_guide_work(api, world, alice, bob, project, tmp_path):
         "FAILED_IMPORT": world.source.pk,
         **{"PROMPT": world.prompt.pk, "VIEW": world.view.pk, "CHANGE": world.change.pk},
         **{"FILE": world.job.training_file.key, "JOB": world.job.key, "NAME": world.base.name},
+        "EXPORT": world.export.pk,
         **{"ITEM": a_demonstration(project).pk, "DONE": world.run.pk, "BASE": world.base.pk},
         **{"OTHER": world.snapshot.pk, "RECIPE": world.recipe.pk, "FREEZING": world.freezing.pk},
     }

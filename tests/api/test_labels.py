@@ -140,9 +140,9 @@ def test_one_kind_can_be_exported(api, said, alice):
 
 
 def test_the_export_reads_in_batches(api, project, said, alice, monkeypatch, django_assert_max_num_queries):
-    from annotation import exporting
+    from annotation.exporting import items
 
-    monkeypatch.setattr(exporting, "BATCH", 1)
+    monkeypatch.setattr(items, "BATCH", 1)
     client = api(alice)
     with django_assert_max_num_queries(4 + 2 * 4):
         assert len(rows(client.get(EXPORT))) == 2

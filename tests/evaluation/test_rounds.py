@@ -762,6 +762,7 @@ def test_the_clock_is_set_by_migrating(db):
         ("annotation.tasks.fill_search", 1),
         ("annotation.tasks.go_on_with_changes", 1),
         ("annotation.tasks.refresh_consensus", 1),
+        ("annotation.tasks.tend_exports", 5),
         ("evaluation.tasks.recover", 1),
         ("evaluation.tasks.start_rounds", 1),
         ("evaluation.tasks.steer", 1),

@@ -21,6 +21,8 @@ from annotation import (
     tidying,
 )
 from annotation.asking import ask
+from annotation.exporting import files
+from annotation.exporting.wanted import Wanted
 from annotation.gold import Right, mark
 from annotation.guidelines import publish
 from annotation.labelling import Said
@@ -78,6 +80,8 @@ def make() -> dict[str, Any]:
         | _imports(desk, people["alice"])
     )
     ids |= _found_again(desk, members)
+    for shape in ("touchstone", "dataset"):
+        files.ask(project=desk, shape=shape, wanted=Wanted(tags=["parcels"]), actor=people["alice"])
     for number in range(3):  # what is still to be done
         a_comparison(desk, answers=(f"{MARKDOWN}\n\nFirst {number}.", "Second. " * 60), wanted=3)
         _demonstration(desk, f"A draft, number {number}.", wanted=3)
