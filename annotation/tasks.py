@@ -1,7 +1,7 @@
 """Queue tasks of the default cluster: ids in, reload, one call."""
 
+from annotation import accesskeys, kept, repeating, webhooks
 from annotation import consensus as verbs
-from annotation import kept
 from annotation.models import Project, User
 
 
@@ -20,3 +20,13 @@ def refresh_consensus() -> int:
     for project in due:
         consensus(project.pk)
     return len(due)
+
+
+def deliver() -> int:
+    """Send what waits for webhooks: after each event, and every minute for what is tried again. Safe at any time."""
+    return webhooks.deliver()
+
+
+def forget() -> int:
+    """Delete what is kept for a while only; scheduled every hour."""
+    return accesskeys.forget() + repeating.forget() + webhooks.forget()

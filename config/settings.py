@@ -68,7 +68,6 @@ INSTALLED_APPS = [
     "django_htmx",
     "django_q",
     "rest_framework",
-    "rest_framework.authtoken",
     "drf_spectacular",
     "drf_spectacular_sidecar",
 ]
@@ -190,12 +189,13 @@ Q_CLUSTER = {
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.TokenAuthentication",
+        "annotation.authentication.KeyAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "URL_FORMAT_OVERRIDE": None,  # what is accepted is said in the header
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_PAGINATION_CLASS": "config.pagination.ByNewest",
     "PAGE_SIZE": 50,
@@ -218,6 +218,7 @@ SPECTACULAR_SETTINGS = {
         "StepStatus": "evaluation.models.StepStatus",
         "RoundStatus": "evaluation.models.RoundStatus",
     },
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "config.openapi.complete"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SWAGGER_UI_SETTINGS": {"persistAuthorization": False, "displayRequestDuration": True, "docExpansion": "none"},
@@ -257,6 +258,7 @@ UNFOLD = {
                     for title, icon, name in (
                         ("Projects", "inventory_2", "annotation_project"),
                         ("People", "group", "annotation_user"),
+                        ("Access keys", "key", "annotation_accesskey"),
                         ("Rounds", "autorenew", "evaluation_round"),
                         ("Runs", "model_training", "training_run"),
                         ("Model versions", "deployed_code", "training_modelversion"),

@@ -6,8 +6,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation.endpoints import Conflict, Endpoint, documented
-from training import access, lineage, preflight, queueing, registry, runs, sampling, snapshots, staleness, tuning
+from annotation.models.accesskeys import Scope
+from training import access, guide, lineage, preflight, queueing, registry, runs, sampling, snapshots, staleness, tuning
 from training.serializers import (
+    AdviceSerializer,
     AfterSerializer,
     AnswerSerializer,
     ContinueSerializer,
@@ -19,6 +21,7 @@ from training.serializers import (
     ModelDetailSerializer,
     ModelSerializer,
     MoveSerializer,
+    NeedsSerializer,
     PreflightSerializer,
     ResponseLineageSerializer,
     RunDetailSerializer,
@@ -32,6 +35,8 @@ MOST_POINTS = 2000  # in one answer
 
 
 class Snapshots(Endpoint):
+    scope = Scope.DATA
+
     @documented("Snapshots", SnapshotSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """The project's frozen data sets, newest first."""
@@ -60,6 +65,8 @@ class Snapshots(Endpoint):
 
 
 class OneSnapshot(Endpoint):
+    scope = Scope.READ
+
     @documented("Snapshots", SnapshotSerializer, operation_id="snapshot")
     def get(self, request: Request, slug: str, snapshot_id: int) -> Response:
         """One frozen data set."""
@@ -68,6 +75,8 @@ class OneSnapshot(Endpoint):
 
 
 class Runs(Endpoint):
+    scope = Scope.TRAIN
+
     @documented("Runs", RunSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """The project's runs, newest first."""
@@ -90,7 +99,27 @@ class Runs(Endpoint):
         return Response(RunDetailSerializer(run).data, status=201)
 
 
+class Advice(Endpoint):
+    scope = Scope.READ
+
+    @documented(
+        "Runs",
+        AdviceSerializer(many=True),
+        parameters=[NeedsSerializer],
+        refuses=(400, 401, 403, 404),
+        operation_id="which_method",
+        filters=False,
+    )
+    def get(self, request: Request, slug: str) -> Response:
+        """Which method, by what should get better and by what the project has: a few steps, in order."""
+        project = access.lead(self.person, slug).project
+        needs = guide.Needs(**self.asked(NeedsSerializer))
+        return Response(AdviceSerializer(guide.propose(needs, guide.holdings(project)), many=True).data)
+
+
 class CheckRun(Endpoint):
+    scope = Scope.READ
+
     @documented(
         "Runs",
         PreflightSerializer,
@@ -110,6 +139,8 @@ class CheckRun(Endpoint):
 
 
 class OneRun(Endpoint):
+    scope = Scope.READ
+
     @documented("Runs", RunDetailSerializer, operation_id="run")
     def get(self, request: Request, slug: str, run_id: int) -> Response:
         """One run: how far it is, its settings, figures and log."""
@@ -118,6 +149,8 @@ class OneRun(Endpoint):
 
 
 class RunMetrics(Endpoint):
+    scope = Scope.READ
+
     @documented(
         "Runs",
         CurveSerializer,
@@ -134,6 +167,8 @@ class RunMetrics(Endpoint):
 
 
 class CancelRun(Endpoint):
+    scope = Scope.TRAIN
+
     @documented("Runs", RunDetailSerializer, refuses=(401, 403, 404, 409), operation_id="cancel_run")
     def post(self, request: Request, slug: str, run_id: int) -> Response:
         """Stop a run: at once if it waits, within seconds if it runs."""
@@ -145,6 +180,8 @@ class CancelRun(Endpoint):
 
 
 class RetryRun(Endpoint):
+    scope = Scope.TRAIN
+
     @documented("Runs", RunDetailSerializer, refuses=(401, 403, 404, 409), operation_id="retry_run")
     def post(self, request: Request, slug: str, run_id: int) -> Response:
         """Queue a run that failed or was cancelled again; it goes on from its last checkpoint."""
@@ -156,6 +193,8 @@ class RetryRun(Endpoint):
 
 
 class MoveRun(Endpoint):
+    scope = Scope.TRAIN
+
     @documented(
         "Runs",
         RunDetailSerializer,
@@ -173,6 +212,8 @@ class MoveRun(Endpoint):
 
 
 class ContinueRun(Endpoint):
+    scope = Scope.TRAIN
+
     @documented(
         "Runs",
         RunDetailSerializer,
@@ -189,6 +230,8 @@ class ContinueRun(Endpoint):
 
 
 class Models(Endpoint):
+    scope = Scope.TRAIN
+
     @documented("Models", ModelSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """The project's model versions, newest first."""
@@ -212,6 +255,8 @@ class Models(Endpoint):
 
 
 class OneModel(Endpoint):
+    scope = Scope.TRAIN
+
     @documented("Models", ModelDetailSerializer, operation_id="model")
     def get(self, request: Request, slug: str, model_id: int) -> Response:
         """One model version, with its ancestors and the people whose labels made it."""
@@ -229,6 +274,8 @@ class OneModel(Endpoint):
 
 
 class Merge(Endpoint):
+    scope = Scope.TRAIN
+
     @documented("Models", RunDetailSerializer, code=201, refuses=(400, 401, 403, 404), operation_id="merge_model")
     def post(self, request: Request, slug: str, model_id: int) -> Response:
         """Queue a run that merges an adapter into the weights it lies on; it yields a whole model."""
@@ -237,6 +284,8 @@ class Merge(Endpoint):
 
 
 class Answers(Endpoint):
+    scope = Scope.READ
+
     @documented(
         "Models", AnswerSerializer(many=True), parameters=[JudgedFilterSerializer], refuses=(400, 401, 403, 404)
     )
@@ -247,6 +296,8 @@ class Answers(Endpoint):
 
 
 class ResponseLineage(Endpoint):
+    scope = Scope.READ
+
     @documented("Models", ResponseLineageSerializer, operation_id="response_lineage")
     def get(self, request: Request, slug: str, response_id: int) -> Response:
         """One answer, walked back: generations, model versions, runs, snapshots, labels, people."""
@@ -255,6 +306,8 @@ class ResponseLineage(Endpoint):
 
 
 class Generations(Endpoint):
+    scope = Scope.TRAIN
+
     @documented("Generations", GenerationSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """Which models answered what, newest first."""
@@ -284,6 +337,7 @@ urlpatterns = [
     path("projects/<slug:slug>/snapshots/<int:snapshot_id>/", OneSnapshot.as_view()),
     path("projects/<slug:slug>/runs/", Runs.as_view()),
     path("projects/<slug:slug>/runs/check/", CheckRun.as_view()),
+    path("projects/<slug:slug>/runs/advice/", Advice.as_view()),
     path("projects/<slug:slug>/runs/<int:run_id>/", OneRun.as_view()),
     path("projects/<slug:slug>/runs/<int:run_id>/metrics/", RunMetrics.as_view()),
     path("projects/<slug:slug>/runs/<int:run_id>/cancel/", CancelRun.as_view()),

@@ -1,8 +1,9 @@
 """The API of room 1, a module for each topic: gate, serializer, verb, answer."""
 
-from annotation.api import checking, gold, guidelines, labelling, people, quality, review, talk
+from annotation.api import accesskeys, checking, gold, guidelines, labelling, people, quality, review, talk, webhooks
 
 urlpatterns = [
+    *accesskeys.urlpatterns,
     *checking.urlpatterns,
     *labelling.urlpatterns,
     *gold.urlpatterns,
@@ -11,4 +12,5 @@ urlpatterns = [
     *quality.urlpatterns,
     *review.urlpatterns,
     *talk.urlpatterns,
+    *webhooks.urlpatterns,
 ]

@@ -10,12 +10,11 @@ from django.urls import path
 from drf_spectacular.types import OpenApiTypes
 from rest_framework.exceptions import ValidationError
 from rest_framework.parsers import JSONParser
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation import access, exporting, gold, labelling, leasing, standing
-from annotation.endpoints import NDJSON, Conflict, Endpoint, NdjsonParser, NdjsonRenderer, documented, json_line
+from annotation.endpoints import NDJSON, Conflict, Endpoint, NdjsonParser, documented, json_line
 from annotation.importing import import_lines
 from annotation.labelserializers import (
     AskSerializer,
@@ -34,7 +33,8 @@ from annotation.labelserializers import (
     SubmitSerializer,
     SubmittedSerializer,
 )
-from annotation.models import Assignment, Label, Membership, Prompt, User
+from annotation.models import Assignment, Label, Membership, Project, Prompt, User
+from annotation.models.accesskeys import Scope
 from annotation.models.people import Role
 from annotation.serializers import (
     ExportedRowSerializer,
@@ -51,15 +51,21 @@ LEASE_ENDED = "The lease on this item has ended; ask for the next one."
 
 
 class Projects(Endpoint):
+    scope = Scope.READ
+
     @documented("Projects", ProjectSerializer(many=True), refuses=(401,), operation_id="projects")
     def get(self, request: Request) -> Response:
         """The projects this person belongs to, each with their role and what waits for them."""
-        found = self.paginate_queryset(access.projects(self.person)) or []
-        members = access.memberships(self.person, found)
-        return self.get_paginated_response(ProjectSerializer(members, many=True).data)
+
+        def members(found: list[Project]) -> list[Membership]:
+            return access.memberships(self.person, found)
+
+        return self.page(access.projects(self.person), ProjectSerializer, members)
 
 
 class OneProject(Endpoint):
+    scope = Scope.READ
+
     @documented("Projects", ProjectDetailSerializer, operation_id="project")
     def get(self, request: Request, slug: str) -> Response:
         """One project: its guidelines, its rules for labelling, and how far it is."""
@@ -67,6 +73,7 @@ class OneProject(Endpoint):
 
 
 class Prompts(Endpoint):
+    scope = Scope.DATA
     parser_classes = [NdjsonParser, JSONParser]
 
     @documented(
@@ -106,6 +113,8 @@ def _lines(data: Any) -> Iterable[str | bytes]:
 
 
 class Next(Endpoint):
+    scope = Scope.LABEL
+
     @documented("Labelling", NextSerializer, sends=AskSerializer, refuses=(400, 401, 403, 404), operation_id="next")
     def post(self, request: Request, slug: str) -> Response:
         """Lease this person's next item of a kind; an unfinished one of theirs comes first, and is renewed.
@@ -122,6 +131,8 @@ class Next(Endpoint):
 
 
 class Undo(Endpoint):
+    scope = Scope.LABEL
+
     @documented("Labelling", NextSerializer, sends=KindSerializer, refuses=(400, 401, 403, 404), operation_id="undo")
     def post(self, request: Request, slug: str) -> Response:
         """Take back this person's last label of a kind: its item is leased to them again, with what they said as the
@@ -134,6 +145,8 @@ class Undo(Endpoint):
 
 
 class Submit(Endpoint):
+    scope = Scope.LABEL
+
     @documented(
         "Labelling",
         SubmittedSerializer,
@@ -160,6 +173,8 @@ class Submit(Endpoint):
 
 
 class Skip(Endpoint):
+    scope = Scope.LABEL
+
     @documented("Labelling", SkippedSerializer, sends=SkipSerializer, refuses=(400, 401, 404, 409), operation_id="skip")
     def post(self, request: Request, assignment_id: int) -> Response:
         """Give an item back; the project's rules say what becomes of it."""
@@ -171,6 +186,8 @@ class Skip(Endpoint):
 
 
 class Draft(Endpoint):
+    scope = Scope.LABEL
+
     @documented("Labelling", None, sends=DraftSerializer, code=204, refuses=(400, 401, 404, 409), operation_id="draft")
     def post(self, request: Request, assignment_id: int) -> Response:
         """Keep what was typed so far, and renew the lease; with no text, renew the lease alone."""
@@ -186,6 +203,8 @@ class Draft(Endpoint):
 
 
 class Release(Endpoint):
+    scope = Scope.LABEL
+
     @documented(
         "Labelling", ReleasedSerializer, sends=ReleaseSerializer, refuses=(400, 401, 404), operation_id="release"
     )
@@ -211,6 +230,8 @@ def _next(member: Membership, kind: str, beyond: Iterable[int] = ()) -> Any:
 
 
 class Labels(Endpoint):
+    scope = Scope.READ
+
     @documented("Labels", LabelSerializer(many=True), parameters=[LabelFilterSerializer], refuses=(400, 401, 403, 404))
     def get(self, request: Request, slug: str) -> Response:
         """Labels, newest first: all of them for leads and reviewers, their own for annotators."""
@@ -230,6 +251,8 @@ class Labels(Endpoint):
 
 
 class Retract(Endpoint):
+    scope = Scope.LABEL
+
     @documented("Labels", LabelSerializer, refuses=(400, 401, 403, 404), operation_id="retract")
     def post(self, request: Request, label_id: int) -> Response:
         """Withdraw a label, one's own or as a lead: it stays on record, and its item asks for another."""
@@ -240,7 +263,7 @@ class Retract(Endpoint):
 
 
 class Export(Endpoint):
-    renderer_classes = [JSONRenderer, NdjsonRenderer]
+    scope = read_scope = Scope.DATA
 
     @documented(
         "Labels",

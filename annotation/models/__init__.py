@@ -1,5 +1,6 @@
 """The domain of room 1; each topic has its module."""
 
+from annotation.models.accesskeys import AccessKey
 from annotation.models.events import Event
 from annotation.models.items import Assignment, Item, ItemResponse
 from annotation.models.labels import Judgement, Label
@@ -7,12 +8,16 @@ from annotation.models.people import Invitation, Membership, Team, User
 from annotation.models.projects import Guidelines, Project
 from annotation.models.prompts import Prompt, Response
 from annotation.models.quality import Consensus, Gold, QualityReport, Review
+from annotation.models.repeats import KeptAnswer
 from annotation.models.talk import Comment, Notice
+from annotation.models.webhooks import Delivery, Webhook
 
 __all__ = [
+    "AccessKey",
     "Assignment",
     "Comment",
     "Consensus",
+    "Delivery",
     "Event",
     "Gold",
     "Guidelines",
@@ -20,6 +25,7 @@ __all__ = [
     "Item",
     "ItemResponse",
     "Judgement",
+    "KeptAnswer",
     "Label",
     "Membership",
     "Notice",
@@ -30,4 +36,5 @@ __all__ = [
     "Review",
     "Team",
     "User",
+    "Webhook",
 ]

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
-from annotation import labelling, talk
+from annotation import accesskeys, labelling, talk, webhooks
 from annotation.asking import ask
 from annotation.gold import Right, mark
 from annotation.labelling import Said
-from annotation.models import Invitation, Notice, Team
+from annotation.models import AccessKey, Invitation, Notice, Team
+from annotation.models.accesskeys import Scope
 from evaluation.models import Evaluation, HeadToHead, Round, RoundStep, Score
 from tests.annotation.making import a_demonstration, a_prompt, an_answer, lease
 from training import snapshots
@@ -22,13 +22,18 @@ from training.models import Generation, Metric, ModelVersion, Run, Sample
 
 @pytest.fixture
 def api() -> Callable[..., APIClient]:
-    """A client that signs in by token: `api(bob)`; `api()` is nobody's."""
+    """A client with an access key: `api(bob)`, or `api(bob, "read")` for one of fewer scopes; `api()` is nobody's."""
 
-    def of(who: Any = None) -> APIClient:
+    secrets: dict[Any, str] = {}
+
+    def of(who: Any = None, *scopes: str, project: Any = None) -> APIClient:
         client = APIClient()
         if who is not None:
-            token, _ = Token.objects.get_or_create(user=getattr(who, "person", who))
-            client.credentials(HTTP_AUTHORIZATION=f"Token {token.key}")
+            asked = (getattr(who, "person", who), scopes or tuple(Scope.values), project)
+            if asked not in secrets:
+                person, opens, only = asked
+                secrets[asked] = accesskeys.make(owner=person, name="Tests", scopes=opens, days=1, project=only)[1]
+            client.credentials(HTTP_AUTHORIZATION=f"Bearer {secrets[asked]}")
         return client
 
     return of
@@ -55,6 +60,9 @@ class World:
     notice: Any
     gold: Any
     match: Any
+    key: Any
+    webhook: Any
+    delivery: Any
 
     @property
     def ids(self) -> dict[str, Any]:
@@ -69,6 +77,7 @@ class World:
             "snapshot_id": self.snapshot.pk,
             "run_id": self.run.pk,
             "model_id": self.tuned.pk,
+            "base_id": self.base.pk,
             "response_id": self.new_answer.pk,
             "number": self.round.number,
             "item_id": self.label.item_id,
@@ -76,6 +85,9 @@ class World:
             "notice_id": self.notice.pk,
             "gold_id": self.gold.pk,
             "match_id": self.match.pk,
+            "key_id": self.key.pk,
+            "webhook_id": self.webhook.pk,
+            "delivery_id": self.delivery.pk,
         }
 
 
@@ -121,9 +133,12 @@ def world(project: Any, alice: Any, bob: Any) -> World:
         challenger_run=runs[1],
         ended_at=timezone.now(),
     )
+    accesskeys.make(owner=alice.person, name="Nightly export", scopes=["data"], days=30)
+    hook = webhooks.make(project=project, actor=alice.person, url="https://hooks.example/", groups=["runs"])
     return World(
         *(prompt, first_label, snapshot, run, base, tuned, old_answer, new_answer, assignment, label, number_one),
         *(team, invitation, flag, Notice.objects.get(person=alice.person), known, match),
+        *(AccessKey.objects.get(owner=alice.person), hook, webhooks.ping(webhook=hook, actor=alice.person)),
     )
 
 
