@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar, cast
 
 from django.core.exceptions import ValidationError as VerbRefusal
 from django.db.models import QuerySet
-from django.http import HttpResponseBase, StreamingHttpResponse
+from django.http import StreamingHttpResponse
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from pydantic import BaseModel
 from rest_framework import serializers, status
@@ -107,9 +107,7 @@ class Endpoint(GenericAPIView):
         once = partial(repeating.once, self.post, person=self.person, key=key)  # type: ignore[attr-defined]
         vars(self)["post"] = lambda request, **named: once(request=request, named=named)
 
-    def finalize_response(
-        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
-    ) -> HttpResponseBase:
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         if getattr(getattr(request, "accepted_renderer", None), "format", "") == NdjsonRenderer.format:
             request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
         return super().finalize_response(request, response, *args, **kwargs)
@@ -194,13 +192,14 @@ def documented(
     *,
     sends: Any = None,
     code: int | Sequence[int] = 200,
-    media_type: str = "application/json",
+    media_type: str | Sequence[str] = "application/json",
     refuses: Iterable[int] = (401, 403, 404),
     **more: Any,
 ) -> Callable[[F], F]:
     """Describe one method of an endpoint to OpenAPI; its docstring is the description."""
     codes = [code] if isinstance(code, int) else code
-    responses: dict[Any, Any] = {(one, media_type) if answer else one: answer for one in codes}
+    types = [media_type] if isinstance(media_type, str) else media_type
+    responses: dict[Any, Any] = {(one, name) if answer else one: answer for one in codes for name in types}
     responses |= {(one, "application/json"): REFUSALS[one] for one in refuses}
     return extend_schema(tags=[topic], request=sends, responses=responses, **more)
 

@@ -234,7 +234,7 @@ def feedback_of(person: User, label: str) -> Feedback | None:
     return feedback(found) if found else None
 
 
-def candidates(project: Project, q: str = "", kind: str = "") -> QuerySet[Item]:
+def candidates(project: Project, q: str = "", kind: str = "") -> QuerySet[Any]:
     """Items that could be made gold, each with how many `people` labelled it."""
     live = Q(labels__retracted_at__isnull=True, labels__superseded_by__isnull=True, labels__isnull=False)
     items = Item.objects.work().filter(project=project).exclude(purpose=Purpose.HEAD_TO_HEAD)

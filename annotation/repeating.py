@@ -83,13 +83,13 @@ def _fingerprint(request: Request) -> str:
         return digest.hexdigest()
     if plain._read_started:
         raise ValidationError({HEADER: ["With a form and a session there is none: send an access key."]})
-    body = SpooledTemporaryFile(max_size=16 * CHUNK)  # noqa: SIM115  # closed with the request
+    body: Any = SpooledTemporaryFile(max_size=16 * CHUNK)  # noqa: SIM115  # closed with the request
     for chunk in iter(lambda: plain.read(CHUNK), b""):
         digest.update(chunk)
         body.write(chunk)
     if body.tell():
         body.seek(0)
-        request._stream = body  # type: ignore[attr-defined]  # what the parser reads
+        request._stream = body  # what the parser reads
     return digest.hexdigest()
 
 

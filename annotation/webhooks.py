@@ -150,7 +150,7 @@ def deliver() -> int:
 
 def _claim(not_to: set[int]) -> list[Delivery]:
     now = timezone.now()
-    asked = {"now": now, "until": now + CLAIMED_FOR, "not_to": list(not_to), "most": AT_ONCE}
+    asked: dict[str, Any] = {"now": now, "until": now + CLAIMED_FOR, "not_to": list(not_to), "most": AT_ONCE}
     with connection.cursor() as cursor:
         cursor.execute(CLAIM, asked)
         claimed = [row[0] for row in cursor.fetchall()]

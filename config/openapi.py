@@ -2,10 +2,14 @@
 
 from typing import Any
 
-from annotation.endpoints import NDJSON, REFUSALS, Endpoint
+from annotation.endpoints import BIGGEST_ID, NDJSON, REFUSALS, Endpoint
 from annotation.repeating import HEADER, LONGEST
 
 DETAIL = {"application/json": {"schema": {"$ref": "#/components/schemas/Detail"}}}
+LIMITS: dict[str, dict[str, Any]] = {  # of what stands in addresses
+    "integer": {"minimum": 0, "maximum": BIGGEST_ID},
+    "string": {"pattern": "^[-a-zA-Z0-9_]+$"},
+}
 IDEMPOTENCY = {
     "in": "header",
     "name": HEADER,
@@ -31,6 +35,11 @@ def complete(result: dict[str, Any], generator: Any, **kwargs: Any) -> dict[str,
                 operation.setdefault("parameters", []).append(IDEMPOTENCY)
                 for status in (400, 409, 422):
                     _may(answers, status)
+        for parameter in operation.get("parameters", []):
+            if parameter["in"] == "path":
+                parameter["schema"] |= LIMITS[parameter["schema"]["type"]]
+            if parameter["name"] == "cursor":
+                _may(answers, 404)
         _as_lines(answers, result["components"]["schemas"])
     return result
 

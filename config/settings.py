@@ -258,13 +258,23 @@ UNFOLD = {
                     for title, icon, name in (
                         ("Projects", "inventory_2", "annotation_project"),
                         ("People", "group", "annotation_user"),
-                        ("Access keys", "key", "annotation_accesskey"),
                         ("Rounds", "autorenew", "evaluation_round"),
                         ("Runs", "model_training", "training_run"),
                         ("Model versions", "deployed_code", "training_modelversion"),
                         ("Snapshots", "dataset", "training_snapshot"),
                         ("Evaluations", "monitoring", "evaluation_evaluation"),
                     )
+                ],
+            },
+            {
+                "title": "Programs",
+                "items": [
+                    {
+                        "title": "Access keys",
+                        "icon": "key",
+                        "link": reverse_lazy("admin:annotation_accesskey_changelist"),
+                        "permission": lambda request: request.user.is_superuser,
+                    }
                 ],
             },
             {

@@ -101,6 +101,7 @@ class Runs(Endpoint):
 
 class Advice(Endpoint):
     scope = Scope.READ
+    pagination_class = None  # a few steps
 
     @documented(
         "Runs",
@@ -108,7 +109,6 @@ class Advice(Endpoint):
         parameters=[NeedsSerializer],
         refuses=(400, 401, 403, 404),
         operation_id="which_method",
-        filters=False,
     )
     def get(self, request: Request, slug: str) -> Response:
         """Which method, by what should get better and by what the project has: a few steps, in order."""

@@ -13,7 +13,7 @@ from annotation.models.accesskeys import Scope
 
 class AccessKeySerializer(serializers.ModelSerializer):
     scopes = serializers.ListField(child=serializers.ChoiceField(choices=Scope.choices))
-    project = serializers.SlugRelatedField(
+    project: "serializers.SlugRelatedField[Project]" = serializers.SlugRelatedField(
         slug_field="slug", read_only=True, allow_null=True, help_text="The only one it opens; null for all."
     )
 

@@ -87,7 +87,7 @@ class WorkExport(Endpoint):
     @documented(
         "People",
         WorkRowSerializer,
-        media_type=NDJSON,
+        media_type=(NDJSON, "text/csv"),
         parameters=[WorkExportSerializer],
         refuses=(400, 401, 403, 404),
         operation_id="export_work",

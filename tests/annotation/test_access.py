@@ -9,9 +9,10 @@ from django.http import Http404
 from django.test import Client
 from django.urls import reverse
 
-from annotation import access, labelling, talk, urls
+from annotation import access, accesskeys, labelling, talk, urls, webhooks
 from annotation.gold import Right, mark
 from annotation.models import (
+    AccessKey,
     Assignment,
     Event,
     Invitation,
@@ -23,6 +24,7 @@ from annotation.models import (
     Prompt,
     Team,
     User,
+    Webhook,
 )
 from tests.annotation.making import a_comparison, a_demonstration, asked, first_is_better, lease
 
@@ -33,6 +35,14 @@ PASSWORD = "a-secret-of-nobody"
 PAGES = {
     "projects": ("get", [200, 200, 200, 200]),
     "keys": ("get", [200, 200, 200, 200]),
+    "access_keys": ("get", [200, 200, 200, 200]),
+    "revoke_access_key": ("post", [404, 404, 404, 302]),  # alice's
+    "webhooks": ("get", [404, 403, 403, 200]),
+    "webhook": ("get", [404, 403, 403, 200]),
+    "ping_webhook": ("post", [404, 403, 403, 302]),
+    "renew_webhook_secret": ("post", [404, 403, 403, 200]),
+    "delete_webhook": ("post", [404, 403, 403, 302]),
+    "send_again": ("post", [404, 403, 403, 302]),
     "project": ("get", [404, 200, 200, 200]),
     "guidelines": ("get", [404, 200, 200, 200]),
     "guidelines_versions": ("get", [404, 200, 200, 200]),
@@ -89,16 +99,26 @@ ONLY_TO_READ = [
     *("my_labels", "flags", "notices", "notice", "review"),
 ]
 ON_AN_ASSIGNMENT = ["submit", "skip", "draft", "release"]
-OF_LEADS_TO_WRITE = ["remove_person", "revoke_invitation", "delete_team", "pause", "unpause"]
+OF_LEADS_TO_WRITE = [
+    *("remove_person", "revoke_invitation", "delete_team", "pause", "unpause"),
+    *("ping_webhook", "renew_webhook_secret", "delete_webhook", "send_again"),
+]
 ONLY_TO_WRITE = [
     *("ahead", "undo", "rate_person", "recompute", "read_guidelines"),
-    *("withdraw", "settle", "read_notices", "decide", "pass_on"),
+    *("withdraw", "settle", "read_notices", "decide", "pass_on", "revoke_access_key"),
     *ON_AN_ASSIGNMENT,
     *OF_LEADS_TO_WRITE,
 ]
 NEVER_TO_READ = [*ONLY_TO_WRITE, "check"]  # the last writes nothing, and is no page either
 OPEN_TO_ALL = ["join"]  # whoever has the link
-OF_NOBODY = ["projects", "keys", "notices", "read_notices"]  # whose addresses name nothing
+OF_NOBODY = ["projects", "keys", "access_keys", "notices", "read_notices"]  # whose addresses name nothing
+
+
+WEBHOOK = ["webhook", "ping_webhook", "renew_webhook_secret", "delete_webhook"]
+
+
+def _a_key(member: Membership) -> AccessKey:
+    return accesskeys.make(owner=member.person, name="A program", scopes=["read"], days=1)[0]
 
 
 @pytest.fixture
@@ -116,6 +136,7 @@ def address(project, held, bob, alice):
     team = Team.objects.create(project=project, name="Letters")
     invitation = Invitation.objects.create(project=project, author=alice.person)
     flag = talk.comment(item=held.item, author=bob, text="Is this a question?", flag=True)
+    hook = webhooks.make(project=project, actor=alice.person, url="https://hooks.example/", groups=["runs"])
     theirs = {
         **{page: ["desk", held.person_id] for page in ("person", "remove_person", "export_work", "rate_person")},
         **{page: ["desk", team.pk] for page in ("team", "delete_team")},
@@ -132,6 +153,9 @@ def address(project, held, bob, alice):
         **{page: [held.pk] for page in (*ON_AN_ASSIGNMENT, "thread", "decide", "pass_on")},
         **{page: [flag.pk] for page in ("comment", "settle")},
         **{page: [0] for page in ("withdraw", "revise")},
+        "revoke_access_key": [_a_key(alice).pk],
+        **{page: ["desk", hook.pk] for page in WEBHOOK},
+        "send_again": ["desk", hook.pk, webhooks.ping(webhook=hook, actor=alice.person).pk],
         "notice": [Notice.objects.get(person=alice.person).pk],
         **{page: [] for page in OF_NOBODY},
     }
@@ -153,7 +177,7 @@ def as_(client):
 
 def anything():
     """All that a page could have changed."""
-    models = (Project, Assignment, Item, Label, Event, Membership, Team, Invitation)
+    models = (Project, Assignment, Item, Label, Event, Membership, Team, Invitation, AccessKey, Webhook)
     return {model: list(model.objects.order_by("pk").values()) for model in models}
 
 

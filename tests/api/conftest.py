@@ -12,7 +12,7 @@ from annotation import accesskeys, labelling, talk, webhooks
 from annotation.asking import ask
 from annotation.gold import Right, mark
 from annotation.labelling import Said
-from annotation.models import AccessKey, Invitation, Notice, Team
+from annotation.models import Invitation, Notice, Team
 from annotation.models.accesskeys import Scope
 from evaluation.models import Evaluation, HeadToHead, Round, RoundStep, Score
 from tests.annotation.making import a_demonstration, a_prompt, an_answer, lease
@@ -133,12 +133,12 @@ def world(project: Any, alice: Any, bob: Any) -> World:
         challenger_run=runs[1],
         ended_at=timezone.now(),
     )
-    accesskeys.make(owner=alice.person, name="Nightly export", scopes=["data"], days=30)
+    key, _ = accesskeys.make(owner=alice.person, name="Nightly export", scopes=["data"], days=30)
     hook = webhooks.make(project=project, actor=alice.person, url="https://hooks.example/", groups=["runs"])
     return World(
         *(prompt, first_label, snapshot, run, base, tuned, old_answer, new_answer, assignment, label, number_one),
         *(team, invitation, flag, Notice.objects.get(person=alice.person), known, match),
-        *(AccessKey.objects.get(owner=alice.person), hook, webhooks.ping(webhook=hook, actor=alice.person)),
+        *(key, hook, webhooks.ping(webhook=hook, actor=alice.person)),
     )
 
 

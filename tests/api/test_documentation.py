@@ -9,6 +9,9 @@ from string import Template
 from django.core.management import call_command
 from django.urls import reverse
 
+from annotation import labelling
+from annotation.gold import Right, mark
+from tests.annotation import making
 from tests.annotation.making import a_comparison, a_demonstration, a_prompt
 from tests.api.test_doors import ROUTES
 from tests.training.making import a_model, a_preference
@@ -16,6 +19,10 @@ from tests.training.making import a_model, a_preference
 KEPT = Path(__file__).with_name("openapi.yaml")
 GUIDE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
 SIGN_IN = '"username": "bob", "password": "bob-has-a-secret"'
+MAKES = {  # what a call makes, for those that follow
+    **{"/gold/": "GOLD", "/head-to-heads/": "MATCH", "/runs/": "RUN"},
+    **{"/access-keys/": "KEY", "/webhooks/": "WEBHOOK", "/ping/": "DELIVERY"},
+}
 REFRESH = "manage.py spectacular --fail-on-warn --validate --file tests/api/openapi.yaml"
 
 curl = ArgumentParser(description="As much of curl as the guide uses.")
@@ -70,6 +77,7 @@ def test_the_calls_of_the_guide_work(api, world, alice, bob, project, tmp_path):
         **{"INVITATION": world.invitation.pk, "INVITED": world.invitation.token},
         **{"COMMENT": world.flag.pk, "NOTICE": world.notice.pk, "FIRST_LABEL": world.first_label.pk},
         **{"ITEM": a_demonstration(project).pk, "DONE": world.run.pk, "BASE": world.base.pk},
+        "GOLD_LABEL": _told_afterwards(project, bob).pk,
     }
     calls = [
         line
@@ -88,13 +96,19 @@ def test_the_calls_of_the_guide_work(api, world, alice, bob, project, tmp_path):
         body = rows[1] if asked.data_binary else asked.data or ""
         method = asked.request or ("POST" if body else "GET")
         content_type = headers.get("Content-Type", "application/json")
-        answer = api(who).generic(method, asked.url, body, content_type=content_type)
+        more = {name: value for name, value in headers.items() if name not in ("Authorization", "Content-Type")}
+        answer = api(who).generic(method, asked.url, body, content_type=content_type, headers=more)
         assert answer.status_code < 300, (call, answer.content)
         if asked.url.endswith("/next/"):
             values["ASSIGNMENT"] = answer.json()["assignment"]["id"]
-        if asked.url.endswith("/gold/") and body:
-            values["GOLD"] = answer.json()["id"]
-        if asked.url.endswith("/head-to-heads/") and body:
-            values["MATCH"] = answer.json()["id"]
-        if asked.url.endswith("/runs/") and body:
-            values["RUN"] = answer.json()["id"]
+        for ending, name in MAKES.items():
+            if asked.url.endswith(ending) and method == "POST":
+                values[name] = answer.json()["id"]
+
+
+def _told_afterwards(project, bob):
+    """bob's label on gold, in a project that tells people what was right."""
+    project.gold_feedback = True
+    project.save()
+    known = mark(item=a_demonstration(project), right=Right(verdicts=["accept"]))
+    return labelling.submit(assignment=making.asked(known, bob), said=labelling.Said(verdict="accept"))

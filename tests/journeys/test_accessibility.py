@@ -50,6 +50,12 @@ def send_as_it_is(page: Page) -> None:
         page.evaluate("document.querySelector('main form[method=post], #label-form').submit()")
 
 
+def make_a_key(page: Page) -> None:
+    page.locator("main [name=name]").fill("Nightly export")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Make the key").click()
+
+
 def press(key: str) -> Callable[[Page], None]:
     return lambda page: page.keyboard.press(key)
 
@@ -77,6 +83,18 @@ PAGES: dict[str, list[Shown]] = {
     "gold_item": [Shown("/projects/desk/gold/{gold}/")],
     "gold_answer": [Shown("/labels/{gold_answer}/gold/", "bob")],
     "keys": [Shown("/keys/", "bob")],
+    "access_keys": [
+        Shown("/access-keys/", "alice", open_all),
+        Shown("/access-keys/", "alice", send_as_it_is),
+        Shown("/access-keys/", "charlie"),
+        Shown("/access-keys/", "bob", make_a_key),
+    ],
+    "webhooks": [
+        Shown("/projects/desk/webhooks/"),
+        Shown("/projects/desk/webhooks/", "alice", send_as_it_is),
+        Shown("/projects/empty/webhooks/"),
+    ],
+    "webhook": [Shown("/projects/desk/webhooks/{webhook}/", "alice", open_all)],
     "import": [Shown("/projects/desk/data/import/"), Shown("/projects/desk/import/", "alice", send_as_it_is)],
     "people": [Shown("/projects/desk/people/", "alice", open_all), Shown("/projects/empty/people/")],
     "person": [Shown("/projects/desk/people/{bob}/", "alice", open_all)],
@@ -159,6 +177,8 @@ NO_PAGES = {
     **dict.fromkeys(("continue_run", "move_run", "delete_model", "merge_model"), "the same"),
     **dict.fromkeys(("measure_model", "start_head_to_head", "stop_head_to_head", "roll_back"), "the same"),
     "round_policy": "a form goes there",
+    **dict.fromkeys(("revoke_access_key", "ping_webhook", "renew_webhook_secret"), "the same"),
+    **dict.fromkeys(("delete_webhook", "send_again"), "the same"),
     **dict.fromkeys(("draft", "ahead", "release", "check"), "scripts send there"),
     **dict.fromkeys(("export_work", "run_metrics", "round_state", "report_file", "schema"), "files and parts of pages"),
     **dict.fromkeys(("export_model", "model_card"), "the same"),
