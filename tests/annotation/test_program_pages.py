@@ -1,4 +1,4 @@
-"""The pages for programs: access keys, whose secrets are shown once, and webhooks with the log of what they were sent."""
+"""The pages for programs: access keys, whose secrets are shown once, and webhooks with the log of their messages."""
 
 import html
 import re
