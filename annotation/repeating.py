@@ -61,6 +61,8 @@ def once(
         if answer.status_code >= 400:
             transaction.set_rollback(True)
             return answer
+        if not isinstance(answer, Response):  # a file or a stream: too much to keep
+            return answer
         body = "" if answer.data is None else JSONRenderer().render(answer.data).decode()
         KeptAnswer.objects.create(person=person, key=key, request=sent, status=answer.status_code, body=body)
     return answer
