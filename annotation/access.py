@@ -44,6 +44,7 @@ def membership(user: User, slug: str, role: str = Role.ANNOTATOR) -> Membership:
             return Membership(person=user, project=wanted, role=Role.LEAD)
     if found is None:
         raise Http404("No such project")
+    found.person = user
     if not found.at_least(role):
         raise PermissionDenied(f"This needs the role of {role} in the project.")
     return found

@@ -182,6 +182,7 @@ REFUSALS: Mapping[int, Any] = {
     403: OpenApiResponse(DetailSerializer, description="The role in the project, or the access key, does not open it."),
     404: OpenApiResponse(DetailSerializer, description="No such thing, or not in a project of this person."),
     409: OpenApiResponse(DetailSerializer, description="Things have moved on: a lease or a run has ended."),
+    429: OpenApiResponse(DetailSerializer, description="Too many requests: `Retry-After` says when to go on."),
     422: OpenApiResponse(DetailSerializer, description="The Idempotency-Key came with another request."),
 }
 

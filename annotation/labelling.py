@@ -1,13 +1,15 @@
 """Saying something about an item: submitting, revising and withdrawing labels."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
+from psycopg.errors import UniqueViolation
 
 from annotation import gold, leasing, ranking, reviewing
 from annotation.asking import add_response
@@ -49,23 +51,33 @@ class Said:
     seconds: float | None = None
 
 
-def is_resent(*, assignment: Assignment, said: Said) -> bool:
-    """Whether this label is stored already, so that `submit` would return it and add nothing."""
-    return assignment.labels.filter(client_uuid=said.client_uuid).exists()
+@contextmanager
+def _as_one() -> Iterator[None]:
+    """All of it or nothing; also as a decorator. Raises ValidationError where the database knows a label that came
+    at the same moment."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        if not isinstance(error.__cause__, UniqueViolation):
+            raise
+        raise ValidationError("Another label of yours arrived first; reload the page.") from error
 
 
-@transaction.atomic
+@_as_one()
 def submit(*, assignment: Assignment, said: Said) -> Label:
-    """Store a label, once: sent again with the same UUID it is the same label, and is returned.
+    """Store a label, once: sent again with the same UUID it is the same label, and is returned as `resent`.
 
     Raises ValidationError if it does not fit the item, LeaseLost if the item has no place left for it.
     """
     assignment, member = _locked(assignment)
-    known = Label.objects.filter(client_uuid=said.client_uuid).first()
-    if known is not None:
-        if known.assignment_id != assignment.pk:
-            raise ValidationError("This UUID belongs to another label.")
-        return known
+    there = list(Label.objects.filter(Q(client_uuid=said.client_uuid) | Q(assignment=assignment)))
+    for known in there:
+        if known.client_uuid == said.client_uuid:
+            if known.assignment_id != assignment.pk:
+                raise ValidationError("This UUID belongs to another label.")
+            known.resent = True
+            return known
     if assignment.state == State.SUBMITTED:
         raise ValidationError("You have judged this item already.")
     if assignment.review:
@@ -73,7 +85,8 @@ def submit(*, assignment: Assignment, said: Said) -> Label:
             raise LeaseLost("This case is closed, or another reviewer has it now.")
     elif assignment.state != State.LEASED:
         _take_back(assignment)
-    withdrawn = assignment.labels.filter(superseded_by__isnull=True).first()
+    replaced = {one.supersedes_id for one in there}
+    withdrawn = next((one for one in there if one.pk not in replaced), None)
     label = _store(assignment, member, said, supersedes=withdrawn)
     assignment.state = State.SUBMITTED
     assignment.ended_at = timezone.now()
@@ -86,7 +99,7 @@ def submit(*, assignment: Assignment, said: Said) -> Label:
     return label
 
 
-@transaction.atomic
+@_as_one()
 def revise(*, label: Label, said: Said) -> Label:
     """Replace one's own label by a new one; the old one stays on record.
 
@@ -216,11 +229,7 @@ def _store(assignment: Assignment, member: Membership | None, said: Said, *, sup
         gold_correct=_gold_correct(item, shown, said, before=supersedes),
         supersedes=supersedes,
     )
-    try:
-        with transaction.atomic():
-            label.save(force_insert=True)
-    except IntegrityError as error:
-        raise ValidationError("Another label of yours arrived first; reload the page.") from error
+    label.save(force_insert=True)
     if item.kind == Kind.COMPARISON:
         Judgement.objects.bulk_create(
             Judgement(

@@ -213,7 +213,8 @@ class LabelSerializer(serializers.ModelSerializer):
         return ranking.by_position(label.criteria, places)
 
     def get_live(self, label: Label) -> bool:
-        return label.retracted_at is None and not hasattr(label, "superseded_by")
+        fresh = self.context.get("fresh", False)  # stored by this request, and so replaced by none
+        return label.retracted_at is None and (fresh or not hasattr(label, "superseded_by"))
 
     def get_item(self, label: Label) -> int | None:
         return label.item_id if self.context.get("lead") else None

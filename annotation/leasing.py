@@ -17,15 +17,15 @@ quiz comes before anything else.
 """
 
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef, Prefetch
 from django.utils import timezone
 
 from annotation import parts
-from annotation.models import Assignment, Item, Membership, Project, Review
+from annotation.models import Assignment, Item, Membership, Project, Response, Review
 from annotation.models.events import record
 from annotation.models.items import Purpose, State
 from annotation.models.projects import SkipPolicy
@@ -76,7 +76,6 @@ GOLD = {
 LOT = random.SystemRandom()
 
 
-@transaction.atomic
 def next_assignment(*, membership: Membership, kind: str, beyond: Collection[int] = ()) -> Assignment | None:
     """The person's next piece of work of this kind, leased to them; None if there is none for them, as in
     an archived project or while they are paused.
@@ -85,11 +84,21 @@ def next_assignment(*, membership: Membership, kind: str, beyond: Collection[int
     their page already, while the item after them is fetched. Before giving up, overdue leases are taken back, and
     items that others are claiming at this moment are waited for: they may have room for one more.
     """
-    # One request of a person at a time, so that two open pages share one lease.
-    membership.refresh_from_db(from_queryset=Membership.objects.select_for_update(no_key=True), fields=STANDING)
+    given, more = _give(membership, kind, beyond)
+    if given is None and more:  # the first look is over, and with it the locks on items that others took meanwhile
+        given, _ = _give(membership, kind, beyond, wait=True)
+    return given
+
+
+@transaction.atomic
+def _give(
+    membership: Membership, kind: str, beyond: Collection[int], *, wait: bool = False
+) -> tuple[Assignment | None, bool]:
+    """One look for the next assignment, and whether to look again and `wait` for what others hold."""
+    in_teams = _stand(membership)
     project, person = membership.project, membership.person
     if project.archived or membership.paused_at:
-        return None
+        return None, False
     quiz = quiz_of(membership)
     in_quiz = quiz is not None and quiz.due
     now = timezone.now()
@@ -104,43 +113,69 @@ def next_assignment(*, membership: Membership, kind: str, beyond: Collection[int
             continue
         if Assignment.objects.held().filter(pk=assignment.pk).update(leased_at=now, lease_until=until):
             assignment.leased_at, assignment.lease_until = now, until
-            return assignment
+            return assignment, False
     if len(mine) >= MOST_HELD:
-        return None
+        return None, False
 
+    own = parts.of(membership) if in_teams else []
     if quiz is not None and in_quiz:
         if quiz.answered + len(mine) >= quiz.length:  # its last question is on their page: what comes next hangs on it
-            return None
-        item_id = _claim(membership, kind, SPENT, QUIZ) or _claim(membership, kind, SPENT[:-1], QUIZ)
-        return _lease(membership, item_id, now, until) if item_id else None
-    with transaction.atomic():
-        item_id = _claim(membership, kind, SPENT, GOLD) if LOT.random() < project.gold_share else None
-        item_id = item_id or _claim(membership, kind, SPENT)
-        if item_id is None:  # let go of items that others took while we looked: PostgreSQL has locked them for us
-            transaction.set_rollback(True)
-    if item_id is None:
+            return None, False
+        item_id = _claim(membership, kind, own, SPENT, QUIZ) or _claim(membership, kind, own, SPENT[:-1], QUIZ)
+        return (_lease(membership, item_id, now, until) if item_id else None), False
+    if not wait:
+        item_id = _claim(membership, kind, own, SPENT, GOLD) if LOT.random() < project.gold_share else None
+        item_id = item_id or _claim(membership, kind, own, SPENT)
+    else:
         return_overdue(project_id=project.pk)  # from here on one person at a time, as its lock lasts until we commit
-        item_id = _claim(membership, kind, SPENT, wait=True)
-    if item_id is None and project.skip_policy == SkipPolicy.TO_ME:
-        item_id = _claim(membership, kind, SPENT[:-1], wait=True)
-    return _lease(membership, item_id, now, until) if item_id else None
+        item_id = _claim(membership, kind, own, SPENT, wait=True)
+        if item_id is None and project.skip_policy == SkipPolicy.TO_ME:
+            item_id = _claim(membership, kind, own, SPENT[:-1], wait=True)
+    return (_lease(membership, item_id, now, until) if item_id else None), True
+
+
+def _stand(membership: Membership) -> bool:
+    """Lock the membership, so that two open pages share one lease, and read anew how the person stands; returns whether
+    they are in a team."""
+    teams = Membership.teams.through.objects.filter(membership=OuterRef("pk"))
+    row = Membership.objects.select_for_update(no_key=True).filter(pk=membership.pk).annotate(in_teams=Exists(teams))
+    *standing, in_teams = row.values_list(*STANDING, "in_teams").get()
+    for name, value in zip(STANDING, standing, strict=True):
+        setattr(membership, name, value)
+    return bool(in_teams)
+
+
+LEASE = """
+INSERT INTO annotation_assignment
+  (item_id, person_id, state, review, leased_at, lease_until, "order", skip_reason, draft)
+VALUES (%(item)s, %(person)s, 'leased', false, %(now)s, %(until)s, %(order)s, '', '{}')
+ON CONFLICT (item_id, person_id) DO UPDATE SET state = 'leased', leased_at = EXCLUDED.leased_at,
+  lease_until = EXCLUDED.lease_until, ended_at = NULL, skip_reason = ''
+RETURNING *
+"""
 
 
 def _lease(membership: Membership, item_id: int, now: datetime, until: datetime) -> Assignment:
-    item = Item.objects.select_related("prompt", "project").get(pk=item_id)
-    order = list(item.answers.values_list("response_id", flat=True))
+    answers = Response.objects.order_by("item_answers__order").defer("embedding")
+    item = Item.objects.select_related("prompt").prefetch_related(Prefetch("responses", answers)).get(pk=item_id)
+    item.project = membership.project
+    order = [response.pk for response in item.responses.all()]
     LOT.shuffle(order)
-    lease = {"state": State.LEASED, "leased_at": now, "lease_until": until, "ended_at": None, "skip_reason": ""}
     # An item that comes back keeps its order: a page of the first time may still be open, and be sent.
-    assignment, _ = Assignment.objects.update_or_create(
-        item=item, person=membership.person, defaults=lease, create_defaults={**lease, "order": order}
-    )
-    assignment.item = item
+    lease = {"item": item_id, "person": membership.person_id, "now": now, "until": until, "order": order}
+    assignment = Assignment.objects.raw(LEASE, lease)[0]
+    assignment.item, assignment.person = item, membership.person
     return assignment
 
 
 def _claim(
-    membership: Membership, kind: str, spent: tuple[State, ...], among: dict[str, str] = WORK, *, wait: bool = False
+    membership: Membership,
+    kind: str,
+    own: Sequence[parts.Part],
+    spent: tuple[State, ...],
+    among: dict[str, str] = WORK,
+    *,
+    wait: bool = False,
 ) -> int | None:
     asked = {
         "project": membership.project_id,
@@ -148,7 +183,6 @@ def _claim(
         "person": membership.person_id,
         "spent": [str(state) for state in spent],
     }
-    own = parts.of(membership)
     sources = parts.sources(own, asked, thorough=wait) if among is WORK else [parts.directly(own, asked)]
     asked_for = among["asked_for"].format(other=parts.table(own, "other"))
     locked = "" if wait else "SKIP LOCKED"

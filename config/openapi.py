@@ -20,13 +20,14 @@ IDEMPOTENCY = {
 
 
 def complete(result: dict[str, Any], generator: Any, **kwargs: Any) -> dict[str, Any]:
-    """Which scope a key needs, and that it may lack it; idempotency keys; lists as JSON Lines."""
+    """Which scope a key needs, and that it may lack it; too many requests; idempotency keys; lists as JSON Lines."""
     for path, _, method, callback in generator.endpoints:
         operation = result["paths"].get(path, {}).get(method.lower())
         view = getattr(callback, "cls", None)
         if operation is None or view is None or not issubclass(view, Endpoint):
             continue
         answers = operation["responses"]
+        _may(answers, 429)
         if {} not in operation.get("security", [{}]):
             needed = " and ".join(f"`{scope}`" for scope in sorted(view.needs(method)))
             operation["description"] = f"{operation['description']}\n\nScope of an access key: {needed}."

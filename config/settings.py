@@ -196,6 +196,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "URL_FORMAT_OVERRIDE": None,  # what is accepted is said in the header
+    "DEFAULT_THROTTLE_CLASSES": ["config.limits.Everybody"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_PAGINATION_CLASS": "config.pagination.ByNewest",
     "PAGE_SIZE": 50,
@@ -302,6 +303,11 @@ LOGGING = {
 }
 
 # Touchstone's own.
+API_PER_MINUTE = int(os.environ.get("TOUCHSTONE_API_PER_MINUTE", "6000"))  # of one person, by each web process
+SIGN_INS_PER_MINUTE = 30  # tried from one address
+PROXIES = int(os.environ.get("TOUCHSTONE_PROXIES", "1" if PRODUCTION else "0"))  # between people and the web server
+if min(API_PER_MINUTE, PROXIES + 1) < 1:
+    raise ImproperlyConfigured("TOUCHSTONE_API_PER_MINUTE must be 1 or more, TOUCHSTONE_PROXIES not negative.")
 ARTIFACTS = Path(os.environ.get("TOUCHSTONE_ARTIFACTS") or VAR / "artifacts").resolve()
 STORE = os.environ.get("TOUCHSTONE_STORE", "").rstrip("/")  # for machines that share no folder
 DEVICE_LOCKS = VAR / "devices"

@@ -9,6 +9,8 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.defaults import page_not_found
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from config.limits import slowly
+
 
 @csrf_exempt
 def nowhere(request: HttpRequest) -> JsonResponse:
@@ -19,12 +21,13 @@ def nowhere(request: HttpRequest) -> JsonResponse:
 urlpatterns = [
     path("", include("annotation.urls")),
     path("", include("evaluation.urls")),
-    path("sign-in/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("sign-in/", slowly(auth.LoginView.as_view(redirect_authenticated_user=True)), name="login"),
     path("sign-out/", auth.LogoutView.as_view(), name="logout"),
     re_path(r"^admin/r/", page_not_found, {"exception": Http404()}),  # "view on site": it asks nobody who they are
+    path("admin/login/", slowly(admin.site.login)),
     path("admin/", admin.site.urls),
     path("api/v1/", include("config.api")),
-    re_path(r"^api/v1/.*/$", nowhere),
+    re_path(r"^api/v1/[\s\S]*/$", nowhere),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", login_required(SpectacularSwaggerSplitView.as_view(url_name="schema")), name="api_docs"),
 ]

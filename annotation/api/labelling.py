@@ -1,10 +1,11 @@
 """Projects, prompts, labelling, and taking labels out."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import prefetch_related_objects
 from django.http import StreamingHttpResponse
 from django.urls import path
 from drf_spectacular.types import OpenApiTypes
@@ -105,7 +106,7 @@ class Prompts(Endpoint):
 def _lines(data: Any) -> Iterable[str | bytes]:
     if isinstance(data, list):
         return (json.dumps(row) for row in data)
-    if isinstance(data, dict):  # also when nothing was sent
+    if not isinstance(data, Iterator):  # an object, a number, a text; or nothing was sent
         raise ValidationError(
             {"non_field_errors": ["Send a JSON list of rows, or JSON Lines as application/x-ndjson."]}
         )
@@ -163,13 +164,14 @@ class Submit(Endpoint):
         assignment = access.own_assignment(self.person, assignment_id)
         sent = self.sent(SubmitSerializer)
         said = SaidSerializer.said(sent)
-        resent = labelling.is_resent(assignment=assignment, said=said)
         label = labelling.submit(assignment=assignment, said=said)
         more = _after(self.person, assignment, sent)
         told = gold.feedback(label)
         feedback = FeedbackSerializer(told).data if told else None
-        answer = {"label": LabelSerializer(label).data, "feedback": feedback, **more}
-        return Response(answer, status=200 if resent else 201)
+        prefetch_related_objects([label], "judgements")
+        stored = LabelSerializer(label, context={"fresh": not label.resent}).data
+        answer = {"label": stored, "feedback": feedback, **more}
+        return Response(answer, status=200 if label.resent else 201)
 
 
 class Skip(Endpoint):

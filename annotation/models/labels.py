@@ -95,6 +95,7 @@ class Label(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = LabelQuerySet.as_manager()
+    resent = False  # it was there already when somebody sent it
 
     class Meta:
         constraints = [

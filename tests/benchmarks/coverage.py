@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.pop(0)  # this folder, whose `queue` is not Python's
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from annotation.statistics import wilson

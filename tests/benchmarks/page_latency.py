@@ -21,6 +21,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+sys.path.pop(0)  # this folder, whose `queue` is not Python's
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from playwright.sync_api import Page, sync_playwright

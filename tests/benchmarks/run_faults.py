@@ -18,7 +18,6 @@ import json
 import os
 import platform
 import random
-import signal
 import sys
 import time
 from contextlib import suppress
@@ -27,8 +26,10 @@ from typing import Any
 
 import psutil
 
+sys.path.pop(0)  # this folder, whose `queue` is not Python's
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.benchmarks.killing import end, kill_database
 from tests.benchmarks.product import running
 from tests.benchmarks.watched import EXAMPLES, Watched
 from tests.tiny_model import build
@@ -74,21 +75,7 @@ class Killer:
         return True
 
     def database(self, run: int) -> bool:
-        home = (self.product.var / "postgres" / "server").resolve() / "data"
-        server = int((home / "postmaster.pid").read_text().split()[0])
-        with suppress(psutil.NoSuchProcess):
-            for process in [psutil.Process(server), *psutil.Process(server).children(recursive=True)]:
-                with suppress(psutil.NoSuchProcess):
-                    process.kill()
-        return True
-
-
-def end(pid: int) -> bool:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return False
-    return True
+        return kill_database(self.product)
 
 
 def hit(

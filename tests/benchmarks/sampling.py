@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+sys.path.pop(0)  # this folder, whose `queue` is not Python's
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.benchmarks.dpo_epochs import conversation, real_model

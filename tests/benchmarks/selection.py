@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+sys.path.pop(0)  # this folder, whose `queue` is not Python's
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
