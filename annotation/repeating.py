@@ -38,9 +38,7 @@ class AnotherRequest(APIException):
     default_detail = "This Idempotency-Key was sent with another request: draw a new key for each thing to be done."
 
 
-def once(
-    handle: Callable[..., Response], *, person: User, key: str, request: Request, named: dict[str, Any]
-) -> Response:
+def once(handle: Callable[..., Any], *, person: User, key: str, request: Request, named: dict[str, Any]) -> Any:
     """What `handle` answers; or what it answered when the same person sent the same request with this key before."""
     if not (key.isascii() and key.isprintable() and 0 < len(key) <= LONGEST):
         raise ValidationError({HEADER: [f"Between 1 and {LONGEST} letters, digits and signs."]})
