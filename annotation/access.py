@@ -11,9 +11,11 @@ from django.db.models import Q, QuerySet
 from django.http import Http404
 
 from annotation.models import (
+    AccessKey,
     Assignment,
     BulkChange,
     Comment,
+    Delivery,
     Export,
     Finding,
     Gold,
@@ -28,6 +30,7 @@ from annotation.models import (
     SavedView,
     Team,
     User,
+    Webhook,
 )
 from annotation.models.items import Purpose, State
 from annotation.models.people import Role
@@ -37,11 +40,12 @@ def membership(user: User, slug: str, role: str = Role.ANNOTATOR) -> Membership:
     """The person's membership of the project, if it has at least `role`.
 
     A superuser is a lead everywhere (the membership returned is not saved). Raises Http404 for outsiders and
-    PermissionDenied for members whose role is too low.
+    PermissionDenied for members whose role is too low. By an access key of one project, there is no other.
     """
-    found = Membership.objects.select_related("project").filter(person_id=user.pk, project__slug=slug).first()
+    own = Membership.objects.select_related("project").filter(person_id=user.pk, project__slug=slug)
+    found = own.filter(**_within(user, "project")).first()
     if found is None and user.is_superuser:
-        wanted = Project.objects.filter(slug=slug).first()
+        wanted = Project.objects.filter(slug=slug, **_within(user, "pk")).first()
         if wanted is not None:
             return Membership(person=user, project=wanted, role=Role.LEAD)
     if found is None:
@@ -50,6 +54,11 @@ def membership(user: User, slug: str, role: str = Role.ANNOTATOR) -> Membership:
     if not found.at_least(role):
         raise PermissionDenied(f"This needs the role of {role} in the project.")
     return found
+
+
+def _within(user: User, lookup: str) -> dict[str, int]:
+    """Holds rows to the one project of the access key by which the person came, if it opens one."""
+    return {lookup: user.within} if user.within else {}
 
 
 def project(user: User, slug: str, role: str = Role.ANNOTATOR) -> Project:
@@ -81,6 +90,7 @@ def own_assignment(user: User, pk: int) -> Assignment:
     found = (
         Assignment.objects.select_related("item__project", "item__prompt")
         .filter(pk=pk, person_id=user.pk, item__project__memberships__person_id=user.pk)
+        .filter(**_within(user, "item__project"))
         .first()
     )
     if found is None:
@@ -180,7 +190,7 @@ def own_label(user: User, pk: int) -> Label:
     """One of the person's own labels, in a project they still belong to; Http404 otherwise."""
     found = (
         Label.objects.select_related("assignment__item__project", "assignment__item__prompt", "response")
-        .filter(pk=pk, person_id=user.pk, project__memberships__person_id=user.pk)
+        .filter(pk=pk, person_id=user.pk, project__memberships__person_id=user.pk, **_within(user, "project"))
         .first()
     )
     if found is None:
@@ -281,7 +291,7 @@ def gold_answer(user: User, pk: int) -> Label:
     found = (
         Label.objects.select_related("item__gold", "item__project", "item__prompt", "assignment__item", "response")
         .filter(pk=pk, person_id=user.pk, gold_correct__isnull=False, item__gold__isnull=False)
-        .filter(project__gold_feedback=True, project__memberships__person_id=user.pk)
+        .filter(project__gold_feedback=True, project__memberships__person_id=user.pk, **_within(user, "project"))
         .first()
     )
     if found is None:
@@ -322,4 +332,30 @@ def export(user: User, slug: str, pk: int) -> Export:
     found = Export.objects.select_related("project").filter(pk=pk, project=leads.project).first()
     if found is None:
         raise Http404("No such export")
+    return found
+
+
+def access_key(user: User, pk: int) -> AccessKey:
+    """One of the person's own access keys; Http404 otherwise."""
+    found = AccessKey.objects.select_related("project", "owner").filter(pk=pk, owner_id=user.pk).first()
+    if found is None:
+        raise Http404("No such access key")
+    return found
+
+
+def webhook(user: User, slug: str, pk: int) -> tuple[Webhook, Membership]:
+    """A webhook of a project the person leads, with their membership; raises as `membership` does."""
+    lead = membership(user, slug, Role.LEAD)
+    found = Webhook.objects.select_related("project", "author").filter(pk=pk, project=lead.project).first()
+    if found is None:
+        raise Http404("No such webhook")
+    return found, lead
+
+
+def delivery(user: User, slug: str, webhook_id: int, pk: int) -> Delivery:
+    """A message to a webhook of a project the person leads; raises as `membership` does."""
+    hook, _ = webhook(user, slug, webhook_id)
+    found = hook.deliveries.select_related("webhook__project").filter(pk=pk).first()
+    if found is None:
+        raise Http404("No such delivery")
     return found

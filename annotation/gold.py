@@ -12,7 +12,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from annotation.models import Assignment, Consensus, Gold, Item, Label, Membership, Project, User
@@ -241,6 +241,17 @@ def feedback_of(person: User, label: str) -> Feedback | None:
         .first()
     )
     return feedback(found) if found else None
+
+
+def candidates(project: Project, q: str = "", kind: str = "") -> QuerySet[Any]:
+    """Items that could be made gold, each with how many `people` labelled it."""
+    live = Q(labels__retracted_at__isnull=True, labels__superseded_by__isnull=True, labels__isnull=False)
+    items = Item.objects.work().filter(project=project).exclude(purpose=Purpose.HEAD_TO_HEAD)
+    if kind:
+        items = items.filter(kind=kind)
+    if q:
+        items = items.filter(prompt__messages__icontains=q)
+    return items.annotate(people=Count("labels", filter=live)).select_related("prompt")
 
 
 def with_scores(project: Project) -> list[Gold]:

@@ -4,7 +4,7 @@ import time
 
 from django_q.tasks import async_task
 
-from annotation import bulk, cleaning, imports, kept, searching
+from annotation import accesskeys, bulk, cleaning, imports, kept, repeating, searching, webhooks
 from annotation import consensus as verbs
 from annotation.exporting import files
 from annotation.models import BulkChange, Project, User
@@ -77,3 +77,13 @@ def make_export(export_id: int) -> None:
 def tend_exports() -> int:
     """Remove exports that have expired and take up those whose worker died; scheduled every five minutes."""
     return files.tend()
+
+
+def deliver() -> int:
+    """Send what waits for webhooks: after each event, and every minute for what is tried again. Safe at any time."""
+    return webhooks.deliver()
+
+
+def forget() -> int:
+    """Delete what is kept for a while only; scheduled every hour."""
+    return accesskeys.forget() + repeating.forget() + webhooks.forget()

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from annotation.views import (
+    accesskeys,
     browse,
     bulk,
     checking,
@@ -21,6 +22,7 @@ from annotation.views import (
     quality,
     review,
     talk,
+    webhooks,
     work,
 )
 
@@ -54,6 +56,8 @@ urlpatterns = [
     path("projects/<slug:slug>/data/export/<int:pk>/file/", exports.file, name="export_file"),
     path("projects/<slug:slug>/data/export/<int:pk>/delete/", exports.delete, name="delete_export"),
     path("keys/", keys.keys, name="keys"),
+    path("access-keys/", accesskeys.access_keys, name="access_keys"),
+    path("access-keys/<int:pk>/revoke/", accesskeys.revoke_access_key, name="revoke_access_key"),
     path("projects/<slug:slug>/quality/", quality.quality, name="quality"),
     path("projects/<slug:slug>/quality/people/", quality.raters, name="raters"),
     path("projects/<slug:slug>/quality/people/<int:person>/", quality.rate_person, name="rate_person"),
@@ -93,6 +97,12 @@ urlpatterns = [
     path("projects/<slug:slug>/review/", review.review, name="review"),
     path("assignments/<int:pk>/decide/", review.decide, name="decide"),
     path("assignments/<int:pk>/pass/", review.pass_on, name="pass_on"),
+    path("projects/<slug:slug>/webhooks/", webhooks.webhooks, name="webhooks"),
+    path("projects/<slug:slug>/webhooks/<int:pk>/", webhooks.webhook, name="webhook"),
+    path("projects/<slug:slug>/webhooks/<int:pk>/ping/", webhooks.ping_webhook, name="ping_webhook"),
+    path("projects/<slug:slug>/webhooks/<int:pk>/secret/", webhooks.renew_webhook_secret, name="renew_webhook_secret"),
+    path("projects/<slug:slug>/webhooks/<int:pk>/delete/", webhooks.delete_webhook, name="delete_webhook"),
+    path("projects/<slug:slug>/webhooks/<int:pk>/<int:delivery>/send/", webhooks.send_again, name="send_again"),
     path("notices/", notices.notices, name="notices"),
     path("notices/read/", notices.read_notices, name="read_notices"),
     path("notices/<int:pk>/", notices.notice, name="notice"),

@@ -1,38 +1,54 @@
-"""Every address of the API below /api/v1/, and the token that opens it."""
+"""Every address of the API below /api/v1/, and the access key that opens it for a name and a password."""
 
 from django.contrib.auth import authenticate
 from django.urls import include, path
 from rest_framework import serializers
-from rest_framework.authtoken.models import Token
 from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from annotation import accesskeys
 from annotation.endpoints import Endpoint, documented
+from annotation.models import User
+from annotation.models.accesskeys import Scope
 
 
 class SignInSerializer(serializers.Serializer):
     username = serializers.CharField()
     password = serializers.CharField(trim_whitespace=False, write_only=True)
+    scopes = serializers.ListField(
+        child=serializers.ChoiceField(choices=Scope.choices),
+        default=list(Scope.values),
+        allow_empty=False,
+        help_text="What the key opens; all of it if left out.",
+    )
+    days = serializers.IntegerField(
+        default=accesskeys.SIGN_IN_DAYS, min_value=1, max_value=accesskeys.MOST_DAYS, help_text="How long it works."
+    )
 
 
 class TokenSerializer(serializers.Serializer):
-    token = serializers.CharField(help_text="Send it as `Authorization: Token …`.")
+    token = serializers.CharField(help_text="Send it as `Authorization: Bearer …`; nobody can tell it again.")
+    scopes = serializers.ListField(child=serializers.ChoiceField(choices=Scope.choices))
+    expires_at = serializers.DateTimeField()
 
 
 class SignIn(Endpoint):
     authentication_classes = ()
     permission_classes = (AllowAny,)
+    scope = Scope.MANAGE  # no key is asked for
+    secret_answer = True
 
-    @documented("Sign-in", TokenSerializer, sends=SignInSerializer, refuses=(400,), operation_id="token", auth=[])
+    @documented("Access", TokenSerializer, sends=SignInSerializer, refuses=(400,), operation_id="token", auth=[])
     def post(self, request: Request) -> Response:
-        """A person's token, for their name and password."""
-        person = authenticate(request, **self.sent(SignInSerializer))
-        if person is None:
+        """A new access key, for a person's name and password. The newest 20 of these go on working."""
+        sent = self.sent(SignInSerializer)
+        person = authenticate(request, username=sent.pop("username"), password=sent.pop("password"))
+        if not isinstance(person, User):
             raise ValidationError({"non_field_errors": ["Wrong user name or password."]})
-        token, _ = Token.objects.get_or_create(user=person)
-        return Response({"token": token.key})
+        key, secret = accesskeys.sign_in(person=person, **sent)
+        return Response({"token": secret, "scopes": key.scopes, "expires_at": key.expires_at})
 
 
 urlpatterns = [

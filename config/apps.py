@@ -15,6 +15,8 @@ EVERY = {  # task, and minutes between two times
     "drift": ("evaluation.tasks.watch_drift", 24 * 60),
     "steering": ("evaluation.tasks.steer", 1),
     "rounds": ("evaluation.tasks.start_rounds", 1),
+    "webhooks": ("annotation.tasks.deliver", 1),
+    "forget": ("annotation.tasks.forget", 60),
 }
 
 

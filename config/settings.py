@@ -78,7 +78,6 @@ INSTALLED_APPS = [
     "django_htmx",
     "django_q",
     "rest_framework",
-    "rest_framework.authtoken",
     "drf_spectacular",
     "drf_spectacular_sidecar",
 ]
@@ -201,12 +200,13 @@ Q_CLUSTER = {
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.TokenAuthentication",
+        "annotation.authentication.KeyAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "URL_FORMAT_OVERRIDE": None,  # what is accepted is said in the header
     "DEFAULT_THROTTLE_CLASSES": ["config.limits.Everybody"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_PAGINATION_CLASS": "config.pagination.ByNewest",
@@ -238,6 +238,7 @@ SPECTACULAR_SETTINGS = {
         "StepStatus": "evaluation.models.StepStatus",
         "RoundStatus": "evaluation.models.RoundStatus",
     },
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "config.openapi.complete"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SWAGGER_UI_SETTINGS": {"persistAuthorization": False, "displayRequestDuration": True, "docExpansion": "none"},
@@ -283,6 +284,17 @@ UNFOLD = {
                         ("Snapshots", "dataset", "training_snapshot"),
                         ("Evaluations", "monitoring", "evaluation_evaluation"),
                     )
+                ],
+            },
+            {
+                "title": "Programs",
+                "items": [
+                    {
+                        "title": "Access keys",
+                        "icon": "key",
+                        "link": reverse_lazy("admin:annotation_accesskey_changelist"),
+                        "permission": lambda request: request.user.is_superuser,
+                    }
                 ],
             },
             {

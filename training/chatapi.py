@@ -15,6 +15,7 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from annotation.models.accesskeys import Scope
 from annotation.text import why_unstorable
 from training import access, serving
 from training.hosted import Hosted, SecondsField, ThingSerializer, TooMany, Unserved, hosted
@@ -144,6 +145,8 @@ class CompletionSerializer(ThingSerializer):
 
 
 class Completions(Hosted):
+    scope = Scope.TRAIN
+
     @hosted(
         "Fine-tuning",
         CompletionSerializer,

@@ -1,7 +1,7 @@
 """What the endpoints share that speak as hosted services do, so that their clients work here: the key, the shape of a
 refusal, and lists that are paged by the id of the last row.
 
-The access is the same as everywhere: a person's token, and a project in which they lead. That is the key and the
+The access is the same as everywhere: an access key, and a project in which they lead. That is the key and the
 address (`base_url`) such a client is given.
 """
 
@@ -10,10 +10,8 @@ from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 
 from django.db.models import QuerySet
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
-from rest_framework.authentication import SessionAuthentication, TokenAuthentication
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
@@ -24,20 +22,6 @@ from annotation.endpoints import Endpoint
 F = TypeVar("F", bound=Callable[..., Any])
 CODES = {401: "invalid_api_key", 403: "permission_denied", 404: "not_found", 429: "too_many_requests"}
 MOST = 100  # rows in one answer
-
-
-class Bearer(TokenAuthentication):
-    """A person's token, sent as these clients send a key."""
-
-    keyword = "Bearer"
-
-
-class BearerScheme(OpenApiAuthenticationExtension):
-    target_class = Bearer
-    name = "bearerAuth"
-
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {"type": "http", "scheme": "bearer"}
 
 
 class AnyAnswer(DefaultContentNegotiation):
@@ -63,7 +47,6 @@ class Hosted(Endpoint):
     """An endpoint whose refusals are `{"error": {"message", "type", "param", "code"}}`."""
 
     content_negotiation_class = AnyAnswer
-    authentication_classes = (Bearer, TokenAuthentication, SessionAuthentication)
 
     def handle_exception(self, exc: Exception) -> Response:
         message = getattr(exc, "message_dict", None)

@@ -10,6 +10,7 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from annotation.models.accesskeys import Scope
 from training import access, files, jobevents, jobs
 from training.chatapi import Completions
 from training.hosted import Hosted, PageSerializer, hosted, listed
@@ -35,6 +36,8 @@ REFUSES = (400, 401, 403, 404)
 
 
 class Files(Hosted):
+    scope = Scope.DATA
+
     parser_classes = (MultiPartParser,)
 
     @hosted(TOPIC, FilesSerializer, parameters=[PageSerializer], refuses=REFUSES, operation_id="training_files")
@@ -59,6 +62,8 @@ class Files(Hosted):
 
 
 class OneFile(Hosted):
+    scope = Scope.DATA
+
     @hosted(TOPIC, FileSerializer, operation_id="training_file")
     def get(self, request: Request, slug: str, file_id: str) -> Response:
         """One file."""
@@ -74,6 +79,8 @@ class OneFile(Hosted):
 
 
 class FileContent(Hosted):
+    scope = read_scope = Scope.DATA
+
     @hosted(TOPIC, {(200, "application/jsonl"): OpenApiTypes.BINARY}, operation_id="training_file_content")
     def get(self, request: Request, slug: str, file_id: str) -> FileResponse:
         """A file as it was sent."""
@@ -86,6 +93,8 @@ class FileContent(Hosted):
 
 
 class Jobs(Hosted):
+    scope = Scope.TRAIN
+
     @hosted(TOPIC, JobsSerializer, parameters=[PageSerializer], refuses=REFUSES, operation_id="tuning_jobs")
     def get(self, request: Request, slug: str) -> Response:
         """The project's fine-tuning jobs, newest first."""
@@ -105,6 +114,8 @@ class Jobs(Hosted):
 
 
 class OneJob(Hosted):
+    scope = Scope.TRAIN
+
     @hosted(TOPIC, JobSerializer, operation_id="tuning_job")
     def get(self, request: Request, slug: str, job_id: str) -> Response:
         """One job: how far it is, and the model that came of it."""
@@ -113,6 +124,8 @@ class OneJob(Hosted):
 
 
 class CancelJob(Hosted):
+    scope = Scope.TRAIN
+
     @hosted(TOPIC, JobSerializer, refuses=REFUSES, operation_id="cancel_tuning_job")
     def post(self, request: Request, slug: str, job_id: str) -> Response:
         """Stop a job: at once if it waits, within seconds if it runs."""
@@ -124,6 +137,8 @@ class CancelJob(Hosted):
 
 
 class JobEvents(Hosted):
+    scope = Scope.TRAIN
+
     @hosted(TOPIC, EventsSerializer, parameters=[PageSerializer], refuses=REFUSES, operation_id="tuning_job_events")
     def get(self, request: Request, slug: str, job_id: str) -> Response:
         """What happened to a job, newest first: each step with its figures, too."""
@@ -137,6 +152,8 @@ class JobEvents(Hosted):
 
 
 class Checkpoints(Hosted):
+    scope = Scope.TRAIN
+
     @hosted(TOPIC, CheckpointsSerializer, operation_id="tuning_job_checkpoints")
     def get(self, request: Request, slug: str, job_id: str) -> Response:
         """The models one can ask that came of a job: the one at its end."""
@@ -145,6 +162,8 @@ class Checkpoints(Hosted):
 
 
 class ServedModels(Hosted):
+    scope = Scope.TRAIN
+
     @hosted(TOPIC, ServedModelsSerializer, operation_id="served_models")
     def get(self, request: Request, slug: str) -> Response:
         """The project's models that answer, and whose weights are here."""
@@ -154,6 +173,8 @@ class ServedModels(Hosted):
 
 
 class ServedModel(Hosted):
+    scope = Scope.TRAIN
+
     @hosted(TOPIC, ServedModelSerializer, operation_id="served_model")
     def get(self, request: Request, slug: str, model_name: str) -> Response:
         """One model, by its name."""

@@ -1,6 +1,6 @@
 """What the API of room 2 takes and gives. Serializers validate and never write."""
 
-from typing import Any
+from typing import Any, get_args
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema_field
@@ -10,6 +10,7 @@ from annotation.endpoints import BIGGEST_ID, plain_schema
 from annotation.models import Prompt, Response
 from annotation.models.prompts import Split
 from training import staleness
+from training.guide import Goal, Means
 from training.methods import METHODS
 from training.models import Generation, Metric, ModelVersion, Run, Snapshot
 from training.models.runs import Spread
@@ -115,6 +116,21 @@ class ContinueSerializer(serializers.Serializer):
 
 class MoveSerializer(serializers.Serializer):
     way = serializers.ChoiceField(choices=WAYS, help_text="To the front of the project's queued runs, or past one.")
+
+
+class NeedsSerializer(serializers.Serializer):
+    """What the guide asks."""
+
+    goal = serializers.ChoiceField(choices=get_args(Goal), help_text="What should get better; scoring: nothing.")
+    subject = serializers.ChoiceField(choices=["known", "new"], help_text="How well the model knows the subject.")
+    means = serializers.ChoiceField(choices=get_args(Means), help_text="What it trains on: one device, or many.")
+
+
+class AdviceSerializer(serializers.Serializer):
+    title = serializers.CharField()
+    why = serializers.ListField(child=serializers.CharField())
+    method = serializers.CharField(allow_blank=True, help_text="Empty where nothing is to be trained yet.")
+    settings = serializers.DictField(help_text="Other than the method's defaults.")
 
 
 class StartRunSerializer(PlanSerializer):

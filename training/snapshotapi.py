@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation.endpoints import Conflict, Endpoint, documented
+from annotation.models.accesskeys import Scope
 from training import access
 from training.models.snapshots import FreezeState
 from training.snapshots import Rule, asking, comparing, files, previewing, recipes, saving
@@ -34,6 +35,8 @@ GONE = "The snapshot's file is gone or damaged: freeze the same rule again, and 
 
 
 class Snapshots(Endpoint):
+    scope = Scope.DATA
+
     @documented("Snapshots", SnapshotSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """The project's frozen data sets, newest first."""
@@ -64,6 +67,8 @@ class Snapshots(Endpoint):
 
 
 class OneFreezing(Endpoint):
+    scope = Scope.DATA
+
     @documented("Snapshots", FreezingSerializer, operation_id="freezing")
     def get(self, request: Request, slug: str, freezing_id: int) -> Response:
         """How far a snapshot is that was asked for."""
@@ -72,6 +77,8 @@ class OneFreezing(Endpoint):
 
 
 class PreviewSnapshot(Endpoint):
+    scope = Scope.DATA
+
     @documented(
         "Snapshots",
         RowPreviewSerializer,
@@ -92,6 +99,8 @@ class PreviewSnapshot(Endpoint):
 
 
 class OneSnapshot(Endpoint):
+    scope = Scope.DATA
+
     @documented("Snapshots", SnapshotSerializer, operation_id="snapshot")
     def get(self, request: Request, slug: str, snapshot_id: int) -> Response:
         """One frozen data set."""
@@ -100,6 +109,8 @@ class OneSnapshot(Endpoint):
 
 
 class SnapshotRows(Endpoint):
+    scope = read_scope = Scope.DATA
+
     @documented(
         "Snapshots",
         SnapshotRowsSerializer,
@@ -125,6 +136,8 @@ class SnapshotRows(Endpoint):
 
 
 class SnapshotFile(Endpoint):
+    scope = read_scope = Scope.DATA
+
     @documented(
         "Snapshots",
         OpenApiTypes.BINARY,
@@ -145,6 +158,8 @@ class SnapshotFile(Endpoint):
 
 
 class CheckSnapshot(Endpoint):
+    scope = Scope.DATA
+
     @documented("Snapshots", IntactSerializer, operation_id="check_snapshot")
     def post(self, request: Request, slug: str, snapshot_id: int) -> Response:
         """Read the whole file and compare its rows with the hash of when it was frozen."""
@@ -153,6 +168,8 @@ class CheckSnapshot(Endpoint):
 
 
 class SnapshotRecipe(Endpoint):
+    scope = Scope.DATA
+
     @documented("Snapshots", RecipeTextSerializer, operation_id="snapshot_recipe")
     def get(self, request: Request, slug: str, snapshot_id: int) -> Response:
         """What a snapshot is made of: in words, and as a file."""
@@ -164,6 +181,8 @@ class SnapshotRecipe(Endpoint):
 
 
 class CompareSnapshots(Endpoint):
+    scope = Scope.DATA
+
     @documented(
         "Snapshots",
         ComparisonSerializer,
@@ -189,6 +208,8 @@ class CompareSnapshots(Endpoint):
 
 
 class Recipes(Endpoint):
+    scope = Scope.DATA
+
     @documented("Snapshots", RecipeSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """The saved recipes, all versions, newest first."""
@@ -210,6 +231,8 @@ class Recipes(Endpoint):
 
 
 class OneRecipe(Endpoint):
+    scope = Scope.DATA
+
     @documented("Snapshots", RecipeSerializer, operation_id="recipe")
     def get(self, request: Request, slug: str, recipe_id: int) -> Response:
         """One version of a saved recipe."""

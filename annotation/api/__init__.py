@@ -1,6 +1,7 @@
 """The API of room 1, a module for each topic: gate, serializer, verb, answer."""
 
 from annotation.api import (
+    accesskeys,
     browse,
     bulk,
     checking,
@@ -14,11 +15,13 @@ from annotation.api import (
     quality,
     review,
     talk,
+    webhooks,
 )
 
 urlpatterns = [
     *browse.urlpatterns,
     *bulk.urlpatterns,
+    *accesskeys.urlpatterns,
     *checking.urlpatterns,
     *cleaning.urlpatterns,
     *exports.urlpatterns,
@@ -30,4 +33,5 @@ urlpatterns = [
     *quality.urlpatterns,
     *review.urlpatterns,
     *talk.urlpatterns,
+    *webhooks.urlpatterns,
 ]

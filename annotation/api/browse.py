@@ -1,7 +1,9 @@
 """Finding rows: answers, saved views, and the paging that prompts, answers and labels share."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, cast
 
+from django.http import StreamingHttpResponse
 from django.urls import path
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound, ValidationError
@@ -18,10 +20,11 @@ from annotation.browseserializers import (
     SavedViewSerializer,
     SaveViewSerializer,
 )
-from annotation.endpoints import Endpoint, documented
+from annotation.endpoints import NDJSON, Endpoint, NdjsonRenderer, documented, json_line
 from annotation.filters import ANSWERS, LABELS, PROMPTS, Wanted
 from annotation.models import Label, Membership, Prompt
 from annotation.models import Response as Answer
+from annotation.models.accesskeys import Scope
 from annotation.models.people import Role
 
 ROWS: dict[str, Any] = {
@@ -68,31 +71,47 @@ class Browsing(Endpoint):
         serializer: type[serializers.BaseSerializer],
         **context: Any,
     ) -> Response:
-        """One page of rows that fit, or the rows most like one."""
+        """One page of rows that fit, or the rows most like one; for whoever accepts JSON Lines, all in a stream."""
         like, order = narrowed.pop("like", None), narrowed.pop("order", "")
         query = {"view": view, **{name: str(value) for name, value in narrowed.items()}}
         wanted = asked.wanted(member.project, query, lead=member.at_least(Role.LEAD))
+
+        def told(found: browsing.Found) -> Any:
+            if context.get("lead") and view == ANSWERS:
+                context["models"] = shown.written_by(found.ids)
+            by_id = ROWS[view].in_bulk(found.ids)
+            return serializer([by_id[pk] for pk in found.ids if pk in by_id], many=True, context=context).data
+
+        streams = self.request.accepted_renderer.format == NdjsonRenderer.format
         if like is None:
-            found = ByPlace().find(wanted, browsing.order_of(wanted, order), self.request)
+            order = browsing.order_of(wanted, order)
+            if streams:
+                pages = _all_pages(wanted, order)
+                lines = (json_line(row) for found in pages for row in told(found))
+                return cast(Response, StreamingHttpResponse(lines, content_type=NDJSON))
+            found = ByPlace().find(wanted, order, self.request)
         else:
             found = browsing.Found(likeness.fitting(wanted, like)[1])
-        if context.get("lead") and view == ANSWERS:
-            context["models"] = shown.written_by(found.ids)
-        by_id = ROWS[view].in_bulk(found.ids)
-        return self.rows([by_id[pk] for pk in found.ids if pk in by_id], found.after, serializer, **context)
+        if streams:
+            return cast(Response, StreamingHttpResponse(map(json_line, told(found)), content_type=NDJSON))
+        return self.listed(told(found), found.after)
 
-    def rows(
-        self,
-        rows: list[Any],
-        after: browsing.Place | None,
-        serializer: type[serializers.BaseSerializer],
-        **context: Any,
-    ) -> Response:
-        data = serializer(rows, many=True, context=context).data
-        return Response({"next": ByPlace().address(after, self.request), "previous": None, "results": data})
+    def listed(self, rows: Any, after: browsing.Place | None = None) -> Response:
+        return Response({"next": ByPlace().address(after, self.request), "previous": None, "results": rows})
+
+
+def _all_pages(wanted: Wanted, order: str) -> Iterator[browsing.Found]:
+    """Page after page: where PostgreSQL gave up on one before it was full, the next goes on from there."""
+    found = browsing.find(wanted, order=order, after=None, size=ByPlace.max_page_size)
+    yield found
+    while found.after is not None:
+        found = browsing.find(wanted, order=order, after=found.after, size=ByPlace.max_page_size)
+        yield found
 
 
 class Responses(Browsing):
+    scope = Scope.READ
+
     @documented(
         "Prompts",
         ResponseSerializer(many=True),
@@ -108,6 +127,8 @@ class Responses(Browsing):
 
 
 class SavedViews(Endpoint):
+    scope = Scope.DATA
+
     @documented("Prompts", SavedViewSerializer(many=True), operation_id="saved_views")
     def get(self, request: Request, slug: str) -> Response:
         """A person's own saved views, and those that colleagues share."""
@@ -129,6 +150,8 @@ class SavedViews(Endpoint):
 
 
 class OneView(Endpoint):
+    scope = Scope.DATA
+
     @documented(
         "Prompts",
         SavedViewSerializer,

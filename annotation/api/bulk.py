@@ -11,10 +11,13 @@ from annotation import access, asked, browsing, bulk
 from annotation.browseserializers import BulkChangeSerializer, ChangeSerializer, CountSerializer
 from annotation.endpoints import Endpoint, documented
 from annotation.models import BulkChange, Prompt
+from annotation.models.accesskeys import Scope
 from annotation.models.people import Role
 
 
 class Changes(Endpoint):
+    scope = Scope.DATA
+
     @documented("Prompts", BulkChangeSerializer(many=True), operation_id="changes")
     def get(self, request: Request, slug: str) -> Response:
         """What leads changed of many prompts at once, newest first."""
@@ -40,6 +43,8 @@ class Changes(Endpoint):
 
 
 class Count(Endpoint):
+    scope = Scope.DATA
+
     @documented(
         "Prompts",
         CountSerializer,
@@ -61,6 +66,8 @@ class Count(Endpoint):
 
 
 class OneChange(Endpoint):
+    scope = Scope.DATA
+
     @documented("Prompts", BulkChangeSerializer, operation_id="change")
     def get(self, request: Request, slug: str, change_id: int) -> Response:
         """How far a change is: it is done when `finished_at` is set."""
@@ -68,6 +75,8 @@ class OneChange(Endpoint):
 
 
 class UndoChange(Endpoint):
+    scope = Scope.DATA
+
     @documented("Prompts", BulkChangeSerializer, code=201, refuses=(400, 401, 403, 404), operation_id="undo_change")
     def post(self, request: Request, slug: str, change_id: int) -> Response:
         """Put back, in the background, exactly what a change changed; what was changed again since stays."""

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from annotation import access, cleaning, leaving_out, tidying
 from annotation.endpoints import Conflict, Endpoint, documented
 from annotation.models import Finding
+from annotation.models.accesskeys import Scope
 from annotation.models.cleaning import Check, Decision
 from annotation.models.people import Role
 
@@ -93,6 +94,8 @@ class ChangedSerializer(serializers.Serializer):
 
 
 class Checks(Endpoint):
+    scope = Scope.DATA
+
     @documented("Cleaning", ChecksSerializer, operation_id="checks")
     def get(self, request: Request, slug: str) -> Response:
         """When the project was checked, how far the checks are, and how much they found."""
@@ -111,6 +114,8 @@ class Checks(Endpoint):
 
 
 class Findings(Endpoint):
+    scope = Scope.DATA
+
     @documented(
         "Cleaning",
         DataFindingSerializer(many=True),
@@ -126,6 +131,8 @@ class Findings(Endpoint):
 
 
 class Decide(Endpoint):
+    scope = Scope.DATA
+
     @documented(
         "Cleaning",
         OutcomeSerializer,
@@ -149,6 +156,8 @@ class Decide(Endpoint):
 
 
 class Exclude(Endpoint):
+    scope = Scope.DATA
+
     @documented(
         "Cleaning", ChangedSerializer, sends=LeaveOutSerializer, refuses=(400, 401, 403, 404), operation_id="leave_out"
     )
@@ -160,6 +169,8 @@ class Exclude(Endpoint):
 
 
 class BringBack(Endpoint):
+    scope = Scope.DATA
+
     @documented(
         "Cleaning", ChangedSerializer, sends=TextsSerializer, refuses=(400, 401, 403, 404), operation_id="bring_back"
     )

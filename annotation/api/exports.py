@@ -20,6 +20,7 @@ from annotation.exportserializers import (
     ExportFileSerializer,
     ExportFilterSerializer,
 )
+from annotation.models.accesskeys import Scope
 from annotation.models.people import Role
 from annotation.shapes.outgoing import SHAPES
 from annotation.views.exports import TYPES, send
@@ -30,6 +31,8 @@ RANGE = OpenApiParameter(
 
 
 class Export(Endpoint):
+    scope = read_scope = Scope.DATA
+
     renderer_classes = [JSONRenderer, NdjsonRenderer]
 
     @documented(
@@ -61,6 +64,8 @@ class Export(Endpoint):
 
 
 class Exports(Endpoint):
+    scope = read_scope = Scope.DATA
+
     @documented("Exports", ExportFileSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """The files of data that leads had made, newest first, with the hash of each."""
@@ -90,6 +95,8 @@ class Exports(Endpoint):
 
 
 class OneExport(Endpoint):
+    scope = read_scope = Scope.DATA
+
     @documented("Exports", ExportFileSerializer, operation_id="export_state")
     def get(self, request: Request, slug: str, export_id: int) -> Response:
         """How far a file is, or what it came to."""
@@ -103,6 +110,8 @@ class OneExport(Endpoint):
 
 
 class ExportFile(Endpoint):
+    scope = read_scope = Scope.DATA
+
     @documented(
         "Exports",
         OpenApiTypes.BINARY,

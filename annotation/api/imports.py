@@ -16,11 +16,11 @@ from rest_framework.response import Response
 from annotation import access, imports, receiving
 from annotation.endpoints import NDJSON, Conflict, Endpoint, NdjsonParser, NdjsonRenderer, documented
 from annotation.models import Import
+from annotation.models.accesskeys import Scope
 from annotation.models.imports import Stage
 from annotation.models.people import Role
 from annotation.serializers import CountsSerializer
 from annotation.shapes import SHAPES
-
 
 CHOICES = [(name, shape.title) for name, shape in sorted(SHAPES.items())]
 
@@ -74,6 +74,8 @@ class SendingSerializer(serializers.Serializer):
 
 
 class Imports(Endpoint):
+    scope = Scope.DATA
+
     parser_classes = [MultiPartParser, NdjsonParser, JSONParser]
 
     @documented("Imports", ImportSerializer(many=True))
@@ -134,6 +136,8 @@ class Imports(Endpoint):
 
 
 class OneImport(Endpoint):
+    scope = Scope.DATA
+
     @documented("Imports", ImportSerializer, operation_id="import")
     def get(self, request: Request, slug: str, import_id: int) -> Response:
         """How far an import is, or what came of it."""
@@ -141,6 +145,8 @@ class OneImport(Endpoint):
 
 
 class Start(Endpoint):
+    scope = Scope.DATA
+
     @documented(
         "Imports",
         ImportSerializer,
@@ -162,6 +168,8 @@ class Start(Endpoint):
 
 
 class Cancel(Endpoint):
+    scope = Scope.DATA
+
     @documented("Imports", ImportSerializer, refuses=(401, 403, 404, 409), operation_id="cancel_import")
     def post(self, request: Request, slug: str, import_id: int) -> Response:
         """Stop an import, or throw an upload away; what it has stored stays. A dry run alone is stopped."""
@@ -173,6 +181,8 @@ class Cancel(Endpoint):
 
 
 class Retry(Endpoint):
+    scope = Scope.DATA
+
     @documented("Imports", ImportSerializer, refuses=(401, 403, 404, 409), operation_id="retry_import")
     def post(self, request: Request, slug: str, import_id: int) -> Response:
         """Take up an import that failed where it stopped."""
@@ -191,6 +201,8 @@ class RejectedRowSerializer(serializers.Serializer):
 
 
 class RejectedRows(Endpoint):
+    scope = Scope.DATA
+
     renderer_classes = [JSONRenderer, NdjsonRenderer]
 
     @documented("Imports", RejectedRowSerializer, media_type=NDJSON, operation_id="rejected_rows")

@@ -1,7 +1,7 @@
 """Projects, prompts, and labelling."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -36,7 +36,8 @@ from annotation.labelserializers import (
     SubmitSerializer,
     SubmittedSerializer,
 )
-from annotation.models import Assignment, Membership, User
+from annotation.models import Assignment, Membership, Project, User
+from annotation.models.accesskeys import Scope
 from annotation.models.people import Role
 from annotation.serializers import (
     ImportRowSerializer,
@@ -51,15 +52,21 @@ LEASE_ENDED = "The lease on this item has ended; ask for the next one."
 
 
 class Projects(Endpoint):
+    scope = Scope.READ
+
     @documented("Projects", ProjectSerializer(many=True), refuses=(401,), operation_id="projects")
     def get(self, request: Request) -> Response:
         """The projects this person belongs to, each with their role and what waits for them."""
-        found = self.paginate_queryset(access.projects(self.person)) or []
-        members = access.memberships(self.person, found)
-        return self.get_paginated_response(ProjectSerializer(members, many=True).data)
+
+        def members(found: list[Project]) -> list[Membership]:
+            return access.memberships(self.person, found)
+
+        return self.page(access.projects(self.person), ProjectSerializer, members)
 
 
 class OneProject(Endpoint):
+    scope = Scope.READ
+
     @documented("Projects", ProjectDetailSerializer, operation_id="project")
     def get(self, request: Request, slug: str) -> Response:
         """One project: its guidelines, its rules for labelling, and how far it is."""
@@ -67,6 +74,7 @@ class OneProject(Endpoint):
 
 
 class Prompts(Browsing):
+    scope = Scope.DATA
     parser_classes = [NdjsonParser, JSONParser]
 
     @documented(
@@ -98,7 +106,7 @@ class Prompts(Browsing):
 def _lines(data: Any) -> Iterable[str | bytes]:
     if isinstance(data, list):
         return (json.dumps(row) for row in data)
-    if isinstance(data, dict):  # also when nothing was sent
+    if not isinstance(data, Iterator):  # an object, a number, a text; or nothing was sent
         raise ValidationError(
             {"non_field_errors": ["Send a JSON list of rows, or JSON Lines as application/x-ndjson."]}
         )
@@ -106,6 +114,8 @@ def _lines(data: Any) -> Iterable[str | bytes]:
 
 
 class Next(Endpoint):
+    scope = Scope.LABEL
+
     @documented("Labelling", NextSerializer, sends=AskSerializer, refuses=(400, 401, 403, 404), operation_id="next")
     def post(self, request: Request, slug: str) -> Response:
         """Lease this person's next item of a kind; an unfinished one of theirs comes first, and is renewed.
@@ -122,6 +132,8 @@ class Next(Endpoint):
 
 
 class Undo(Endpoint):
+    scope = Scope.LABEL
+
     @documented("Labelling", NextSerializer, sends=KindSerializer, refuses=(400, 401, 403, 404), operation_id="undo")
     def post(self, request: Request, slug: str) -> Response:
         """Take back this person's last label of a kind: its item is leased to them again, with what they said as the
@@ -134,6 +146,8 @@ class Undo(Endpoint):
 
 
 class Submit(Endpoint):
+    scope = Scope.LABEL
+
     @documented(
         "Labelling",
         SubmittedSerializer,
@@ -161,6 +175,8 @@ class Submit(Endpoint):
 
 
 class Skip(Endpoint):
+    scope = Scope.LABEL
+
     @documented("Labelling", SkippedSerializer, sends=SkipSerializer, refuses=(400, 401, 404, 409), operation_id="skip")
     def post(self, request: Request, assignment_id: int) -> Response:
         """Give an item back; the project's rules say what becomes of it."""
@@ -172,6 +188,8 @@ class Skip(Endpoint):
 
 
 class Draft(Endpoint):
+    scope = Scope.LABEL
+
     @documented("Labelling", None, sends=DraftSerializer, code=204, refuses=(400, 401, 404, 409), operation_id="draft")
     def post(self, request: Request, assignment_id: int) -> Response:
         """Keep what was typed so far, and renew the lease; with no text, renew the lease alone."""
@@ -187,6 +205,8 @@ class Draft(Endpoint):
 
 
 class Release(Endpoint):
+    scope = Scope.LABEL
+
     @documented(
         "Labelling", ReleasedSerializer, sends=ReleaseSerializer, refuses=(400, 401, 404), operation_id="release"
     )
@@ -212,6 +232,8 @@ def _next(member: Membership, kind: str, beyond: Iterable[int] = ()) -> Any:
 
 
 class Labels(Browsing):
+    scope = Scope.READ
+
     @documented("Labels", LabelSerializer(many=True), parameters=[LabelFilterSerializer], refuses=(400, 401, 403, 404))
     def get(self, request: Request, slug: str) -> Response:
         """Labels, newest first: all of them for leads and reviewers, their own for annotators, who narrow them by kind,
@@ -224,11 +246,13 @@ class Labels(Browsing):
             if set(asked) - OF_ONES_OWN:
                 raise PermissionDenied("This filter is for reviewers and leads.")
             if asked.setdefault("person", self.person.username) != self.person.username:
-                return self.rows([], None, LabelSerializer)
+                return self.listed([])
         return self.browse(member, LABELS, asked, LabelSerializer, lead=member.at_least(Role.LEAD))
 
 
 class Retract(Endpoint):
+    scope = Scope.LABEL
+
     @documented("Labels", LabelSerializer, refuses=(400, 401, 403, 404), operation_id="retract")
     def post(self, request: Request, label_id: int) -> Response:
         """Withdraw a label, one's own or as a lead: it stays on record, and its item asks for another."""

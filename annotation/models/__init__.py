@@ -1,5 +1,6 @@
 """The domain of room 1; each topic has its module."""
 
+from annotation.models.accesskeys import AccessKey
 from annotation.models.browsing import BulkChange, SavedView, SearchMark, SearchText
 from annotation.models.cleaning import Cleaning, Finding
 from annotation.models.events import Event
@@ -11,14 +12,18 @@ from annotation.models.people import Invitation, Membership, Team, User
 from annotation.models.projects import Guidelines, Project
 from annotation.models.prompts import Prompt, Response
 from annotation.models.quality import Consensus, Gold, QualityReport, Review
+from annotation.models.repeats import KeptAnswer
 from annotation.models.talk import Comment, Notice
+from annotation.models.webhooks import Delivery, Webhook
 
 __all__ = [
+    "AccessKey",
     "Assignment",
     "BulkChange",
     "Cleaning",
     "Comment",
     "Consensus",
+    "Delivery",
     "Event",
     "Export",
     "Finding",
@@ -29,6 +34,7 @@ __all__ = [
     "Item",
     "ItemResponse",
     "Judgement",
+    "KeptAnswer",
     "Label",
     "Membership",
     "Notice",
@@ -43,4 +49,5 @@ __all__ = [
     "SearchText",
     "Team",
     "User",
+    "Webhook",
 ]

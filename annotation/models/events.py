@@ -5,6 +5,7 @@ from django.db import models
 
 from annotation.models.people import User
 from annotation.models.projects import Project
+from annotation.models.webhooks import announce
 
 TAGGED, PRIORITISED = "tags changed", "priority changed"
 IN_BULK = [TAGGED, PRIORITISED]  # one event for a batch of rows, whose ids are in `data`
@@ -36,7 +37,10 @@ class Event(models.Model):
         return f"{self.verb} {self.target}"
 
 
-def record(verb: str, target: models.Model, *, project: Project, actor: User | None, **data: object) -> Event:
-    """Write down that `actor` did `verb` to `target`; call it inside the transaction that did it."""
+def record(verb: str, target: models.Model, *, project: Project | None, actor: User | None, **data: object) -> Event:
+    """Write down that `actor` did `verb` to `target`, and which webhooks are told; call it inside the transaction that
+    did it."""
     name = f"{target._meta.model_name}:{target.pk}"
-    return Event.objects.create(project=project, actor=actor, verb=verb, target=name, data=data)
+    event = Event.objects.create(project=project, actor=actor, verb=verb, target=name, data=data)
+    announce(event)
+    return event

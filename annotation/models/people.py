@@ -22,6 +22,7 @@ class User(AbstractUser):
     keys = models.JSONField(
         default=dict, blank=True, help_text="Shortcuts of their own: the key for each action they changed."
     )
+    within: int | None = None  # the only project there is, for whoever came by an access key that opens one
 
     class Meta(AbstractUser.Meta):
         swappable = "AUTH_USER_MODEL"

@@ -9,11 +9,12 @@ from django.http import Http404
 from django.test import Client
 from django.urls import reverse
 
-from annotation import access, labelling, savedviews, talk, urls
+from annotation import access, accesskeys, labelling, savedviews, talk, urls, webhooks
 from annotation.exporting import files
 from annotation.exporting.wanted import Wanted
 from annotation.gold import Right, mark
 from annotation.models import (
+    AccessKey,
     Assignment,
     BulkChange,
     Event,
@@ -28,6 +29,7 @@ from annotation.models import (
     SavedView,
     Team,
     User,
+    Webhook,
 )
 from tests.annotation.making import a_comparison, a_demonstration, asked, first_is_better, lease
 
@@ -38,6 +40,14 @@ PASSWORD = "a-secret-of-nobody"
 PAGES = {
     "projects": ("get", [200, 200, 200, 200]),
     "keys": ("get", [200, 200, 200, 200]),
+    "access_keys": ("get", [200, 200, 200, 200]),
+    "revoke_access_key": ("post", [404, 404, 404, 302]),  # alice's
+    "webhooks": ("get", [404, 403, 403, 200]),
+    "webhook": ("get", [404, 403, 403, 200]),
+    "ping_webhook": ("post", [404, 403, 403, 302]),
+    "renew_webhook_secret": ("post", [404, 403, 403, 200]),
+    "delete_webhook": ("post", [404, 403, 403, 302]),
+    "send_again": ("post", [404, 403, 403, 302]),
     "project": ("get", [404, 200, 200, 200]),
     "guidelines": ("get", [404, 200, 200, 200]),
     "guidelines_versions": ("get", [404, 200, 200, 200]),
@@ -119,19 +129,27 @@ ONLY_TO_READ = [
 ON_AN_ASSIGNMENT = ["submit", "skip", "draft", "release"]
 OF_LEADS_TO_WRITE = [
     *("cancel_import", "retry_import", "delete_export"),
+    *("ping_webhook", "renew_webhook_secret", "delete_webhook", "send_again"),
     *("remove_person", "revoke_invitation", "delete_team", "pause", "unpause"),
     *("decide_findings", "check_data"),
 ]
 ONLY_TO_WRITE = [
     *("ahead", "undo", "rate_person", "recompute", "read_guidelines"),
     *("withdraw", "settle", "read_notices", "decide", "pass_on"),
-    *("save_view", "change_view", "bulk_change", "undo_change"),
+    *("save_view", "change_view", "bulk_change", "undo_change", "revoke_access_key"),
     *ON_AN_ASSIGNMENT,
     *OF_LEADS_TO_WRITE,
 ]
 NEVER_TO_READ = [*ONLY_TO_WRITE, "check"]  # the last writes nothing, and is no page either
 OPEN_TO_ALL = ["join"]  # whoever has the link
-OF_NOBODY = ["projects", "keys", "notices", "read_notices"]  # whose addresses name nothing
+OF_NOBODY = ["projects", "keys", "access_keys", "notices", "read_notices"]  # whose addresses name nothing
+
+
+WEBHOOK = ["webhook", "ping_webhook", "renew_webhook_secret", "delete_webhook"]
+
+
+def _a_key(member: Membership) -> AccessKey:
+    return accesskeys.make(owner=member.person, name="A program", scopes=["read"], days=1)[0]
 
 
 @pytest.fixture
@@ -151,6 +169,7 @@ def address(project, held, bob, alice):
     source = Import.objects.create(project=project, name="data.jsonl", status="failed")
     flag = talk.comment(item=held.item, author=bob, text="Is this a question?", flag=True)
     exported = files.ask(project=project, shape="csv", wanted=Wanted(), actor=alice.person)
+    hook = webhooks.make(project=project, actor=alice.person, url="https://hooks.example/", groups=["runs"])
     theirs = {
         **{page: ["desk", held.person_id] for page in ("person", "remove_person", "export_work", "rate_person")},
         **{page: ["desk", team.pk] for page in ("team", "delete_team")},
@@ -172,6 +191,9 @@ def address(project, held, bob, alice):
         "browse_prompt": ["desk", held.item.prompt_id],
         "change_view": ["desk", savedviews.save(member=alice, name="Mine", query={}).pk],
         "undo_change": ["desk", BulkChange.objects.create(project=project, actor=alice.person).pk],
+        "revoke_access_key": [_a_key(alice).pk],
+        **{page: ["desk", hook.pk] for page in WEBHOOK},
+        "send_again": ["desk", hook.pk, webhooks.ping(webhook=hook, actor=alice.person).pk],
         "notice": [Notice.objects.get(person=alice.person).pk],
         **{page: [] for page in OF_NOBODY},
     }
@@ -193,7 +215,10 @@ def as_(client):
 
 def anything():
     """All that a page could have changed."""
-    models = (Project, Assignment, Item, Label, Event, Membership, Team, Invitation, Import, SavedView, BulkChange)
+    models = (
+        *(Project, Assignment, Item, Label, Event, Membership, Team, Invitation, Import, SavedView, BulkChange),
+        *(AccessKey, Webhook),
+    )
     return {model: list(model.objects.order_by("pk").values()) for model in models}
 
 

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
-from annotation import bulk, labelling, savedviews, talk
+from annotation import accesskeys, bulk, labelling, savedviews, talk, webhooks
 from annotation.asking import ask
 from annotation.exporting import files as exports
 from annotation.exporting.wanted import Wanted
 from annotation.gold import Right, mark
 from annotation.labelling import Said
 from annotation.models import Import, Invitation, Notice, Team
+from annotation.models.accesskeys import Scope
 from config.limits import Everybody, Limit
 from evaluation.models import Evaluation, HeadToHead, Round, RoundStep, Score
 from tests.annotation.making import a_demonstration, a_prompt, an_answer, lease
@@ -32,13 +32,18 @@ def _fresh_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def api() -> Callable[..., APIClient]:
-    """A client that signs in by token: `api(bob)`; `api()` is nobody's."""
+    """A client with an access key: `api(bob)`, or `api(bob, "read")` for one of fewer scopes; `api()` is nobody's."""
 
-    def of(who: Any = None) -> APIClient:
+    secrets: dict[Any, str] = {}
+
+    def of(who: Any = None, *scopes: str, project: Any = None) -> APIClient:
         client = APIClient()
         if who is not None:
-            token, _ = Token.objects.get_or_create(user=getattr(who, "person", who))
-            client.credentials(HTTP_AUTHORIZATION=f"Token {token.key}")
+            asked = (getattr(who, "person", who), scopes or tuple(Scope.values), project)
+            if asked not in secrets:
+                person, opens, only = asked
+                secrets[asked] = accesskeys.make(owner=person, name="Tests", scopes=opens, days=1, project=only)[1]
+            client.credentials(HTTP_AUTHORIZATION=f"Bearer {secrets[asked]}")
         return client
 
     return of
@@ -72,6 +77,9 @@ class World:
     change: Any
     job: Any
     export: Any
+    key: Any
+    webhook: Any
+    delivery: Any
 
     @property
     def ids(self) -> dict[str, Any]:
@@ -86,6 +94,7 @@ class World:
             "snapshot_id": self.snapshot.pk,
             "run_id": self.run.pk,
             "model_id": self.tuned.pk,
+            "base_id": self.base.pk,
             "response_id": self.new_answer.pk,
             "number": self.round.number,
             "item_id": self.label.item_id,
@@ -103,6 +112,9 @@ class World:
             "job_id": self.job.key,
             "model_name": self.tuned.name,
             "export_id": self.export.pk,
+            "key_id": self.key.pk,
+            "webhook_id": self.webhook.pk,
+            "delivery_id": self.delivery.pk,
         }
 
 
@@ -151,6 +163,7 @@ def world(project: Any, alice: Any, bob: Any) -> World:
     recipe = RecipeVersion.objects.create(project=project, name="house", number=1, kind="preferences", rule={})
     line = b'{"messages": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]}'
     file = files.keep(project=project, name="examples.jsonl", parts=[line])
+    hook = webhooks.make(project=project, actor=alice.person, url="https://hooks.example/", groups=["runs"])
     return World(
         prompt=prompt,
         first_label=first_label,
@@ -176,6 +189,9 @@ def world(project: Any, alice: Any, bob: Any) -> World:
         change=bulk.start(project=project, actor=alice.person, prompts=[prompt.pk], priority=1),
         job=jobs.create(project=project, base=base, training_file=file),
         export=exports.ask(project=project, shape="csv", wanted=Wanted(), actor=alice.person),
+        key=accesskeys.make(owner=alice.person, name="Nightly export", scopes=["data"], days=30)[0],
+        webhook=hook,
+        delivery=webhooks.ping(webhook=hook, actor=alice.person),
     )
 
 

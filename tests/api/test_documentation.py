@@ -11,6 +11,9 @@ from django.core.management import call_command
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 from django.urls import reverse
 
+from annotation import labelling
+from annotation.gold import Right, mark
+from tests.annotation import making
 from tests.annotation.making import a_comparison, a_demonstration, a_prompt
 from tests.api.test_doors import ROUTES
 from tests.training.making import a_model, a_preference
@@ -19,6 +22,11 @@ KEPT = Path(__file__).with_name("openapi.yaml")
 GUIDE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
 EXAMPLES = re.search(r"echo '(.*?)' ", GUIDE)[1]  # type: ignore[index]  # a test would fail without it
 SIGN_IN = '"username": "bob", "password": "bob-has-a-secret"'
+MAKES = {  # what a call makes, for those that follow
+    **{"/gold/": "GOLD", "/head-to-heads/": "MATCH", "/runs/": "RUN"},
+    **{"/access-keys/": "KEY", "/webhooks/": "WEBHOOK", "/ping/": "DELIVERY", "/imports/": "IMPORT"},
+    **{"/openai/v1/files": "FILE", "/fine_tuning/jobs": "JOB"},
+}
 REFRESH = "manage.py spectacular --fail-on-warn --validate --file tests/api/openapi.yaml"
 
 curl = ArgumentParser(description="As much of curl as the guide uses.")
@@ -80,6 +88,7 @@ def test_the_calls_of_the_guide_work(api, world, alice, bob, project, tmp_path):
         "EXPORT": world.export.pk,
         **{"ITEM": a_demonstration(project).pk, "DONE": world.run.pk, "BASE": world.base.pk},
         **{"OTHER": world.snapshot.pk, "RECIPE": world.recipe.pk, "FREEZING": world.freezing.pk},
+        "GOLD_LABEL": _told_afterwards(project, bob).pk,
     }
     calls = [
         line
@@ -102,22 +111,22 @@ def test_the_calls_of_the_guide_work(api, world, alice, bob, project, tmp_path):
             form = dict(part.split("=") for part in asked.form)
             form["file"] = SimpleUploadedFile("examples.jsonl", EXAMPLES.encode())
             method, content_type, body = "POST", MULTIPART_CONTENT, encode_multipart(BOUNDARY, form)
-        answer = api(who).generic(method, asked.url, body, content_type=content_type)
+        more = {name: value for name, value in headers.items() if name not in ("Authorization", "Content-Type")}
+        answer = api(who).generic(method, asked.url, body, content_type=content_type, headers=more)
         if asked.url.endswith("/chat/completions"):  # nobody serves models here
             assert answer.status_code == 503, (call, answer.content)
             continue
         assert answer.status_code < 300, (call, answer.content)
         if asked.url.endswith("/next/"):
             values["ASSIGNMENT"] = answer.json()["assignment"]["id"]
-        if "/imports/?" in asked.url:
-            values["IMPORT"] = answer.json()["id"]
-        if asked.url.endswith("/openai/v1/files") and body:
-            values["FILE"] = answer.json()["id"]
-        if asked.url.endswith("/fine_tuning/jobs") and body:
-            values["JOB"] = answer.json()["id"]
-        if asked.url.endswith("/gold/") and body:
-            values["GOLD"] = answer.json()["id"]
-        if asked.url.endswith("/head-to-heads/") and body:
-            values["MATCH"] = answer.json()["id"]
-        if asked.url.endswith("/runs/") and body:
-            values["RUN"] = answer.json()["id"]
+        for ending, name in MAKES.items():
+            if asked.url.partition("?")[0].endswith(ending) and method == "POST":
+                values[name] = answer.json()["id"]
+
+
+def _told_afterwards(project, bob):
+    """bob's label on gold, in a project that tells people what was right."""
+    project.gold_feedback = True
+    project.save()
+    known = mark(item=a_demonstration(project), right=Right(verdicts=["accept"]))
+    return labelling.submit(assignment=making.asked(known, bob), said=labelling.Said(verdict="accept"))

@@ -69,7 +69,7 @@ def test_labels_can_be_asked_for(api, said, alice):
 
 def test_the_list_costs_the_same_however_long(api, said, alice, django_assert_max_num_queries):
     client = api(alice)
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(12):
         client.get(LABELS)
 
 

@@ -761,6 +761,8 @@ def test_the_clock_is_set_by_migrating(db):
     assert [(one.func, one.minutes) for one in schedules] == [
         ("annotation.tasks.fill_search", 1),
         ("annotation.tasks.go_on_with_changes", 1),
+        ("annotation.tasks.deliver", 1),
+        ("annotation.tasks.forget", 60),
         ("annotation.tasks.refresh_consensus", 1),
         ("annotation.tasks.tend_exports", 5),
         ("evaluation.tasks.recover", 1),

@@ -7,6 +7,7 @@ from typing import Any
 from django.utils import timezone
 
 from annotation import (
+    accesskeys,
     bulk,
     cleaning,
     imports,
@@ -19,6 +20,7 @@ from annotation import (
     talk,
     teams,
     tidying,
+    webhooks,
 )
 from annotation.asking import ask
 from annotation.exporting import files
@@ -26,7 +28,7 @@ from annotation.exporting.wanted import Wanted
 from annotation.gold import Right, mark
 from annotation.guidelines import publish
 from annotation.labelling import Said
-from annotation.models import BulkChange, Finding, Import, Invitation, Label, Membership, Project, User
+from annotation.models import BulkChange, Delivery, Finding, Import, Invitation, Label, Membership, Project, User
 from annotation.models.imports import Stage
 from annotation.pausing import pause
 from annotation.storing import Summary
@@ -217,7 +219,27 @@ def _people(desk: Project, members: dict[str, Membership]) -> dict[str, Any]:
         link = invitations.invite(project=desk, actor=alice, role="annotator", uses=uses, team=team)
     closed = invitations.invite(project=desk, actor=alice, role="reviewer")
     invitations.revoke(invitation=closed, actor=alice.person)
-    return {"team": team.pk, "token": link.token, "closed": Invitation.objects.get(pk=closed.pk).token}
+    accesskeys.make(owner=alice.person, name="Nightly export", scopes=["read", "data"], days=90, project=desk)
+    old, _ = accesskeys.make(owner=alice.person, name="A script of last year", scopes=["read"], days=7)
+    accesskeys.revoke(key=old, actor=alice.person)
+    hook = webhooks.make(
+        project=desk, actor=alice.person, url="https://hooks.example/a/rather/long/address/of/our/chat", groups=["runs"]
+    )
+    states = [
+        {"state": "delivered", "attempts": 1, "status_code": 200, "answer": "ok"},
+        {"state": "failed", "attempts": 9, "status_code": 404, "answer": "<h1>Not found</h1>"},
+        {"attempts": 2, "answer": "hooks.example:443 could not be reached: no answer within 10 seconds."},
+        {},
+    ]
+    for state in states:
+        sent = webhooks.ping(webhook=hook, actor=alice.person)
+        Delivery.objects.filter(pk=sent.pk).update(**state)
+    return {
+        "webhook": hook.pk,
+        "team": team.pk,
+        "token": link.token,
+        "closed": Invitation.objects.get(pk=closed.pk).token,
+    }
 
 
 def _loop(desk: Project, alice: User) -> dict[str, Any]:

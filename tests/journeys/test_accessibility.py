@@ -50,6 +50,12 @@ def send_as_it_is(page: Page) -> None:
         page.evaluate("document.querySelector('main form[method=post], #label-form').submit()")
 
 
+def make_a_key(page: Page) -> None:
+    page.locator("main [name=name]").fill("Nightly export")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Make the key").click()
+
+
 def press(key: str) -> Callable[[Page], None]:
     return lambda page: page.keyboard.press(key)
 
@@ -109,6 +115,18 @@ PAGES: dict[str, list[Shown]] = {
         Shown("/projects/desk/data/export/", "alice", send_as_it_is),
         Shown("/projects/empty/data/export/"),
     ],
+    "access_keys": [
+        Shown("/access-keys/", "alice", open_all),
+        Shown("/access-keys/", "alice", send_as_it_is),
+        Shown("/access-keys/", "charlie"),
+        Shown("/access-keys/", "bob", make_a_key),
+    ],
+    "webhooks": [
+        Shown("/projects/desk/webhooks/"),
+        Shown("/projects/desk/webhooks/", "alice", send_as_it_is),
+        Shown("/projects/empty/webhooks/"),
+    ],
+    "webhook": [Shown("/projects/desk/webhooks/{webhook}/", "alice", open_all)],
     "people": [Shown("/projects/desk/people/", "alice", open_all), Shown("/projects/empty/people/")],
     "person": [Shown("/projects/desk/people/{bob}/", "alice", open_all)],
     "new_team": [Shown("/projects/desk/teams/new/"), Shown("/projects/empty/teams/new/", "alice", send_as_it_is)],
@@ -210,6 +228,8 @@ NO_PAGES = {
     **dict.fromkeys(("continue_run", "move_run", "delete_model", "merge_model"), "the same"),
     **dict.fromkeys(("measure_model", "start_head_to_head", "stop_head_to_head", "roll_back"), "the same"),
     "round_policy": "a form goes there",
+    **dict.fromkeys(("revoke_access_key", "ping_webhook", "renew_webhook_secret"), "the same"),
+    **dict.fromkeys(("delete_webhook", "send_again"), "the same"),
     **dict.fromkeys(("draft", "ahead", "release", "check"), "scripts send there"),
     "check_snapshot": "a form goes there",
     **dict.fromkeys(
