@@ -10,6 +10,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation.endpoints import Endpoint, documented
+from config import second_factor
+
+SECOND_FACTOR = "This account has a second factor, or must have one, which a password alone does not stand for."
 
 
 class SignInSerializer(serializers.Serializer):
@@ -31,6 +34,8 @@ class SignIn(Endpoint):
         person = authenticate(request, **self.sent(SignInSerializer))
         if person is None:
             raise ValidationError({"non_field_errors": ["Wrong user name or password."]})
+        if second_factor.has(person) or second_factor.must(person):
+            raise ValidationError({"non_field_errors": [SECOND_FACTOR]})
         token, _ = Token.objects.get_or_create(user=person)
         return Response({"token": token.key})
 

@@ -23,7 +23,10 @@ class Event(models.Model):
         return f"{self.verb} {self.target}"
 
 
-def record(verb: str, target: models.Model, *, project: Project, actor: User | None, **data: object) -> Event:
-    """Write down that `actor` did `verb` to `target`; call it inside the transaction that did it."""
+def record(verb: str, target: models.Model, *, project: Project | None, actor: User | None, **data: object) -> Event:
+    """Write down that `actor` did `verb` to `target`; call it inside the transaction that did it.
+
+    `project` is none for what concerns an account and no project.
+    """
     name = f"{target._meta.model_name}:{target.pk}"
     return Event.objects.create(project=project, actor=actor, verb=verb, target=name, data=data)
