@@ -90,7 +90,8 @@ class SignInForm(AuthenticationForm):
 
     error_messages = {
         **AuthenticationForm.error_messages,
-        "invalid_login": "The name and the password do not fit together, or the account was closed.",
+        "invalid_login": "The name and the password do not fit together.",
+        "inactive": "This account was closed. Ask a lead of your project whether it was meant.",
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

