@@ -1,8 +1,8 @@
 """Erasing a person: nothing here says any more who they were, and what they said stays.
 
-Labels, comments and events keep their row of the account, which is closed and bears a pseudonym. Where others wrote the user
-name (events, notices, @name in comments, the admin's log) it is replaced. It cannot be undone. Free text is not read: what
-somebody wrote of themselves in a label's comment stays.
+Labels, comments and events keep their row of the account, which is closed and bears a pseudonym. Where others wrote the
+user name (events, notices, @name in comments, the admin's log) it is replaced. It cannot be undone. Free text is not
+read: what somebody wrote of themselves in a label's comment stays.
 """
 
 import re
@@ -63,7 +63,10 @@ def why_not(person: User, actor: User | None = None) -> str:
         return "They were erased before."
     if actor is not None and actor.pk == person.pk:
         return "Nobody can erase themselves: ask somebody else who runs this server."
-    if person.is_superuser and not User.objects.filter(is_superuser=True, is_active=True).exclude(pk=person.pk).exists():
+    if (
+        person.is_superuser
+        and not User.objects.filter(is_superuser=True, is_active=True).exclude(pk=person.pk).exists()
+    ):
         return "They are the last superuser: make another one first."
     for membership in person.memberships.select_related("project", "person"):
         if not membership.excluded_at and (reason := people.why_kept(membership)):

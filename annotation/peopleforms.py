@@ -97,7 +97,7 @@ class SignInForm(AuthenticationForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["username"].label = "User name or e-mail"
-        self.fields["username"].max_length = None
+        self.fields["username"].widget.attrs["maxlength"] = 254  # an e-mail is longer than a name
         if self.prefix:  # beside another form, neither takes the focus
             self.fields["username"].widget.attrs.pop("autofocus", None)
 
@@ -119,7 +119,9 @@ class NameForm(forms.ModelForm):
         model = User
         fields = ("first_name", "last_name", "email")
         labels = {"first_name": "First name", "last_name": "Last name", "email": "E-mail"}
-        help_texts = {"email": "To sign in with, and for a link when the password is forgotten. You may leave it empty."}
+        help_texts = {
+            "email": "To sign in with, and for a link when the password is forgotten. You may leave it empty."
+        }
 
     def clean_email(self) -> str:
         email: str = self.cleaned_data["email"]

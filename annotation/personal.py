@@ -1,13 +1,14 @@
 """What is held about a person, in every room: found by walking all tables that point at them.
 
-Nothing has to be listed here when a table is added. What is deleted with a person (CASCADE) is theirs alone, and goes when
-they are erased; what protects them (PROTECT) is the record of the work, and stays.
+Nothing has to be listed here when a table is added. What is deleted with a person (CASCADE) is theirs alone, and goes
+when they are erased; what protects them (PROTECT) is the record of the work, and stays.
 """
 
 import json
 import zipfile
 from collections.abc import Iterator
 from itertools import chain
+from tempfile import TemporaryFile
 from typing import IO, Any
 
 from django.contrib.admin.models import LogEntry
@@ -40,7 +41,7 @@ def name_of(relation: Any) -> str:
 
 def held(person: User) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
     """By table, every row about a person; memory stays flat. Nothing in it opens a door."""
-    yield "account", iter([_shown(User, User.objects.filter(pk=person.pk).values().get())])
+    yield "account", _rows(User.objects.filter(pk=person.pk))
     for relation in relations():
         rows = relation.related_model._base_manager.filter(**{relation.field.name: person})
         yield name_of(relation), _rows(rows)
@@ -48,8 +49,9 @@ def held(person: User) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
     yield "annotation.Event.data", _rows(named.exclude(actor=person))
 
 
-def write(person: User, file: IO[bytes]) -> None:
-    """All of it as a ZIP file of JSON Lines, one for each table that has something."""
+def packed(person: User) -> IO[bytes]:
+    """All of it as a ZIP file of JSON Lines, one for each table that has something; it is gone when it is closed."""
+    file = TemporaryFile()  # noqa: SIM115  it is sent, and closed after
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, rows in held(person):
             first = next(rows, None)
@@ -58,6 +60,8 @@ def write(person: User, file: IO[bytes]) -> None:
             with archive.open(f"{name}.jsonl", "w") as lines:
                 for row in chain([first], rows):
                     lines.write(json.dumps(row, cls=DjangoJSONEncoder, ensure_ascii=False).encode() + b"\n")
+    file.seek(0)
+    return file
 
 
 def _rows(rows: QuerySet[Any]) -> Iterator[dict[str, Any]]:
@@ -69,7 +73,9 @@ def _rows(rows: QuerySet[Any]) -> Iterator[dict[str, Any]]:
     labels = rows.select_related("response").prefetch_related("judgements")
     for label in labels.iterator(chunk_size=500):
         row = {field.attname: getattr(label, field.attname) for field in Label._meta.concrete_fields}
-        said = [{"answer": one.response_id, "rank": one.rank, "bad": one.unacceptable} for one in label.judgements.all()]
+        said = [
+            {"answer": one.response_id, "rank": one.rank, "bad": one.unacceptable} for one in label.judgements.all()
+        ]
         yield {**_shown(Label, row), "text": label.response.text if label.response else None, "judgements": said}
 
 

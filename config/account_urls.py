@@ -32,6 +32,11 @@ def to_provider(request: HttpRequest, provider_id: str) -> HttpResponse:
     return render(request, "socialaccount/going.html", {"to": answer["Location"]})
 
 
+def forgotten(request: HttpRequest) -> HttpResponse:
+    """Asks for an e-mail, or says whom to ask where no letters are sent."""
+    return account.PasswordResetView.as_view(extra_context={"mail": bool(settings.MAIL)})(request)
+
+
 def no_sign_up(request: HttpRequest, **more: Any) -> HttpResponse:
     return redirect("login")
 
@@ -41,9 +46,15 @@ urlpatterns = [
     path("sign-in/", slowly(sign_in), name="account_login"),
     path("sign-in/closed/", account.account_inactive, name="account_inactive"),
     path("sign-in/second-factor/", slowly(mfa.authenticate), name="mfa_authenticate"),
-    path("sign-in/forgotten/", slowly(account.PasswordResetView.as_view(extra_context={"mail": bool(settings.MAIL)})), name="account_reset_password"),
+    path(
+        "sign-in/forgotten/",
+        slowly(forgotten),
+        name="account_reset_password",
+    ),
     path("sign-in/forgotten/sent/", account.password_reset_done, name="account_reset_password_done"),
-    path("sign-in/forgotten/changed/", account.password_reset_from_key_done, name="account_reset_password_from_key_done"),
+    path(
+        "sign-in/forgotten/changed/", account.password_reset_from_key_done, name="account_reset_password_from_key_done"
+    ),
     re_path(
         r"^sign-in/forgotten/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
         slowly(account.password_reset_from_key),

@@ -119,16 +119,18 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "annotation.User"
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in (
+        ("UserAttributeSimilarityValidator", {}),
+        ("MinimumLengthValidator", {"min_length": 12}),
+        ("CommonPasswordValidator", {}),
+        ("NumericPasswordValidator", {}),
     )
 ]
-AUTH_PASSWORD_VALIDATORS[1]["OPTIONS"] = {"min_length": 12}
-PASSWORD_HASHERS = ["config.hashing.Argon2", *global_settings.PASSWORD_HASHERS]  # the others are read, and replaced at the next sign-in
+PASSWORD_HASHERS = [
+    "config.hashing.Argon2",
+    *global_settings.PASSWORD_HASHERS,
+]  # the others are read, and replaced at the next sign-in
 PASSWORD_RESET_TIMEOUT = 3600  # seconds for which a link in a letter holds
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 LOGIN_URL = "login"

@@ -1,6 +1,7 @@
 """What we want otherwise than django-allauth has it: no open door, our own idea of an address, our own words."""
 
 import time
+from ipaddress import ip_address
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -19,6 +20,8 @@ from annotation.models import Invitation, User
 from config.limits import address
 from config.second_factor import must
 
+NO_ADDRESS = str(ip_address(0))
+
 
 class Accounts(DefaultAccountAdapter):
     """Accounts come by invitation, or from the admin."""
@@ -27,7 +30,11 @@ class Accounts(DefaultAccountAdapter):
         return False
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        return address(request) or "0.0.0.0"  # noqa: S104: a test's or a socket's request has none
+        """As the limits know it; what is no address, from a proxy or a socket, is all one."""
+        try:
+            return str(ip_address(address(request)))
+        except ValueError:
+            return NO_ADDRESS
 
     def is_reauthentication_required(self, *, app: str, **more: Any) -> bool:
         """Changes of an account ask who is there, but not soon after signing in, however that was."""

@@ -1,6 +1,5 @@
 """Buttons on a person's page: sessions, second factor, what is held about them, and erasing them."""
 
-from tempfile import TemporaryFile
 from typing import Any
 
 from allauth.account.admin import EmailAddress
@@ -36,7 +35,7 @@ class AskForName(Ask):
 
     def __init__(self, request: Request, object_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(request, object_id, **kwargs)
-        self.person = User.objects.filter(pk=object_id).first()
+        self.person = User.objects.filter(pk=object_id or 0).first()
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
@@ -106,9 +105,7 @@ class AccountButtons:
     @action(description="Personal data", permissions=["superuser"], icon="download")
     def download(self, request: Request, object_id: str) -> FileResponse:
         person = self.person(request, object_id)
-        file = TemporaryFile()
-        personal.write(person, file)
-        file.seek(0)
+        file = personal.packed(person)
         record("personal data exported", person, project=None, actor=request.user)
         return FileResponse(file, as_attachment=True, filename=f"touchstone-{person.username}.zip")
 

@@ -60,9 +60,7 @@ class Migration(migrations.Migration):
             "user",
             models.CheckConstraint(
                 condition=models.Q(erased_at__isnull=True)
-                | models.Q(
-                    is_active=False, is_staff=False, is_superuser=False, email="", first_name="", last_name=""
-                ),
+                | models.Q(is_active=False, is_staff=False, is_superuser=False, email="", first_name="", last_name=""),
                 name="erased_person_is_nobody",
             ),
         ),

@@ -1,7 +1,5 @@
 """The pages of a person's own account."""
 
-from tempfile import TemporaryFile
-
 from allauth.account.decorators import reauthentication_required
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
@@ -96,7 +94,5 @@ def end_sessions(request: Request) -> HttpResponse:
 @reauthentication_required(app="annotation")
 def personal_data(request: Request) -> FileResponse:
     """Everything that is held about oneself, as a file."""
-    file = TemporaryFile()
-    personal.write(request.user, file)
-    file.seek(0)
+    file = personal.packed(request.user)
     return FileResponse(file, as_attachment=True, filename=f"touchstone-{request.user.username}.zip")

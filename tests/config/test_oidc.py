@@ -23,7 +23,7 @@ def provider(settings):
         settings.SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [app]}}
         settings.OIDC_NAME = "Company"
         settings.OIDC_SIGN_UP = False
-        running.person = {"sub": "17", "email": "dora@example.com", "email_verified": True, "preferred_username": "dora"}
+        running.person = {"sub": "17", "email": "dora@example.com", "preferred_username": "dora"}
         yield running
 
 
@@ -103,7 +103,7 @@ def test_an_account_is_connected_by_whoever_is_signed_in(client, provider, charl
     assert who(other) == str(charlie.pk)
     page = other.get(reverse("socialaccount_connections")).content.decode()
     assert "Disconnect" in page
-    assert other.post(reverse("socialaccount_connections"), {"account": SocialAccount.objects.get().pk}).status_code == 302
+    other.post(reverse("socialaccount_connections"), {"account": SocialAccount.objects.get().pk})
     assert not SocialAccount.objects.exists()
 
 

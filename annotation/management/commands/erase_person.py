@@ -9,8 +9,8 @@ from annotation.models import User
 
 class Command(BaseCommand):
     help = (
-        "Erase a person: their account is closed, name, e-mail, sessions and tokens go, and what they said stays under a "
-        "pseudonym, which is printed. It cannot be undone."
+        "Erase a person: their account is closed, name, e-mail, sessions and tokens go, and what they said stays under "
+        "a pseudonym, which is printed. It cannot be undone."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
