@@ -15,8 +15,8 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from annotation import people, sessions
-from annotation.models import Assignment, Comment, Membership, Notice, User
+from annotation import invitations, people, sessions
+from annotation.models import Assignment, Comment, Invitation, Membership, Notice, User
 from annotation.models.events import record
 from annotation.models.people import Role
 from annotation.models.talk import MENTION
@@ -34,7 +34,7 @@ def erase(*, person: User, actor: User | None) -> User:
 
     Raises ValidationError for whoever is erased already, the last lead of a project, the last superuser, and oneself.
     """
-    person = User.objects.select_for_update().get(pk=person.pk)
+    person = User.objects.select_for_update(no_key=True).get(pk=person.pk)  # who labels just now need not wait
     if reason := why_not(person, actor):
         raise ValidationError(reason)
     name, pseudonym = person.username, f"erased-{secrets.token_hex(4)}"
@@ -42,6 +42,8 @@ def erase(*, person: User, actor: User | None) -> User:
         people.remove(membership=membership, actor=actor)
     Membership.objects.filter(person=person).update(role=Role.ANNOTATOR, paused_because="")
     Assignment.objects.filter(person=person).exclude(draft={}).update(draft={})
+    for link in Invitation.objects.open().filter(author=person):
+        invitations.revoke(invitation=link, actor=actor)
     sessions.end_all(person=person, actor=actor)
     for relation in relations():
         if theirs_alone(relation) and relation.related_model is not Membership:

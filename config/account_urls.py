@@ -3,6 +3,7 @@
 There is none to sign up on: accounts come by invitation, from the admin, or from the operator's provider of sign-ins.
 """
 
+import logging
 from typing import Any
 
 from allauth.account import views as account
@@ -17,16 +18,23 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path, re_path
 from django.views.decorators.http import require_POST
+from requests import RequestException
 
 from annotation.views import account as own
 from annotation.views.signing_in import sign_in
 from config.limits import slowly
 
+logger = logging.getLogger(__name__)
+
 
 @require_POST
 def to_provider(request: HttpRequest, provider_id: str) -> HttpResponse:
     """A page that goes on to the provider: our policy sends no form to another site, not even by a redirect."""
-    answer = oidc.login(request, provider_id)
+    try:
+        answer = oidc.login(request, provider_id)
+    except RequestException:
+        logger.exception("The provider of sign-ins does not answer")
+        return render(request, "socialaccount/authentication_error.html", status=502)
     if answer.status_code != 302 or "//" not in answer["Location"]:
         return answer
     return render(request, "socialaccount/going.html", {"to": answer["Location"]})

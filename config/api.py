@@ -1,6 +1,7 @@
 """Every address of the API below /api/v1/, and the token that opens it."""
 
-from django.contrib.auth import authenticate
+from allauth.account.adapter import get_adapter
+from django.core.exceptions import ValidationError as Refused
 from django.urls import include, path
 from rest_framework import serializers
 from rest_framework.authtoken.models import Token
@@ -31,8 +32,11 @@ class SignIn(Endpoint):
     @documented("Sign-in", TokenSerializer, sends=SignInSerializer, refuses=(400,), operation_id="token", auth=[])
     def post(self, request: Request) -> Response:
         """A person's token, for their name and password."""
-        person = authenticate(request, **self.sent(SignInSerializer))
-        if person is None:
+        try:
+            person = get_adapter().authenticate(request._request, **self.sent(SignInSerializer))
+        except Refused as error:  # too many wrong ones for this name
+            raise ValidationError({"non_field_errors": error.messages}) from error
+        if person is None or not person.is_active:
             raise ValidationError({"non_field_errors": ["Wrong user name or password."]})
         if second_factor.has(person) or second_factor.must(person):
             raise ValidationError({"non_field_errors": [SECOND_FACTOR]})

@@ -1,6 +1,7 @@
 """Signing in: with a password, and then with the second factor of whoever has one."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from allauth.account.internal.flows.login import record_authentication
 from allauth.account.utils import get_next_redirect_url, perform_login
@@ -43,4 +44,4 @@ def to_the_admin(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         raise PermissionDenied("The admin is for leads and those who run the server.")
     to = get_next_redirect_url(request) or reverse("admin:index")
-    return redirect(f"{reverse('login')}?next={to}")
+    return redirect(f"{reverse('login')}?{urlencode({'next': to})}")

@@ -15,7 +15,7 @@ from django.test import Client
 from django.urls import reverse
 from rest_framework.authtoken.models import Token
 
-from annotation import labelling, personal, talk, teams
+from annotation import invitations, labelling, personal, talk, teams
 from annotation.erasing import erase
 from annotation.models import Assignment, Comment, Event, Label, Membership, Notice, User
 from annotation.models.events import record
@@ -134,6 +134,17 @@ def test_what_they_held_goes_back_to_the_queue(known, root):
     held.refresh_from_db()
     held.item.refresh_from_db()
     assert (held.state, held.draft, held.item.taken) == ("expired", {}, 0)
+
+
+def test_a_link_that_they_made_lets_nobody_in_any_more(known, root, project, alice):
+    Membership.objects.filter(person=known).update(role="lead")
+    link = invitations.invite(project=project, actor=Membership.objects.get(person=known), role="lead")
+    other = invitations.invite(project=project, actor=alice, role="annotator")
+    erase(person=known, actor=root)
+    link.refresh_from_db()
+    other.refresh_from_db()
+    assert invitations.why_closed(link)
+    assert not invitations.why_closed(other)
 
 
 def test_an_exclusion_outlives_its_person(known, root, project):

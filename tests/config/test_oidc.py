@@ -133,6 +133,13 @@ def test_an_answer_that_nobody_asked_for_opens_nothing(client, provider, charlie
     assert who(client) is None
 
 
+def test_a_provider_that_does_not_answer_is_said_so(client, db, settings):
+    app = oidc.provider("Company|http://127.0.0.1:9|desk|secret", plain=True)
+    settings.SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [app]}}
+    answer = client.post(reverse("openid_connect_login", args=["oidc"]))
+    assert (answer.status_code, "That did not work" in answer.content.decode()) == (502, True)
+
+
 def test_a_link_alone_starts_nothing(client, provider, db):
     assert client.get(reverse("openid_connect_login", args=["oidc"])).status_code == 405
     assert client.post(reverse("openid_connect_login", args=["other"])).status_code == 404

@@ -73,9 +73,25 @@ def test_a_closed_account_is_refused_and_only_its_person_is_told_why(client, bob
 def test_guessing_one_persons_password_ends_from_wherever_it_comes(bob):
     for number in range(10):
         Client(REMOTE_ADDR=f"10.0.0.{number}").post("/sign-in/", {"username": "bob", "password": "guess"})
+    said = {"username": "bob", "password": "bob-has-a-secret"}
     late = Client(REMOTE_ADDR="10.0.1.1")
+    assert late.post("/api/v1/token/", said, content_type="application/json").status_code == 400
     assert "Too many" in sign_in(late).content.decode()
     assert who(late) is None
+
+
+def test_a_closed_account_gets_no_token(client, bob):
+    said = {"username": "bob", "password": "bob-has-a-secret"}
+    assert client.post("/api/v1/token/", said, content_type="application/json").status_code == 200
+    User.objects.filter(pk=bob.person_id).update(is_active=False)
+    assert client.post("/api/v1/token/", said, content_type="application/json").status_code == 400
+
+
+def test_an_address_that_is_none_stops_nobody(bob, settings):
+    settings.PROXIES = 1
+    client = Client(HTTP_X_FORWARDED_FOR="unknown")
+    sign_in(client)
+    assert who(client) == str(bob.person_id)
 
 
 def test_there_is_no_page_to_sign_up_on(client, db):
@@ -133,6 +149,8 @@ def test_the_admin_is_no_way_around_it(client, alice):
     assert client.post("/admin/login/", {"username": "alice", "password": "alice-has-a-secret"}).status_code == 405
     door = client.get("/admin/", follow=True)
     assert door.request["PATH_INFO"] == reverse("login")
+    listed = client.get("/admin/annotation/label/?verdict=edit&p=2", follow=True).redirect_chain[-1][0]
+    assert "%26p%3D2" in listed.replace("%2526", "%26").replace("%253D", "%3D"), "all of the address comes back"
     assert sign_in(client, "alice", next="/admin/")["Location"] == reverse("mfa_authenticate")
     assert client.get("/admin/").status_code == 302
     assert client.post(reverse("mfa_authenticate"), {"code": code()})["Location"] == "/admin/"
