@@ -42,7 +42,7 @@ def invite(
 
 
 @transaction.atomic
-def revoke(*, invitation: Invitation, actor: User) -> bool:
+def revoke(*, invitation: Invitation, actor: User | None) -> bool:
     """Close a link; who came by it stays. False if it was closed already."""
     closing = Invitation.objects.filter(pk=invitation.pk, revoked_at__isnull=True)
     if not closing.update(revoked_at=timezone.now()):

@@ -25,7 +25,7 @@ def welcome(*, membership: Membership, actor: User) -> None:
     _record("membership set", membership, actor)
 
 
-def farewell(*, membership: Membership, actor: User) -> None:
+def farewell(*, membership: Membership, actor: User | None) -> None:
     """After a membership has ended: what the person had leased goes back to the queue, and it is on record."""
     held = Assignment.objects.held().filter(person=membership.person_id, item__project=membership.project_id)
     held.update(draft={})  # what was typed would keep an item with them
@@ -82,7 +82,7 @@ def set_teams(*, membership: Membership, teams: Iterable[Team], actor: User) -> 
 
 
 @transaction.atomic
-def remove(*, membership: Membership, actor: User) -> None:
+def remove(*, membership: Membership, actor: User | None) -> None:
     """End a membership: what the person has leased goes back, what they said stays.
 
     Raises ValidationError for the last lead, and for somebody whose labels are excluded: that mark hangs on the
@@ -126,6 +126,6 @@ def _names(member: Membership) -> list[str]:
     return list(member.teams.values_list("name", flat=True))
 
 
-def _record(verb: str, member: Membership, actor: User, **data: object) -> None:
+def _record(verb: str, member: Membership, actor: User | None, **data: object) -> None:
     person, role = member.person.username, str(member.role)
     record(verb, member.project, project=member.project, actor=actor, person=person, role=role, **data)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from allauth.account.adapter import get_adapter
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm, UserCreationForm
 
@@ -84,13 +85,49 @@ class ExportForm(forms.Form):
     format = forms.ChoiceField(choices=[("jsonl", "JSON Lines"), ("csv", "CSV")])
 
 
-class KnownForm(AuthenticationForm):
-    """Signing in, beside the form for a new account: neither takes the focus from the other."""
+class SignInForm(AuthenticationForm):
+    """Signing in by name or e-mail. Too many wrong passwords for one name have to wait, wherever they come from."""
+
+    error_messages = {
+        **AuthenticationForm.error_messages,
+        "invalid_login": "The name and the password do not fit together.",
+        "inactive": "This account was closed. Ask a lead of your project whether it was meant.",
+    }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["username"].label = "User name"
-        self.fields["username"].widget.attrs.pop("autofocus", None)
+        self.fields["username"].label = "User name or e-mail"
+        self.fields["username"].widget.attrs["maxlength"] = 254  # an e-mail is longer than a name
+        if self.prefix:  # beside another form, neither takes the focus
+            self.fields["username"].widget.attrs.pop("autofocus", None)
+
+    def clean(self) -> dict[str, Any]:
+        name, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
+        if name and password:
+            by = "email" if "@" in name and not User.objects.filter(username=name).exists() else "username"
+            self.user_cache = get_adapter().authenticate(self.request, **{by: name, "password": password})
+            if self.user_cache is None:
+                raise self.get_invalid_login_error()
+            self.confirm_login_allowed(self.user_cache)
+        return self.cleaned_data
+
+
+class NameForm(forms.ModelForm):
+    """How somebody is called, and where letters reach them."""
+
+    class Meta:
+        model = User
+        fields = ("first_name", "last_name", "email")
+        labels = {"first_name": "First name", "last_name": "Last name", "email": "E-mail"}
+        help_texts = {
+            "email": "To sign in with, and for a link when the password is forgotten. You may leave it empty."
+        }
+
+    def clean_email(self) -> str:
+        email: str = self.cleaned_data["email"]
+        if email and User.objects.filter(email__iexact=email).exclude(pk=self.instance.pk).exists():
+            raise forms.ValidationError("Another account has this address.")
+        return email
 
 
 class AccountForm(UserCreationForm):
@@ -105,7 +142,7 @@ class AccountForm(UserCreationForm):
         super().__init__(*args, **kwargs)
         self.fields[
             "password1"
-        ].help_text = "At least 8 characters, not only digits, no word that many people use, and unlike your name."
+        ].help_text = "At least 12 characters, not only digits, no word that many people use, and unlike your name."
         self.fields["password2"].label = "Password, once more"
         self.fields["password2"].help_text = ""
         self.fields["username"].help_text = "Letters, digits and @ . + - _; others see it."

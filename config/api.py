@@ -1,6 +1,7 @@
 """Every address of the API below /api/v1/, and the access key that opens it for a name and a password."""
 
-from django.contrib.auth import authenticate
+from allauth.account.adapter import get_adapter
+from django.core.exceptions import ValidationError as Refused
 from django.urls import include, path
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
@@ -12,6 +13,9 @@ from annotation import accesskeys
 from annotation.endpoints import Endpoint, documented
 from annotation.models import User
 from annotation.models.accesskeys import Scope
+from config import second_factor
+
+SECOND_FACTOR = "This account has a second factor, or must have one, which a password alone does not stand for."
 
 
 class SignInSerializer(serializers.Serializer):
@@ -44,9 +48,15 @@ class SignIn(Endpoint):
     def post(self, request: Request) -> Response:
         """A new access key, for a person's name and password. The newest 20 of these go on working."""
         sent = self.sent(SignInSerializer)
-        person = authenticate(request, username=sent.pop("username"), password=sent.pop("password"))
-        if not isinstance(person, User):
+        said = {"username": sent.pop("username"), "password": sent.pop("password")}
+        try:
+            person = get_adapter().authenticate(request._request, **said)
+        except Refused as error:  # too many wrong ones for this name
+            raise ValidationError({"non_field_errors": error.messages}) from error
+        if not isinstance(person, User) or not person.is_active:
             raise ValidationError({"non_field_errors": ["Wrong user name or password."]})
+        if second_factor.has(person) or second_factor.must(person):
+            raise ValidationError({"non_field_errors": [SECOND_FACTOR]})
         key, secret = accesskeys.sign_in(person=person, **sent)
         return Response({"token": secret, "scopes": key.scopes, "expires_at": key.expires_at})
 

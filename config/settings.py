@@ -7,10 +7,11 @@ import secrets
 import tempfile
 from pathlib import Path
 
+from django.conf import global_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
-from config import browsers, database, postgres
+from config import browsers, database, mail, oidc, postgres
 from config.paths import BASE, VAR
 
 ENVIRONMENT = os.environ.get("TOUCHSTONE_ENV") or "development"
@@ -80,6 +81,12 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.usersessions",
 ]
 
 MIDDLEWARE = [
@@ -93,6 +100,8 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "config.second_factor.asked_for",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
@@ -119,17 +128,53 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "annotation.User"
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in (
+        ("UserAttributeSimilarityValidator", {}),
+        ("MinimumLengthValidator", {"min_length": 12}),
+        ("CommonPasswordValidator", {}),
+        ("NumericPasswordValidator", {}),
     )
 ]
+PASSWORD_HASHERS = [
+    "config.hashing.Argon2",
+    *global_settings.PASSWORD_HASHERS,
+]  # the others are read, and replaced at the next sign-in
+PASSWORD_RESET_TIMEOUT = 3600  # seconds for which a link in a letter holds
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "projects"
 LOGOUT_REDIRECT_URL = "login"
+
+# Signing in (django-allauth): by name or e-mail, or by a provider of the operator's; accounts come by invitation.
+try:
+    MAIL = mail.settings(os.environ.get("TOUCHSTONE_EMAIL_URL", ""))
+    _provider = oidc.provider(os.environ.get("TOUCHSTONE_OIDC", ""), plain=not PRODUCTION)
+except ValueError as error:
+    raise ImproperlyConfigured(str(error)) from None  # the address with its password stays out of the log
+globals().update(MAIL or {"EMAIL_BACKEND": "django.core.mail.backends.dummy.EmailBackend"})
+DEFAULT_FROM_EMAIL = os.environ.get("TOUCHSTONE_EMAIL_FROM") or "touchstone@localhost"
+SECOND_FACTOR = os.environ.get("TOUCHSTONE_SECOND_FACTOR", "")
+if SECOND_FACTOR not in {"", "leads", "all"}:
+    raise ImproperlyConfigured("TOUCHSTONE_SECOND_FACTOR is leads or all, or not set.")
+OIDC_NAME = _provider.get("name", "")
+OIDC_SIGN_UP = os.environ.get("TOUCHSTONE_OIDC_SIGN_UP", "") == "1"
+ACCOUNT_ADAPTER = "config.signing_in.Accounts"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # no letter to whoever has no account
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if PRODUCTION else "http"
+ACCOUNT_RATE_LIMITS = {"login_failed": "30/m/ip,10/5m/key"}
+ACCOUNT_REAUTHENTICATION_METHODS = {"password", "mfa"}
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
+SOCIALACCOUNT_ADAPTER = "config.signing_in.FromElsewhere"
+SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [_provider] if _provider else []}}
+SOCIALACCOUNT_STORE_TOKENS = False
+MFA_ADAPTER = "config.signing_in.SecondFactors"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # not everybody has one, and not every server sends letters
 
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = os.environ.get("TOUCHSTONE_TIME_ZONE", "UTC")
@@ -153,6 +198,7 @@ HUB_TOKEN = os.environ.get("HF_TOKEN", "")  # with which data sets are put on th
 DATA_UPLOAD_MAX_MEMORY_SIZE = 20 * 1024 * 1024
 
 SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_AGE = 7 * 24 * 3600
 SESSION_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {"DIRECTIVES": browsers.OURS}  # what a browser may load and run on a page

@@ -1,7 +1,6 @@
 """Every address of the product."""
 
 from django.contrib import admin
-from django.contrib.auth import views as auth
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, JsonResponse
 from django.urls import include, path, re_path
@@ -9,7 +8,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.defaults import page_not_found
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from config.limits import slowly
+from annotation.views.signing_in import to_the_admin
 
 
 @csrf_exempt
@@ -21,10 +20,9 @@ def nowhere(request: HttpRequest) -> JsonResponse:
 urlpatterns = [
     path("", include("annotation.urls")),
     path("", include("evaluation.urls")),
-    path("sign-in/", slowly(auth.LoginView.as_view(redirect_authenticated_user=True)), name="login"),
-    path("sign-out/", auth.LogoutView.as_view(), name="logout"),
+    path("", include("config.account_urls")),
     re_path(r"^admin/r/", page_not_found, {"exception": Http404()}),  # "view on site": it asks nobody who they are
-    path("admin/login/", slowly(admin.site.login)),
+    path("admin/login/", to_the_admin),
     path("admin/", admin.site.urls),
     path("api/v1/", include("config.api")),
     re_path(r"^api/v1/[\s\S]*/$", nowhere),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from allauth.account.models import EmailAddress
 from django import forms
 from django.contrib import admin
 from django.contrib.auth import admin as auth
@@ -16,6 +17,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from annotation import people
+from annotation.admin.accounts import AccountButtons
 from annotation.desk import is_lead, led_by, link
 from annotation.models import Membership, User
 from annotation.requests import Request
@@ -121,7 +123,7 @@ def welcome(request: Request, formset: Any) -> None:
 
 
 @admin.register(User)
-class PersonAdmin(auth.UserAdmin, ModelAdmin):
+class PersonAdmin(AccountButtons, auth.UserAdmin, ModelAdmin):
     """A lead may add people, to projects they lead, and sees who is in them. The rest is a superuser's."""
 
     form = UserChangeForm
@@ -155,6 +157,8 @@ class PersonAdmin(auth.UserAdmin, ModelAdmin):
         return is_lead(request)
 
     def has_change_permission(self, request: Any, obj: Any = None) -> bool:
+        if obj is not None and obj.erased_at:
+            return False
         return request.user.is_active and request.user.is_superuser
 
     def has_delete_permission(self, request: Any, obj: Any = None) -> bool:
@@ -167,6 +171,12 @@ class PersonAdmin(auth.UserAdmin, ModelAdmin):
 
     def _get_obj_does_not_exist_redirect(self, request: Any, opts: Any, object_id: str) -> HttpResponse:
         raise Http404("No such person")
+
+    def save_model(self, request: Any, obj: Any, form: Any, change: bool) -> None:
+        """An e-mail that somebody had before opens nothing any more."""
+        super().save_model(request, obj, form, change)
+        if change and "email" in form.changed_data:
+            EmailAddress.objects.filter(user=obj).delete()
 
     def save_formset(self, request: Any, form: Any, formset: Any, change: bool) -> None:
         super().save_formset(request, form, formset, change)

@@ -39,7 +39,7 @@ class Event(models.Model):
 
 def record(verb: str, target: models.Model, *, project: Project | None, actor: User | None, **data: object) -> Event:
     """Write down that `actor` did `verb` to `target`, and which webhooks are told; call it inside the transaction that
-    did it."""
+    did it. `project` is none for what concerns an account and no project."""
     name = f"{target._meta.model_name}:{target.pk}"
     event = Event.objects.create(project=project, actor=actor, verb=verb, target=name, data=data)
     announce(event)

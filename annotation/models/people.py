@@ -9,6 +9,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 if TYPE_CHECKING:
     from annotation.models.projects import Guidelines, Project
@@ -24,8 +25,28 @@ class User(AbstractUser):
     )
     within: int | None = None  # the only project there is, for whoever came by an access key that opens one
 
+    sessions_ended_at = models.DateTimeField(null=True, blank=True, editable=False)
+    erased_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Since when nothing here says who they were."
+    )
+
     class Meta(AbstractUser.Meta):
         swappable = "AUTH_USER_MODEL"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(erased_at__isnull=True)
+                | Q(is_active=False, is_staff=False, is_superuser=False, email="", first_name="", last_name=""),
+                name="erased_person_is_nobody",
+            )
+        ]
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """A session holds while this does: until the password changes, or all sessions are ended."""
+        made: str = super()._get_session_auth_hash(secret=secret)  # type: ignore[misc]
+        if self.sessions_ended_at is None:
+            return made
+        ended = f"{made}:{self.sessions_ended_at.isoformat()}"
+        return salted_hmac("touchstone.sessions", ended, secret=secret, algorithm="sha256").hexdigest()
 
 
 class Role(models.TextChoices):

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import login
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -14,7 +14,8 @@ from django.views.decorators.http import require_http_methods
 from annotation import access, invitations
 from annotation.invitations import Closed
 from annotation.models import Invitation, User
-from annotation.peopleforms import AccountForm, KnownForm
+from annotation.peopleforms import AccountForm, SignInForm
+from annotation.views.signing_in import begin
 
 
 @sensitive_post_parameters()
@@ -28,9 +29,10 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
     invitation = access.invitation(token)
     known = request.user.is_authenticated
     making = request.method == "POST" and request.POST.get("with") == "account"
-    sign_in = KnownForm(request, request.POST if request.method == "POST" and not making else None, prefix="in")
+    sign_in = SignInForm(request, request.POST if request.method == "POST" and not making else None, prefix="in")
     account = AccountForm(request.POST if making else None, prefix="new")
     context = {"invitation": invitation, "sign_in": sign_in, "account": account, "making": making}
+    context["oidc"] = settings.OIDC_NAME
     closed = invitations.why_closed(invitation)
     if request.method == "POST" and (known or not closed):
         try:
@@ -44,10 +46,12 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
                     password=data["password1"],
                     email=data["email"],
                 )
-                login(request, person, backend="django.contrib.auth.backends.ModelBackend")
+                begin(request, person)
                 return _in(request, invitation, True)
             if not making and sign_in.is_valid():
-                login(request, sign_in.get_user())
+                then = begin(request, sign_in.get_user(), to=request.path)
+                if not request.user.is_authenticated:
+                    return then  # to the second factor, and back here
                 return _in(request, invitation, invitations.join(invitation=invitation, person=_user(request)))
         except Closed as error:
             closed = str(error)

@@ -82,9 +82,10 @@ def others(db: None) -> dict[str, Any]:
 def desk(alice: Any, client: Client) -> Client:
     """Alice, who leads a project, signs in to the admin with nothing but `is_staff`."""
     User.objects.filter(pk=alice.person_id).update(is_staff=True)
-    answer = client.post(reverse("admin:login"), {"username": "alice", "password": PASSWORD}, follow=True)
-    assert answer.status_code == 200
-    assert answer.request["PATH_INFO"] != reverse("admin:login")
+    door = client.get(reverse("admin:index"), follow=True)
+    assert door.request["PATH_INFO"] == reverse("login")
+    answer = client.post(door.request["PATH_INFO"], {"username": "alice", "password": PASSWORD, "next": "/admin/"})
+    assert (answer.status_code, answer["Location"]) == (302, reverse("admin:index"))
     return client
 
 

@@ -4,6 +4,8 @@ import json
 import uuid
 from typing import Any
 
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.utils import timezone
 
 from annotation import (
@@ -65,7 +67,9 @@ def make() -> dict[str, Any]:
         name: User.objects.create_user(name, password=f"{name}-has-a-secret", is_staff=role == "lead")
         for name, role in (("alice", "lead"), ("rita", "reviewer"), ("bob", "annotator"), ("bea", "annotator"))
     }
-    User.objects.create_user("charlie", password="charlie-has-a-secret")
+    charlie = User.objects.create_user("charlie", password="charlie-has-a-secret")
+    RecoveryCodes.activate(charlie)
+    TOTP.activate(User.objects.create_user("dora", password="dora-has-a-secret"), generate_totp_secret())
     roles = {"alice": "lead", "rita": "reviewer"}
     members = {
         name: Membership.objects.create(person=person, project=desk, role=roles.get(name, "annotator"))

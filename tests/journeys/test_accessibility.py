@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from allauth.mfa.totp.internal import auth as totp
 from axe_playwright_python.sync_playwright import Axe
 from django.template.loader import render_to_string
 from playwright.sync_api import Browser, Page
@@ -64,9 +65,58 @@ def open_all(page: Page) -> None:
     page.evaluate("for (const one of document.querySelectorAll('main details')) one.open = true")
 
 
+def sign_in_as_dora(page: Page) -> None:
+    """Dora has a second factor, so that she stands before it."""
+    page.locator("[name=username]").fill("dora")
+    page.locator("[name=password]").fill("dora-has-a-secret")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/sign-in/second-factor/")
+
+
+def turn_the_second_factor_on(page: Page) -> None:
+    secret = page.locator(".second-factor code").inner_text()
+    counter = next(totp.yield_hotp_counters_from_time())
+    page.locator("[name=code]").fill(totp.format_hotp_value(totp.hotp_value(secret, counter)))
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/account/second-factor/codes/")
+
+
+def send_a_wrong_address(page: Page) -> None:
+    page.locator("[name=email]").fill("nowhere")
+    send_as_it_is(page)
+
+
 # By the name of its URL, the states of each page.
 PAGES: dict[str, list[Shown]] = {
     "login": [Shown("/sign-in/", ""), Shown("/sign-in/?next=/projects/desk/", "", send_as_it_is)],
+    "account_reset_password": [Shown("/sign-in/forgotten/", "")],
+    "account_reset_password_done": [Shown("/sign-in/forgotten/sent/", "")],
+    "account_reset_password_from_key": [Shown("/sign-in/forgotten/1-nothing/", "")],
+    "account_reset_password_from_key_done": [Shown("/sign-in/forgotten/changed/", "")],
+    "account_inactive": [Shown("/sign-in/closed/", "")],
+    "mfa_authenticate": [Shown("/sign-in/", "", sign_in_as_dora)],
+    "socialaccount_login_cancelled": [Shown("/sign-in/with/cancelled/", "")],
+    "socialaccount_login_error": [Shown("/sign-in/with/failed/", "")],
+    "account": [Shown("/account/"), Shown("/account/", "charlie")],
+    "account_name": [Shown("/account/name/"), Shown("/account/name/", "alice", send_a_wrong_address)],
+    "account_change_password": [Shown("/account/password/"), Shown("/account/password/", "alice", send_as_it_is)],
+    "account_reauthenticate": [Shown("/account/confirm/"), Shown("/account/confirm/", "alice", send_as_it_is)],
+    "sign_in_anew": [Shown("/account/confirm/anew/")],
+    "mfa_index": [Shown("/account/second-factor/")],
+    "mfa_activate_totp": [
+        Shown("/account/second-factor/app/", "bea"),
+        Shown("/account/second-factor/app/", "bea", send_as_it_is),
+    ],
+    "mfa_view_recovery_codes": [Shown("/account/second-factor/codes/", "charlie")],
+    "mfa_generate_recovery_codes": [Shown("/account/second-factor/codes/new/", "charlie")],
+    "mfa_reauthenticate": [Shown("/account/confirm/code/", "charlie")],
+    "mfa_deactivate_totp": [  # set up, looked at, and removed
+        Shown("/account/second-factor/app/", "ben", turn_the_second_factor_on),
+        Shown("/account/second-factor/app/remove/", "ben"),
+        Shown("/account/second-factor/app/remove/", "ben", send_as_it_is),
+    ],
+    "socialaccount_connections": [Shown("/account/connected/")],
+    "sessions": [Shown("/account/sessions/")],
     "projects": [Shown("/"), Shown("/", "charlie")],
     "project": [Shown("/projects/desk/"), Shown("/projects/desk/", "bob"), Shown("/projects/empty/")],
     "guidelines": [Shown("/projects/desk/guidelines/", "bob"), Shown("/projects/empty/guidelines/")],
@@ -220,6 +270,12 @@ NO_PAGES = {
         "forms go there",
     ),
     **dict.fromkeys(("logout", "rate_person", "recompute"), "the same"),
+    **dict.fromkeys(("end_session", "end_sessions", "personal_data", "openid_connect_login"), "the same"),
+    **dict.fromkeys(("account_login", "account_logout"), "what django-allauth calls login and logout"),
+    "account_set_password": "the page of account_change_password for whoever has none",
+    "openid_connect_callback": "the provider sends back there",
+    "socialaccount_signup": "leads to the sign-in",
+    "mfa_download_recovery_codes": "a file",
     **dict.fromkeys(("decide", "pass_on", "withdraw", "settle", "read_notices"), "the same"),
     **dict.fromkeys(("save_view", "change_view", "undo_change"), "the same"),
     "bulk_change": "a form goes there, and asks once more whether one is sure",
