@@ -35,13 +35,15 @@ class Group(models.TextChoices):
 
 
 ABOUT = {  # the first word of an event's verb; any other is about rules
-    **dict.fromkeys(("run",), Group.RUNS),
+    **dict.fromkeys(("run", "tuning"), Group.RUNS),
     **dict.fromkeys(("round",), Group.ROUNDS),
     **dict.fromkeys(("model", "gate", "head", "drift"), Group.MODELS),
-    **dict.fromkeys(("data", "snapshot", "work"), Group.DATA),
+    **dict.fromkeys(("data", "snapshot", "work", "import", "export", "file", "recipe"), Group.DATA),
+    **dict.fromkeys(("excluded", "brought", "checks", "languages", "tags", "priority"), Group.DATA),
     **dict.fromkeys(("label", "item", "case", "flag"), Group.LABELS),
     **dict.fromkeys(("gold", "consensus", "quiz"), Group.QUALITY),
-    **dict.fromkeys(("membership", "team", "teams", "invitation", "person", "access"), Group.PEOPLE),
+    **dict.fromkeys(("second", "sessions"), Group.PEOPLE),
+    **dict.fromkeys(("membership", "team", "teams", "invitation", "person", "personal", "access"), Group.PEOPLE),
 }
 
 
