@@ -50,6 +50,6 @@ def asked_for(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpReque
         if request.path.startswith("/api/"):
             return JsonResponse({"detail": WORDS}, status=403)
         messages.warning(request, WORDS)
-        return redirect(reverse("mfa_activate_totp"))
+        return redirect(reverse("mfa_index"))
 
     return respond
