@@ -10,9 +10,12 @@ from allauth.account import views as account
 from allauth.mfa.base import views as mfa
 from allauth.mfa.recovery_codes import views as codes
 from allauth.mfa.totp import views as totp
+from allauth.mfa.webauthn import views as passkeys
 from allauth.socialaccount import views as social
 from allauth.socialaccount.providers.openid_connect import views as oidc
 from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import LogoutView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -23,6 +26,7 @@ from requests import RequestException
 from annotation.views import account as own
 from annotation.views.signing_in import sign_in
 from config.limits import slowly
+from config.second_factor import LAST, may_remove_one
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +47,18 @@ def to_provider(request: HttpRequest, provider_id: str) -> HttpResponse:
 def forgotten(request: HttpRequest) -> HttpResponse:
     """Asks for an e-mail, or says whom to ask where no letters are sent."""
     return account.PasswordResetView.as_view(extra_context={"mail": bool(settings.MAIL)})(request)
+
+
+@login_required
+def remove_passkey(request: Any, pk: int) -> Any:
+    if not may_remove_one(request.user):
+        messages.error(request, LAST)
+        return redirect("mfa_index")
+    return passkeys.remove_webauthn(request, pk=pk)
+
+
+def passkeys_are_listed_there(request: HttpRequest) -> HttpResponse:
+    return redirect("mfa_index")
 
 
 def no_sign_up(request: HttpRequest, **more: Any) -> HttpResponse:
@@ -85,6 +101,10 @@ urlpatterns = [
     path("account/second-factor/", mfa.index, name="mfa_index"),
     path("account/second-factor/app/", totp.activate_totp, name="mfa_activate_totp"),
     path("account/second-factor/app/remove/", totp.deactivate_totp, name="mfa_deactivate_totp"),
+    path("account/second-factor/passkeys/", passkeys_are_listed_there, name="mfa_list_webauthn"),
+    path("account/second-factor/passkeys/add/", passkeys.add_webauthn, name="mfa_add_webauthn"),
+    path("account/second-factor/passkeys/<int:pk>/remove/", remove_passkey, name="mfa_remove_webauthn"),
+    path("account/confirm/passkey/", slowly(passkeys.reauthenticate_webauthn), name="mfa_reauthenticate_webauthn"),
     path("account/second-factor/codes/", codes.view_recovery_codes, name="mfa_view_recovery_codes"),
     path("account/second-factor/codes/new/", codes.generate_recovery_codes, name="mfa_generate_recovery_codes"),
     path("account/second-factor/codes/file/", codes.download_recovery_codes, name="mfa_download_recovery_codes"),

@@ -18,6 +18,7 @@ FACTORS = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
 SEEN = "second_factor"  # in the session: this person has one, so that not every page asks the database
 OPEN = ("/account/second-factor/", "/account/confirm/", "/sign-out/", "/static/")
 WORDS = "This server asks for a second factor: set one up first, on the page of your account."
+LAST = "This server asks for a second factor: add another one before you remove the last."
 
 
 def has(person: User) -> bool:
@@ -31,6 +32,11 @@ def must(person: User) -> bool:
     if settings.SECOND_FACTOR != "leads":
         return False
     return person.is_staff or person.is_superuser or Membership.objects.leads().filter(person=person).exists()
+
+
+def may_remove_one(person: User) -> bool:
+    """Whoever must have a second factor keeps the last one; they add another before they remove it."""
+    return not must(person) or Authenticator.objects.filter(user=person, type__in=FACTORS).count() > 1
 
 
 def asked_for(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
@@ -50,6 +56,6 @@ def asked_for(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpReque
         if request.path.startswith("/api/"):
             return JsonResponse({"detail": WORDS}, status=403)
         messages.warning(request, WORDS)
-        return redirect(reverse("mfa_activate_totp"))
+        return redirect(reverse("mfa_index"))
 
     return respond

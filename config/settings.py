@@ -173,7 +173,7 @@ SOCIALACCOUNT_ADAPTER = "config.signing_in.FromElsewhere"
 SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [_provider] if _provider else []}}
 SOCIALACCOUNT_STORE_TOKENS = False
 MFA_ADAPTER = "config.signing_in.SecondFactors"
-MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]  # a passkey is a second factor, after the password
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # not everybody has one, and not every server sends letters
 
 LANGUAGE_CODE = "en-gb"

@@ -18,7 +18,7 @@ from django.urls import Resolver404, resolve, reverse
 from annotation import invitations
 from annotation.models import Invitation, User
 from config.limits import address
-from config.second_factor import must
+from config.second_factor import LAST, may_remove_one
 
 NO_ADDRESS = str(ip_address(0))
 
@@ -77,6 +77,8 @@ class FromElsewhere(DefaultSocialAccountAdapter):
 
 
 class SecondFactors(DefaultMFAAdapter):
+    error_messages = {**DefaultMFAAdapter.error_messages, "cannot_delete_authenticator": LAST}
+
     def get_totp_issuer(self) -> str:
         return "Touchstone"
 
@@ -84,8 +86,7 @@ class SecondFactors(DefaultMFAAdapter):
         return str(user.get_username())
 
     def can_delete_authenticator(self, authenticator: Any) -> bool:
-        """Whoever must have a second factor replaces it with the help of somebody who runs the server."""
-        return not must(authenticator.user)
+        return may_remove_one(authenticator.user)
 
 
 def _invited(path: str) -> bool:

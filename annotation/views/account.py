@@ -3,6 +3,7 @@
 from allauth.account.decorators import reauthentication_required
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from allauth.mfa.utils import is_mfa_enabled
 from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
 from django.conf import settings
@@ -26,7 +27,7 @@ def account(request: Request) -> HttpResponse:
     person = request.user
     context = {
         "sessions": len(sessions.listed(person)),
-        "second_factor": Authenticator.objects.filter(user=person, type=Authenticator.Type.TOTP).exists(),
+        "second_factor": is_mfa_enabled(person, [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]),
         "elsewhere": SocialAccount.objects.filter(user=person).exists(),
         "oidc": settings.OIDC_NAME,
     }

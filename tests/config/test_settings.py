@@ -231,3 +231,33 @@ def test_models_answer_at_a_socket_whose_path_is_never_too_long(load, tmp_path):
         assert len(os.fsencode(found)) <= postgres.SOCKET_PATH_LIMIT
         assert found == load(TOUCHSTONE_VAR=str(var)).SERVING_SOCKET
     assert short / "serving.sock" == load(TOUCHSTONE_VAR=str(short)).SERVING_SOCKET
+
+
+# Signing in
+
+
+def test_a_second_factor_is_asked_of_leads_or_all(load):
+    assert [load(TOUCHSTONE_SECOND_FACTOR=who).SECOND_FACTOR for who in ("", "leads", "all")] == ["", "leads", "all"]
+    with pytest.raises(ImproperlyConfigured, match="TOUCHSTONE_SECOND_FACTOR"):
+        load(TOUCHSTONE_SECOND_FACTOR="everybody")
+
+
+def test_letters_and_the_provider_come_from_the_environment(load):
+    settings = load()
+    assert (settings.MAIL, settings.OIDC_NAME) == ({}, "")
+    assert settings.EMAIL_BACKEND.endswith("dummy.EmailBackend")
+    settings = load(TOUCHSTONE_EMAIL_URL="smtp://mail.example", TOUCHSTONE_OIDC="Company|https://id.example|desk|hush")
+    assert (settings.EMAIL_HOST, settings.EMAIL_USE_TLS, settings.OIDC_NAME) == ("mail.example", True, "Company")
+    assert not settings.OIDC_SIGN_UP
+    with pytest.raises(ImproperlyConfigured, match="https://") as refused:
+        load(**SAFE, TOUCHSTONE_OIDC="Company|http://id.example|desk|hush")
+    assert "hush" not in str(refused.value)
+
+
+def test_sessions_and_passwords_are_strict(load):
+    settings = load(**SAFE)
+    assert settings.SESSION_COOKIE_AGE == 7 * 24 * 3600
+    assert settings.SESSION_COOKIE_SECURE
+    assert settings.SESSION_COOKIE_HTTPONLY
+    assert settings.PASSWORD_HASHERS[0] == "config.hashing.Argon2"
+    assert {"min_length": 12} in [one["OPTIONS"] for one in settings.AUTH_PASSWORD_VALIDATORS]

@@ -240,15 +240,15 @@ class TestRequired:
             answer = client.get("/notices/")
             assert (answer.status_code == 200) == free, name
             if not free:
-                assert answer["Location"] == reverse("mfa_activate_totp")
-                assert client.get("/admin/")["Location"] == reverse("mfa_activate_totp")
+                assert answer["Location"] == reverse("mfa_index")
+                assert client.get("/admin/")["Location"] == reverse("mfa_index")
                 assert client.get("/api/v1/projects/").status_code == 403
                 assert client.get(reverse("mfa_activate_totp")).status_code == 200
 
     def test_of_everybody(self, settings, client, bob):
         settings.SECOND_FACTOR = "all"
         sign_in(client)
-        assert client.get("/")["Location"] == reverse("mfa_activate_totp")
+        assert client.get("/")["Location"] == reverse("mfa_index")
         with_factor(bob.person)
         assert client.get("/").status_code == 200
 
@@ -258,8 +258,13 @@ class TestRequired:
         sign_in(client)
         client.post(reverse("mfa_authenticate"), {"code": code()})
         assert client.get("/").status_code == 200
-        assert "cannot deactivate" in client.post(reverse("mfa_deactivate_totp")).content.decode()
+        assert "before you remove the last" in client.post(reverse("mfa_deactivate_totp")).content.decode()
         assert Authenticator.objects.filter(type="totp").exists()
+        key = Authenticator.objects.create(user=bob.person, type="webauthn", data={"name": "Laptop", "credential": {}})
+        client.post(reverse("mfa_deactivate_totp"))
+        assert not Authenticator.objects.filter(type="totp").exists(), "another one is left"
+        client.post(reverse("mfa_remove_webauthn", args=[key.pk]))
+        assert Authenticator.objects.filter(type="webauthn").exists()
         client.post(reverse("logout"))
         assert client.get("/sign-in/").status_code == 200
 
@@ -270,6 +275,14 @@ class TestRequired:
         assert client.get("/").status_code == 200
         client.force_login(bea.person)
         assert client.get("/").status_code == 302
+
+
+def test_nobody_removes_the_passkey_of_another(client, bob, bea):
+    key = Authenticator.objects.create(user=bob.person, type="webauthn", data={"name": "Laptop", "credential": {}})
+    sign_in(client, "bea")
+    assert client.post(reverse("mfa_remove_webauthn", args=[key.pk])).status_code == 404
+    assert Client().post(reverse("mfa_remove_webauthn", args=[key.pk])).status_code == 302
+    assert Authenticator.objects.filter(pk=key.pk).exists()
 
 
 # Forgotten
@@ -417,7 +430,14 @@ def test_keys_of_sessions_and_second_factors_are_on_no_page_of_the_admin(admin_c
 ACCOUNT = [
     *("account", "account_name", "account_change_password", "account_set_password", "account_reauthenticate"),
     *("mfa_reauthenticate", "mfa_index", "mfa_activate_totp", "mfa_view_recovery_codes", "sign_in_anew"),
-    *("mfa_generate_recovery_codes", "mfa_download_recovery_codes", "socialaccount_connections", "sessions"),
+    *(
+        "mfa_add_webauthn",
+        "mfa_reauthenticate_webauthn",
+        "mfa_generate_recovery_codes",
+        "mfa_download_recovery_codes",
+        "socialaccount_connections",
+        "sessions",
+    ),
 ]
 
 
