@@ -14,7 +14,11 @@ from annotation.views.signing_in import to_the_admin
 @csrf_exempt
 def nowhere(request: HttpRequest) -> JsonResponse:
     """Programs read JSON, also where there is nothing."""
-    return JsonResponse({"detail": "There is nothing at this address: /api/docs/ lists what there is."}, status=404)
+    why = "There is nothing at this address: /api/docs/ lists what there is."
+    if "/openai/v1/" in request.path:  # in the words of that part of the API
+        error = {"message": why, "type": "invalid_request_error", "param": None, "code": "not_found"}
+        return JsonResponse({"error": error}, status=404)
+    return JsonResponse({"detail": why}, status=404)
 
 
 urlpatterns = [
@@ -25,7 +29,7 @@ urlpatterns = [
     path("admin/login/", to_the_admin),
     path("admin/", admin.site.urls),
     path("api/v1/", include("config.api")),
-    re_path(r"^api/v1/[\s\S]*/$", nowhere),
+    re_path(r"^api/v1/(?:[\s\S]*/openai/v1/[\s\S]*|[\s\S]*/)$", nowhere),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", login_required(SpectacularSwaggerSplitView.as_view(url_name="schema")), name="api_docs"),
 ]

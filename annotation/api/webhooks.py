@@ -49,7 +49,7 @@ class ChangeWebhookSerializer(serializers.Serializer):
 class DeliverySerializer(serializers.ModelSerializer):
     id = serializers.IntegerField()
     message_id = serializers.UUIDField(source="uuid", help_text="As in `Webhook-Id`: the same at every attempt.")
-    payload = serializers.DictField(child=serializers.JSONField(allow_null=True))
+    payload = serializers.DictField(child=serializers.JSONField())
     next_try_at = serializers.SerializerMethodField(help_text="null once it came to an end.")
 
     class Meta:
