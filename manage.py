@@ -5,7 +5,10 @@ import os
 import sys
 
 # Commands that never ask the database anything, so that they work where there is none.
-WITHOUT_DATABASE = {"help", "--help", "-h", "version", "--version", "check", "collectstatic", "spectacular"}
+WITHOUT_DATABASE = {
+    *("help", "--help", "-h", "version", "--version"),
+    *("check", "collectstatic", "spectacular", "serve_models"),
+}
 
 
 def main() -> None:

@@ -7,21 +7,30 @@ what they may see but not do is "not permitted".
 from collections.abc import Iterable
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404
 
 from annotation.models import (
+    AccessKey,
     Assignment,
+    BulkChange,
     Comment,
+    Delivery,
+    Export,
+    Finding,
     Gold,
+    Import,
     Invitation,
     Item,
     Label,
     Membership,
     Notice,
     Project,
+    Prompt,
+    SavedView,
     Team,
     User,
+    Webhook,
 )
 from annotation.models.items import Purpose, State
 from annotation.models.people import Role
@@ -31,11 +40,12 @@ def membership(user: User, slug: str, role: str = Role.ANNOTATOR) -> Membership:
     """The person's membership of the project, if it has at least `role`.
 
     A superuser is a lead everywhere (the membership returned is not saved). Raises Http404 for outsiders and
-    PermissionDenied for members whose role is too low.
+    PermissionDenied for members whose role is too low. By an access key of one project, there is no other.
     """
-    found = Membership.objects.select_related("project").filter(person_id=user.pk, project__slug=slug).first()
+    own = Membership.objects.select_related("project").filter(person_id=user.pk, project__slug=slug)
+    found = own.filter(**_within(user, "project")).first()
     if found is None and user.is_superuser:
-        wanted = Project.objects.filter(slug=slug).first()
+        wanted = Project.objects.filter(slug=slug, **_within(user, "pk")).first()
         if wanted is not None:
             return Membership(person=user, project=wanted, role=Role.LEAD)
     if found is None:
@@ -44,6 +54,11 @@ def membership(user: User, slug: str, role: str = Role.ANNOTATOR) -> Membership:
     if not found.at_least(role):
         raise PermissionDenied(f"This needs the role of {role} in the project.")
     return found
+
+
+def _within(user: User, lookup: str) -> dict[str, int]:
+    """Holds rows to the one project of the access key by which the person came, if it opens one."""
+    return {lookup: user.within} if user.within else {}
 
 
 def project(user: User, slug: str, role: str = Role.ANNOTATOR) -> Project:
@@ -75,6 +90,7 @@ def own_assignment(user: User, pk: int) -> Assignment:
     found = (
         Assignment.objects.select_related("item__project", "item__prompt")
         .filter(pk=pk, person_id=user.pk, item__project__memberships__person_id=user.pk)
+        .filter(**_within(user, "item__project"))
         .first()
     )
     if found is None:
@@ -153,6 +169,15 @@ def invitation_of(lead: Membership, pk: int) -> Invitation:
     return found
 
 
+def import_of(user: User, slug: str, pk: int) -> tuple[Membership, Import]:
+    """One import of a project that the person leads, with their membership; Http404 if it has no such one."""
+    lead = membership(user, slug, Role.LEAD)
+    found = lead.project.imports.select_related("project", "actor").filter(pk=pk).first()
+    if found is None:
+        raise Http404("No such import")
+    return lead, found
+
+
 def invitation(token: str) -> Invitation:
     """What a link stands for: whoever has it may know the project's name. Http404 if nobody made it."""
     found = Invitation.objects.select_related("project", "team", "author").filter(token=token).first()
@@ -165,7 +190,7 @@ def own_label(user: User, pk: int) -> Label:
     """One of the person's own labels, in a project they still belong to; Http404 otherwise."""
     found = (
         Label.objects.select_related("assignment__item__project", "assignment__item__prompt", "response")
-        .filter(pk=pk, person_id=user.pk, project__memberships__person_id=user.pk)
+        .filter(pk=pk, person_id=user.pk, project__memberships__person_id=user.pk, **_within(user, "project"))
         .first()
     )
     if found is None:
@@ -216,6 +241,11 @@ def flags(user: User, slug: str) -> QuerySet[Comment]:
     return wanted.select_related("item__prompt", "author")
 
 
+def findings(user: User, slug: str) -> QuerySet[Finding]:
+    """What the checks found in a project that the person leads; raises as `membership` does."""
+    return Finding.objects.filter(project=project(user, slug, Role.LEAD)).select_related("prompt", "response")
+
+
 def item_to_review(user: User, pk: int) -> tuple[Item, Membership]:
     """An item that the person may send to the reviewers, as a lead of its project."""
     found = Item.objects.select_related("project").filter(pk=pk, project__in=Project.objects.visible_to(user)).first()
@@ -261,9 +291,71 @@ def gold_answer(user: User, pk: int) -> Label:
     found = (
         Label.objects.select_related("item__gold", "item__project", "item__prompt", "assignment__item", "response")
         .filter(pk=pk, person_id=user.pk, gold_correct__isnull=False, item__gold__isnull=False)
-        .filter(project__gold_feedback=True, project__memberships__person_id=user.pk)
+        .filter(project__gold_feedback=True, project__memberships__person_id=user.pk, **_within(user, "project"))
         .first()
     )
     if found is None:
         raise Http404("No such answer")
+    return found
+
+
+def prompt(user: User, slug: str, pk: int) -> tuple[Prompt, Membership]:
+    """A prompt of a project in which the person reviews or leads; raises as `membership` does."""
+    member = membership(user, slug, Role.REVIEWER)
+    found = Prompt.objects.filter(pk=pk, project=member.project).first()
+    if found is None:
+        raise Http404("No such prompt")
+    return found, member
+
+
+def saved_view(user: User, slug: str, pk: int) -> tuple[SavedView, Membership]:
+    """A view of the person's own, or one that a colleague shares; raises as `membership` does."""
+    member = membership(user, slug, Role.REVIEWER)
+    found = SavedView.objects.filter(Q(owner=user) | Q(shared=True), pk=pk, project=member.project).first()
+    if found is None:
+        raise Http404("No such view")
+    return found, member
+
+
+def bulk_change(user: User, slug: str, pk: int) -> BulkChange:
+    """A change of many rows in a project the person leads; raises as `membership` does."""
+    leads = membership(user, slug, Role.LEAD)
+    found = BulkChange.objects.filter(pk=pk, project=leads.project).first()
+    if found is None:
+        raise Http404("No such change")
+    return found
+
+
+def export(user: User, slug: str, pk: int) -> Export:
+    """A file of data of a project the person leads; raises as `membership` does."""
+    leads = membership(user, slug, Role.LEAD)
+    found = Export.objects.select_related("project").filter(pk=pk, project=leads.project).first()
+    if found is None:
+        raise Http404("No such export")
+    return found
+
+
+def access_key(user: User, pk: int) -> AccessKey:
+    """One of the person's own access keys; Http404 otherwise."""
+    found = AccessKey.objects.select_related("project", "owner").filter(pk=pk, owner_id=user.pk).first()
+    if found is None:
+        raise Http404("No such access key")
+    return found
+
+
+def webhook(user: User, slug: str, pk: int) -> tuple[Webhook, Membership]:
+    """A webhook of a project the person leads, with their membership; raises as `membership` does."""
+    lead = membership(user, slug, Role.LEAD)
+    found = Webhook.objects.select_related("project", "author").filter(pk=pk, project=lead.project).first()
+    if found is None:
+        raise Http404("No such webhook")
+    return found, lead
+
+
+def delivery(user: User, slug: str, webhook_id: int, pk: int) -> Delivery:
+    """A message to a webhook of a project the person leads; raises as `membership` does."""
+    hook, _ = webhook(user, slug, webhook_id)
+    found = hook.deliveries.select_related("webhook__project").filter(pk=pk).first()
+    if found is None:
+        raise Http404("No such delivery")
     return found

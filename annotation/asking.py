@@ -7,14 +7,13 @@ from django.db import transaction
 
 from annotation.models import Item, ItemResponse, Project, Prompt, Response
 from annotation.models.items import Kind, Purpose
-from annotation.text import as_seen, sha256
-
-MOST_ANSWERS = 8  # in one comparison
+from annotation.shapes.rows import MOST_ANSWERS
+from annotation.text import as_seen, sha256, sha256_of_json
 
 
 def fingerprint(kind: str, prompt_sha256: str, responses: Iterable[str]) -> str:
     """Two items with the same fingerprint would ask the same thing. `responses` are hashes of texts."""
-    return sha256([kind, prompt_sha256, sorted(responses)])
+    return sha256_of_json([kind, prompt_sha256, sorted(responses)])
 
 
 @transaction.atomic
@@ -29,7 +28,8 @@ def ask(
     wanted: int | None = None,
     selection: dict[str, Any] | None = None,
 ) -> tuple[Item, bool]:
-    """Queue one item, unless the same thing was asked already: returns it and whether it is new.
+    """Queue one item, unless the same thing was asked already: returns it and whether it is new. It is set aside if the
+    prompt or an answer is excluded.
 
     Raises ValueError for a comparison without two to eight answers, for answers that look the same, and for a
     demonstration with more than one.
@@ -41,6 +41,7 @@ def ask(
         raise ValueError("a comparison needs two to eight answers")
     if kind == Kind.DEMONSTRATION and len(responses) > 1:
         raise ValueError("a demonstration has one answer at most")
+    aside = prompt.excluded_at is not None or any(one.excluded_at is not None for one in responses)
     item, created = Item.objects.get_or_create(
         project=project,
         fingerprint=fingerprint(kind, prompt.sha256, texts),
@@ -51,6 +52,8 @@ def ask(
             "priority": priority,
             "wanted": wanted or project.labels_per_item,
             "selection": selection or {},
+            "dropped": aside,
+            "set_aside": aside,
         },
     )
     if created:

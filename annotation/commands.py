@@ -6,8 +6,10 @@ standard error.
 
 import json
 import os
+import re
 from argparse import ArgumentTypeError
 from collections.abc import Iterable
+from textwrap import fill
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -16,12 +18,20 @@ from pydantic import BaseModel
 
 from annotation.models import Project, User
 
+LONGEST = 118  # characters on a line of help
+
 
 class Formatter(DjangoHelpFormatter):
     """Our own options first; text of several lines stays in the lines it is written in."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return text if "\n" in text else super()._fill_text(text, width, indent)
+        return "\n".join(map(_folded, text.splitlines())) if "\n" in text else super()._fill_text(text, width, indent)
+
+
+def _folded(line: str) -> str:
+    """A line that is too long goes on below its second column."""
+    column = re.match(r"\s*(?:\S+\s{2,})?", line)
+    return fill(line, LONGEST, subsequent_indent=" " * (column.end() if column else 0)) if line else line
 
 
 class ProjectCommand(BaseCommand):

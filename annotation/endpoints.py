@@ -1,4 +1,4 @@
-"""What all endpoints of the API share: who asks, how a refusal reads, pages of rows, and JSON Lines.
+"""What all endpoints of the API share: who asks and by which key, how a refusal reads, pages of rows, JSON Lines.
 
 An endpoint is gate, serializer, verb, answer. A refusal by a gate is 404 or 403; by a serializer or a verb 400, as
 sentences by field; by the state of things (a lease that ended, a run that is over) 409.
@@ -6,24 +6,31 @@ sentences by field; by the state of things (a lease that ended, a run that is ov
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from functools import partial
+from typing import Any, ClassVar, TypeVar, cast
 
 from django.core.exceptions import ValidationError as VerbRefusal
 from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from pydantic import BaseModel
 from rest_framework import serializers, status
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.generics import GenericAPIView
 from rest_framework.parsers import BaseParser
-from rest_framework.renderers import BaseRenderer
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
 from rest_framework.response import Response
 
+from annotation import repeating
 from annotation.labelling import LeaseLost
-from annotation.models import User
+from annotation.models import AccessKey, User
+from annotation.models.accesskeys import Scope
 
 NDJSON = "application/x-ndjson"
 BIGGEST_ID = 2**63 - 1
+ROWS_AT_ONCE = 500
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -34,12 +41,76 @@ class Conflict(APIException):
     default_code = "conflict"
 
 
+class NdjsonParser(BaseParser):
+    """JSON Lines in: `request.data` is an iterator over the lines, read as they arrive."""
+
+    media_type = NDJSON
+
+    def parse(  # type: ignore[override]  # lines, and not a form
+        self, stream: Any, media_type: str | None = None, parser_context: Any = None
+    ) -> Iterator[bytes]:
+        return iter(stream.readline, b"")
+
+
+class NdjsonRenderer(BaseRenderer):
+    """Lets a client accept JSON Lines. Rows are streamed; whatever else is answered stays JSON."""
+
+    media_type = NDJSON
+    format = "ndjson"
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+        raise NotImplementedError
+
+
 class Endpoint(GenericAPIView):
-    """A view whose verbs' refusals become answers."""
+    """A view whose verbs' refusals become answers.
+
+    Each says what an access key must open: `scope` for changes, `read_scope` for reading; one that says nothing is for
+    keys that open everything. `of_person`: it is about the person, and closed to keys that open one project.
+    `secret_answer`: it answers with a secret, so no answer is kept for an Idempotency-Key.
+    """
+
+    scope: ClassVar[Scope | None] = None
+    read_scope: ClassVar[Scope] = Scope.READ
+    of_person: ClassVar[bool] = False
+    secret_answer: ClassVar[bool] = False
+    renderer_classes = [JSONRenderer, NdjsonRenderer]
 
     @property
     def person(self) -> User:
         return cast(User, self.request.user)
+
+    @classmethod
+    def needs(cls, method: str) -> set[Scope]:
+        """What an access key must open for this method."""
+        if method in SAFE_METHODS:
+            return {cls.read_scope}
+        return set(Scope) if cls.scope is None else {cls.scope}
+
+    def check_permissions(self, request: Request) -> None:
+        super().check_permissions(request)
+        key = request.auth
+        if not isinstance(key, AccessKey):
+            return
+        if missing := sorted(self.needs(request.method or "") - set(key.scopes)):
+            self.permission_denied(request, f"This access key does not open that: it lacks {', '.join(missing)}.")
+        if self.of_person and key.project_id:
+            self.permission_denied(request, "This access key opens one project, and this belongs to none.")
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        key = request.headers.get(repeating.HEADER)
+        if key is None or request.method != "POST" or not request.user.is_authenticated:
+            return
+        if self.secret_answer:
+            raise ValidationError({repeating.HEADER: ["The answer is a secret, and is not kept: leave the key out."]})
+        once = partial(repeating.once, self.post, person=self.person, key=key)  # type: ignore[attr-defined]
+        vars(self)["post"] = lambda request, **named: once(request=request, named=named)
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        if getattr(getattr(request, "accepted_renderer", None), "format", "") == NdjsonRenderer.format:
+            request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
+        return super().finalize_response(request, response, *args, **kwargs)
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, VerbRefusal):
@@ -52,14 +123,40 @@ class Endpoint(GenericAPIView):
         """The request's body, validated."""
         return _valid(form(data=self.request.data, context=context))
 
-    def asked(self, form: type[serializers.Serializer]) -> dict[str, Any]:
+    def asked(self, form: type[serializers.Serializer], **context: Any) -> dict[str, Any]:
         """The query in the address, validated."""
-        return _valid(form(data=self.request.query_params.dict()))
+        return _valid(form(data=self.request.query_params.dict(), context=context))
 
-    def page(self, rows: QuerySet[Any], serializer: type[serializers.BaseSerializer], **context: Any) -> Response:
-        """One page of rows, newest first, with links to the pages before and after it."""
-        found = self.paginate_queryset(rows)
-        return self.get_paginated_response(serializer(found, many=True, context=context).data)
+    def page(
+        self,
+        rows: QuerySet[Any],
+        serializer: type[serializers.BaseSerializer],
+        shown: Callable[[list[Any]], Iterable[Any]] = lambda found: found,
+        oldest_first: bool = False,
+        **context: Any,
+    ) -> Response:
+        """One page of rows, newest first, with links to the pages before and after it; or, for whoever accepts JSON
+        Lines, all of them in a stream. `shown` makes what is told of the rows of a page."""
+
+        def told(found: list[Any]) -> Any:
+            return serializer(shown(found), many=True, context=context).data
+
+        if self.request.accepted_renderer.format == NdjsonRenderer.format:
+            lines = (json_line(row) for found in _all(rows, oldest_first) for row in told(found))
+            return cast(Response, StreamingHttpResponse(lines, content_type=NDJSON))
+        if oldest_first:
+            self.paginator.ordering = "id"  # type: ignore[union-attr]  # it pages by cursor
+        return self.get_paginated_response(told(self.paginate_queryset(rows) or []))
+
+
+def _all(rows: QuerySet[Any], oldest_first: bool) -> Iterator[list[Any]]:
+    """Rows in order, some at a time, each time from where the last ended: flat in memory, however many there are."""
+    order, after = ("id", "id__gt") if oldest_first else ("-id", "id__lt")
+    found = list(rows.order_by(order)[:ROWS_AT_ONCE])
+    while found:
+        yield found
+        rest = rows.filter(**{after: found[-1].id}).order_by(order)
+        found = list(rest[:ROWS_AT_ONCE]) if len(found) == ROWS_AT_ONCE else []
 
 
 def _valid(form: serializers.Serializer) -> dict[str, Any]:
@@ -82,9 +179,11 @@ PROBLEMS = OpenApiResponse(
 REFUSALS: Mapping[int, Any] = {
     400: PROBLEMS,
     401: OpenApiResponse(DetailSerializer, description="Nobody is signed in."),
-    403: OpenApiResponse(DetailSerializer, description="The person's role in the project is too low."),
+    403: OpenApiResponse(DetailSerializer, description="The role in the project, or the access key, does not open it."),
     404: OpenApiResponse(DetailSerializer, description="No such thing, or not in a project of this person."),
     409: OpenApiResponse(DetailSerializer, description="Things have moved on: a lease or a run has ended."),
+    429: OpenApiResponse(DetailSerializer, description="Too many requests: `Retry-After` says when to go on."),
+    422: OpenApiResponse(DetailSerializer, description="The Idempotency-Key came with another request."),
 }
 
 
@@ -94,13 +193,17 @@ def documented(
     *,
     sends: Any = None,
     code: int | Sequence[int] = 200,
-    media_type: str = "application/json",
+    media_type: str | Sequence[str] = "application/json",
     refuses: Iterable[int] = (401, 403, 404),
+    also: Mapping[int, Any] | None = None,
     **more: Any,
 ) -> Callable[[F], F]:
-    """Describe one method of an endpoint to OpenAPI; its docstring is the description."""
+    """Describe one method of an endpoint to OpenAPI; its docstring is the description. `also` are other answers by code
+    that are no refusals."""
     codes = [code] if isinstance(code, int) else code
-    responses: dict[Any, Any] = {(one, media_type) if answer else one: answer for one in codes}
+    types = [media_type] if isinstance(media_type, str) else media_type
+    responses: dict[Any, Any] = {(one, name) if answer else one: answer for one in codes for name in types}
+    responses |= {(one, "application/json"): other for one, other in (also or {}).items()}
     responses |= {(one, "application/json"): REFUSALS[one] for one in refuses}
     return extend_schema(tags=[topic], request=sends, responses=responses, **more)
 
@@ -109,27 +212,6 @@ def plain_schema(model: type[BaseModel]) -> dict[str, Any]:
     """JSON Schema of a pydantic model, for OpenAPI."""
     schema = model.model_json_schema()
     return {key: value for key, value in schema.items() if key not in ("description", "title")}
-
-
-class NdjsonParser(BaseParser):
-    """JSON Lines in: `request.data` is an iterator over the lines, read as they arrive."""
-
-    media_type = NDJSON
-
-    def parse(  # type: ignore[override]  # lines, and not a form
-        self, stream: Any, media_type: str | None = None, parser_context: Any = None
-    ) -> Iterator[bytes]:
-        return iter(stream.readline, b"")
-
-
-class NdjsonRenderer(BaseRenderer):
-    """Lets a client accept JSON Lines; what is rendered here is a refusal, since rows are streamed."""
-
-    media_type = NDJSON
-    format = "ndjson"
-
-    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
-        return json_line(data).encode()
 
 
 def json_line(row: Any) -> str:

@@ -166,14 +166,6 @@ class CheckForm(forms.Form):
     assignment = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
 
 
-class ImportForm(forms.Form):
-    file = forms.FileField(
-        label="File",
-        help_text="JSON Lines: one JSON object on each line.",
-        error_messages={"required": "Choose a file to import.", "empty": "The file is empty."},
-    )
-
-
 class GuidelinesForm(forms.Form):
     guidelines = forms.CharField(
         required=False, max_length=200_000, strip=False, widget=forms.Textarea(attrs={"rows": 28})

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from annotation.models import Assignment, Consensus, Gold, Item, Label, Membership, Project, User
@@ -24,6 +25,7 @@ from annotation.standing import gold_answers, quiz_of, score_of
 
 EVERYBODY = 32_767
 BEFORE = "before_gold"  # in an item's selection: what it was
+SET_ASIDE = "Its prompt or one of its answers is excluded: bring that back first."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,8 @@ def mark(*, item: Item, right: Right, explanation: str = "", quiz: bool = False,
     problems = problems_of(right, item)
     if item.purpose == Purpose.GOLD:
         problems = ["This item is gold already."]
+    elif item.set_aside:
+        problems = [SET_ASIDE]
     elif item.purpose == Purpose.HEAD_TO_HEAD:
         problems = ["This item compares two models head to head: it cannot be gold too."]
     if problems:
@@ -93,8 +97,14 @@ def change(
 
 @transaction.atomic
 def retire(*, gold: Gold, actor: User | None = None, again: bool = False) -> None:
-    """Ask it of nobody any more, or `again`. While it is retired nobody's answers to it are held against them."""
-    if Item.objects.filter(pk=gold.item_id, dropped=again).update(dropped=not again):
+    """Ask it of nobody any more, or `again`. While it is retired nobody's answers to it are held against them.
+
+    Raises ValidationError for gold that cannot be asked again, since its prompt or an answer is excluded."""
+    item = Item.objects.filter(pk=gold.item_id)
+    if again and item.filter(set_aside=True).exists():
+        raise ValidationError(SET_ASIDE)
+    asked = Q(dropped=True) if again else Q(dropped=False) | Q(set_aside=True)
+    if item.filter(asked).update(dropped=not again, set_aside=False):
         record("gold used again" if again else "gold retired", gold.item, project=gold.item.project, actor=actor)
 
 
@@ -231,6 +241,17 @@ def feedback_of(person: User, label: str) -> Feedback | None:
         .first()
     )
     return feedback(found) if found else None
+
+
+def candidates(project: Project, q: str = "", kind: str = "") -> QuerySet[Any]:
+    """Items that could be made gold, each with how many `people` labelled it."""
+    live = Q(labels__retracted_at__isnull=True, labels__superseded_by__isnull=True, labels__isnull=False)
+    items = Item.objects.work().filter(project=project).exclude(purpose=Purpose.HEAD_TO_HEAD)
+    if kind:
+        items = items.filter(kind=kind)
+    if q:
+        items = items.filter(prompt__messages__icontains=q)
+    return items.annotate(people=Count("labels", filter=live)).select_related("prompt")
 
 
 def with_scores(project: Project) -> list[Gold]:

@@ -15,7 +15,7 @@ from annotation import gold, leasing, ranking, reviewing
 from annotation.asking import add_response
 from annotation.guidelines import seen_by
 from annotation.mending import changed, differences, mended_prompt, problem_of
-from annotation.models import Assignment, Item, Judgement, Label, Membership, Response, Review
+from annotation.models import Assignment, Gold, Item, Judgement, Label, Membership, Response, Review
 from annotation.models.events import record
 from annotation.models.items import Kind, Purpose, State
 from annotation.models.labels import Verdict
@@ -251,7 +251,11 @@ def _gold_correct(item: Item, shown: Sequence[Response], said: Said, *, before: 
     only repeat it: there the first word stands."""
     if before is not None and before.gold_correct is not None and item.project.gold_feedback:
         return before.gold_correct
-    known = getattr(item, "gold", None)
+    return correctness(getattr(item, "gold", None), shown, said)
+
+
+def correctness(known: Gold | None, shown: Sequence[Response], said: Said) -> bool | None:
+    """Whether what was said is right by an item's gold; None where it has none."""
     if known is None:
         return None
     bad = [response.pk for response, marked in zip(shown, said.unacceptable, strict=False) if marked]

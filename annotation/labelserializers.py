@@ -6,6 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from annotation import leasing, ranking
+from annotation.browseserializers import BrowseFilterSerializer
 from annotation.labelling import Said
 from annotation.models import Assignment, Judgement, Label
 from annotation.models.items import Kind
@@ -242,7 +243,5 @@ class SubmittedSerializer(serializers.Serializer):
     detail = serializers.CharField(help_text="Why there is no next one, where it is not that nothing waits.")
 
 
-class LabelFilterSerializer(serializers.Serializer):
-    kind = serializers.ChoiceField(choices=Kind.choices, required=False)
-    person = serializers.CharField(required=False, help_text="A user name.")
+class LabelFilterSerializer(BrowseFilterSerializer):
     live = serializers.BooleanField(required=False, help_text="Neither withdrawn nor replaced, or the others.")

@@ -243,7 +243,7 @@ def skip(*, assignment: Assignment, reason: str = "") -> bool:
         record("case passed on", item, project=item.project, actor=assignment.person, reason=reason)
         return True
     drop = item.project.skip_policy == SkipPolicy.DROP and item.purpose != Purpose.GOLD
-    changes = {"dropped": True} if drop else {}
+    changes = {"dropped": True, "set_aside": False} if drop else {}
     Item.objects.filter(pk=item.pk).update(taken=F("taken") - 1, **changes)
     record("item skipped", item, project=item.project, actor=assignment.person, reason=reason, dropped=drop)
     return True

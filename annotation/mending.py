@@ -60,6 +60,7 @@ def mended_prompt(*, prompt: Prompt, turns: Mapping[int, str]) -> Prompt:
             "split": prompt.split,
             "language": prompt.language,
             "tags": prompt.tags,
+            "metadata": prompt.metadata,
             "edited_from": prompt,
         },
     )

@@ -7,11 +7,12 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from annotation import invitations
+from annotation.exportserializers import ExportedLabelSerializer
 from annotation.models import Invitation, Membership, Team
 from annotation.models.items import Kind
 from annotation.models.people import INVITATION_DAYS, Role
 from annotation.peopleforms import MOST_DAYS, MOST_USES
-from annotation.serializers import ExportedLabelSerializer, MessageSerializer
+from annotation.serializers import MessageSerializer
 from annotation.workload import Workload
 
 

@@ -10,8 +10,6 @@ from annotation.checking import MOST
 from annotation.checks import KINDS
 from annotation.importing import Summary
 from annotation.models import Membership, Prompt
-from annotation.models.items import Kind
-from annotation.models.prompts import Split
 
 MESSAGE = "#/components/schemas/Message"
 
@@ -97,10 +95,6 @@ class PromptSerializer(serializers.ModelSerializer):
         fields = ("id", "messages", "split", "language", "tags", "metadata", "sha256", "created_at")
 
 
-class PromptFilterSerializer(serializers.Serializer):
-    split = serializers.ChoiceField(choices=Split.choices, required=False)
-
-
 @extend_schema_field({"anyOf": [{"type": "string"}, {"type": "array", "items": {"$ref": MESSAGE}}]})
 class TextOrMessagesField(serializers.Field):
     """A text, or a list of messages."""
@@ -126,7 +120,7 @@ class RejectedSerializer(serializers.Serializer):
     reason = serializers.CharField()
 
 
-class SummarySerializer(serializers.Serializer):
+class CountsSerializer(serializers.Serializer):
     added = serializers.IntegerField(help_text="Rows that brought something new.")
     known = serializers.IntegerField(help_text="Rows that were there already.")
     prompts = serializers.IntegerField(help_text="New prompts.")
@@ -134,6 +128,10 @@ class SummarySerializer(serializers.Serializer):
     demonstrations = serializers.IntegerField(help_text="New items to clean.")
     comparisons = serializers.IntegerField(help_text="New items to rank.")
     gold = serializers.IntegerField(help_text="Items whose right answer came with them.")
+    labels = serializers.IntegerField(help_text="New labels that came with the rows.")
+
+
+class SummarySerializer(CountsSerializer):
     rejected = serializers.SerializerMethodField()
 
     @extend_schema_field(RejectedSerializer(many=True))
@@ -166,58 +164,6 @@ class CheckedSerializer(serializers.Serializer):
 
 
 # Out of the project
-
-
-class ExportFilterSerializer(serializers.Serializer):
-    kind = serializers.ChoiceField(choices=Kind.choices, required=False)
-
-
-class ExportedAnswerSerializer(serializers.Serializer):
-    id = serializers.IntegerField()
-    text = serializers.CharField()
-    origin = serializers.CharField()
-
-
-class ExportedVoteSerializer(serializers.Serializer):
-    answer = serializers.IntegerField(help_text="The id of one of the row's answers.")
-    position = serializers.IntegerField()
-    rank = serializers.IntegerField()
-    unacceptable = serializers.BooleanField()
-
-
-class ExportedLabelSerializer(serializers.Serializer):
-    id = serializers.IntegerField()
-    person = serializers.CharField(help_text="A pseudonym, the same throughout the project.")
-    simulated = serializers.BooleanField()
-    decision = serializers.BooleanField(help_text="A reviewer's, which settles the item.")
-    comment = serializers.CharField()
-    criteria = serializers.DictField(
-        child=serializers.IntegerField(), help_text="By criterion, the id of the better answer; 0 for no difference."
-    )
-    flags = serializers.ListField(child=serializers.CharField())
-    seconds = serializers.FloatField(allow_null=True)
-    created_at = serializers.DateTimeField()
-    strength = serializers.IntegerField(required=False, allow_null=True, help_text="Of a comparison.")
-    votes = ExportedVoteSerializer(many=True, required=False, help_text="Of a comparison.")
-    verdict = serializers.CharField(required=False, help_text="Of a demonstration.")
-    text = serializers.CharField(
-        allow_null=True, help_text="The text that was kept; of a comparison, the best answer as it was edited."
-    )
-    prompt = MessageSerializer(many=True, required=False, help_text="If earlier turns were mended: the conversation.")
-
-
-class ExportedRowSerializer(serializers.Serializer):
-    """One line of an export: an item and everything people said about it."""
-
-    item = serializers.IntegerField()
-    kind = serializers.ChoiceField(choices=Kind.choices)
-    purpose = serializers.CharField()
-    split = serializers.CharField()
-    language = serializers.CharField()
-    tags = serializers.ListField(child=serializers.CharField())
-    prompt = MessageSerializer(many=True)
-    answers = ExportedAnswerSerializer(many=True)
-    labels = ExportedLabelSerializer(many=True)
 
 
 class SimulatedFilterSerializer(serializers.Serializer):

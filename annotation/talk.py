@@ -6,6 +6,7 @@ on gold they never do.
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.text import Truncator
 
@@ -75,7 +76,8 @@ def settle(*, flag: Comment, actor: Membership, answer: str = "", then: str = ""
 
 def drop(*, item: Item, actor: Membership) -> None:
     """Ask nobody about the item from now on; what was said of it stays."""
-    if Item.objects.filter(pk=item.pk, dropped=False).update(dropped=True):
+    asked = Q(dropped=False) | Q(set_aside=True)  # what is set aside would come back
+    if Item.objects.filter(asked, pk=item.pk).update(dropped=True, set_aside=False):
         reviewing.close_unclaimed(item=item)
         record("item dropped", item, project=item.project, actor=actor.person)
 

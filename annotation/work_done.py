@@ -7,17 +7,18 @@ from typing import Any
 
 from django.db.models import Prefetch, QuerySet
 
-from annotation import exporting
+from annotation.exporting import pseudonym
 from annotation.models import Judgement, Label, Project, User
 from annotation.models.events import record
+from annotation.models.items import Kind
 from annotation.models.labels import LabelQuerySet
+from annotation.shapes.sheet import FORMULA
 
 BATCH = 500  # labels in memory at once
 COLUMNS = (
     *("label", "person", "created_at", "kind", "live", "seconds", "verdict", "text", "ranks", "unacceptable"),
     *("strength", "criteria", "flags", "comment", "item", "language", "tags", "prompt", "answers", "simulated"),
 )
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def chosen(
@@ -54,11 +55,11 @@ def take_out(
 
 
 def _rows(labels: QuerySet[Label], project: Project, name: str) -> Iterator[dict[str, Any]]:
-    related = labels.select_related("item__prompt", "response", "superseded_by").order_by("id")
+    related = labels.select_related("item__prompt", "response__prompt", "superseded_by").order_by("id")
     judged = Judgement.objects.select_related("response").order_by("position")
     for label in related.prefetch_related(Prefetch("judgements", judged)).iterator(chunk_size=BATCH):
         item = label.item
-        said = exporting.said(label, item.kind, project)
+        said = _said(label, item.kind, project)
         yield {
             "label": said.pop("id"),
             **said,
@@ -71,6 +72,32 @@ def _rows(labels: QuerySet[Label], project: Project, name: str) -> Iterator[dict
             "prompt": item.prompt.messages,
             "answers": [{"id": one.response_id, "text": one.response.text} for one in label.judgements.all()],
         }
+
+
+def _said(label: Label, kind: str, project: Project) -> dict[str, Any]:
+    """One label as the export of a whole project has it, withdrawn and replaced ones too."""
+    row: dict[str, Any] = {
+        "id": label.pk,
+        "person": pseudonym(project=project, person_id=label.person_id),
+        "simulated": label.simulated,
+        "decision": label.decision,
+        "comment": label.comment,
+        "criteria": label.criteria,
+        "flags": label.flags,
+        "seconds": label.seconds,
+        "created_at": label.created_at.isoformat(),
+        "text": label.response.text if label.response else None,
+    }
+    if kind == Kind.DEMONSTRATION:
+        row["verdict"] = label.verdict
+        if label.response and label.response.prompt_id != label.item.prompt_id:  # earlier turns were mended
+            row["prompt"] = label.response.prompt.messages
+        return row
+    votes = [
+        {"answer": one.response_id, "position": one.position, "rank": one.rank, "unacceptable": one.unacceptable}
+        for one in label.judgements.all()
+    ]
+    return {**row, "strength": label.strength, "votes": votes}
 
 
 def csv_lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:

@@ -8,9 +8,15 @@ from django.db.models.signals import post_migrate
 EVERY = {  # task, and minutes between two times
     "recover": ("evaluation.tasks.recover", 1),
     "consensus": ("annotation.tasks.refresh_consensus", 1),
+    "search": ("annotation.tasks.fill_search", 1),
+    "bulk changes": ("annotation.tasks.go_on_with_changes", 1),
+    "cleaning": ("annotation.tasks.clean_projects", 1),
+    "exports": ("annotation.tasks.tend_exports", 5),
     "drift": ("evaluation.tasks.watch_drift", 24 * 60),
     "steering": ("evaluation.tasks.steer", 1),
     "rounds": ("evaluation.tasks.start_rounds", 1),
+    "webhooks": ("annotation.tasks.deliver", 1),
+    "forget": ("annotation.tasks.forget", 60),
 }
 
 

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from django.db import transaction
-from rest_framework.authtoken.models import Token
 
 from annotation.guidelines import publish
 from annotation.importing import import_lines
@@ -82,7 +81,6 @@ def _person(project: Project, sign_in: SignIn) -> User:
         person.set_password(sign_in.password)
         person.is_staff = sign_in.role == Role.LEAD  # leads work in the admin too
         person.save()
-        Token.objects.create(user=person)
     Membership.objects.get_or_create(person=person, project=project, defaults={"role": sign_in.role})
     return person
 

@@ -45,7 +45,7 @@ SETTINGS = {
     "unix_socket_permissions": "0700",
     "max_connections": "200",
     "shared_buffers": "128MB",
-    "max_wal_size": "512MB",
+    "max_wal_size": "2GB",
     "fsync": "on",
     "synchronous_commit": "on",
     "jit": "off",

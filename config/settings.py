@@ -1,6 +1,7 @@
 """Django settings, driven by the environment (docs/settings.md lists every variable)."""
 
 import contextlib
+import hashlib
 import os
 import secrets
 import tempfile
@@ -10,7 +11,7 @@ from django.conf import global_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
-from config import browsers, database, mail, oidc
+from config import browsers, database, mail, oidc, postgres
 from config.paths import BASE, VAR
 
 ENVIRONMENT = os.environ.get("TOUCHSTONE_ENV") or "development"
@@ -43,6 +44,15 @@ def _secret_key() -> str:
     return key
 
 
+def _serving_socket() -> Path:
+    """Where `serve_models` answers: in `var`, or in a folder of our own where that path is too long for a socket."""
+    path = VAR / "serving.sock"
+    if len(os.fsencode(path)) <= postgres.SOCKET_PATH_LIMIT:
+        return path
+    folder = f"touchstone-models-{hashlib.sha256(os.fsencode(VAR)).hexdigest()[:12]}"
+    return Path("/tmp") / folder / path.name  # noqa: S108  (whoever serves must own it)
+
+
 SECRET_KEY = _secret_key()
 ALLOWED_HOSTS = _listed("TOUCHSTONE_ALLOWED_HOSTS", "" if PRODUCTION else "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = _listed("TOUCHSTONE_TRUSTED_ORIGINS")
@@ -69,7 +79,6 @@ INSTALLED_APPS = [
     "django_htmx",
     "django_q",
     "rest_framework",
-    "rest_framework.authtoken",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "allauth",
@@ -185,6 +194,7 @@ STORAGES = {
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
 }
+HUB_TOKEN = os.environ.get("HF_TOKEN", "")  # with which data sets are put on the Hugging Face hub
 DATA_UPLOAD_MAX_MEMORY_SIZE = 20 * 1024 * 1024
 
 SESSION_COOKIE_HTTPONLY = True
@@ -236,12 +246,13 @@ Q_CLUSTER = {
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.TokenAuthentication",
+        "annotation.authentication.KeyAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "URL_FORMAT_OVERRIDE": None,  # what is accepted is said in the header
     "DEFAULT_THROTTLE_CLASSES": ["config.limits.Everybody"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_PAGINATION_CLASS": "config.pagination.ByNewest",
@@ -256,15 +267,24 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     "ENUM_NAME_OVERRIDES": {  # one name for each list of choices
+        "FindingKind": "annotation.models.cleaning.Check",
+        "FindingState": "annotation.models.cleaning.Decision",
         "ItemKind": "annotation.models.items.Kind",
         "Role": "annotation.models.people.Role",
         "SnapshotKind": "training.models.snapshots.SnapshotKind",
+        "FreezeState": "training.models.snapshots.FreezeState",
+        "SnapshotChange": "training.snapshots.comparing.CHANGES",
         "ModelKind": "training.models.registry.ModelKind",
+        "ImportStatus": "annotation.models.imports.Stage",
+        "ImportShape": "annotation.api.imports.CHOICES",
+        "ExportShape": "annotation.exportserializers.CHOICES",
+        "ExportStatus": "annotation.models.exports.Export.Status",
         "RunStatus": "training.models.runs.Status",
         "RoundStepName": "evaluation.models.Step",
         "StepStatus": "evaluation.models.StepStatus",
         "RoundStatus": "evaluation.models.RoundStatus",
     },
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "config.openapi.complete"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SWAGGER_UI_SETTINGS": {"persistAuthorization": False, "displayRequestDuration": True, "docExpansion": "none"},
@@ -313,6 +333,17 @@ UNFOLD = {
                 ],
             },
             {
+                "title": "Programs",
+                "items": [
+                    {
+                        "title": "Access keys",
+                        "icon": "key",
+                        "link": reverse_lazy("admin:annotation_accesskey_changelist"),
+                        "permission": lambda request: request.user.is_superuser,
+                    }
+                ],
+            },
+            {
                 "title": "What people said",
                 "items": [
                     {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}_changelist")}
@@ -343,8 +374,10 @@ PROXIES = int(os.environ.get("TOUCHSTONE_PROXIES", "1" if PRODUCTION else "0")) 
 if min(API_PER_MINUTE, PROXIES + 1) < 1:
     raise ImproperlyConfigured("TOUCHSTONE_API_PER_MINUTE must be 1 or more, TOUCHSTONE_PROXIES not negative.")
 ARTIFACTS = Path(os.environ.get("TOUCHSTONE_ARTIFACTS") or VAR / "artifacts").resolve()
+IMPORT_LIMIT_MB = int(os.environ.get("TOUCHSTONE_IMPORT_LIMIT_MB", "4096"))  # of one file that is brought in
 STORE = os.environ.get("TOUCHSTONE_STORE", "").rstrip("/")  # for machines that share no folder
 DEVICE_LOCKS = VAR / "devices"
+SERVING_SOCKET = _serving_socket()
 RUN_HEARTBEAT_SECONDS = 5  # a gpu worker says it is alive this often
 RUN_LOST_SECONDS = int(os.environ.get("TOUCHSTONE_RUN_LOST_SECONDS", "45"))  # silence after which a run is taken back
 if RUN_LOST_SECONDS < 3 * RUN_HEARTBEAT_SECONDS:
@@ -353,4 +386,7 @@ RUN_LIMIT_MINUTES = int(os.environ.get("TOUCHSTONE_RUN_LIMIT_MINUTES", str(6 * 2
 if not 0 < 60 * RUN_LIMIT_MINUTES < GPU_TIMEOUT:
     raise ImproperlyConfigured("TOUCHSTONE_RUN_LIMIT_MINUTES must be more than 0 and less than a week.")
 RUN_FINISHED_TASK = "evaluation.tasks.run_finished"  # woken when a run ends, so that a round goes on
+MORE_FILTERS = ["training.browsing.BY_MODEL"]  # of Browse, by what the annotators' room does not know
+WRITTEN_BY = "training.browsing.written_by"  # which models gave an answer, for leads
 COUNT_TOKENS = "training.tokens.count"  # how long a conversation is for a project's model, told while people write
+MORE_CHECKS = ["evaluation.label_errors.find"]  # of whole projects, by rooms that know more than annotation does

@@ -2,12 +2,20 @@
 
 from django.contrib import admin
 from django.contrib.auth.decorators import login_required
-from django.http import Http404
+from django.http import Http404, HttpRequest, JsonResponse
 from django.urls import include, path, re_path
+from django.views.decorators.csrf import csrf_exempt
 from django.views.defaults import page_not_found
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from annotation.views.signing_in import to_the_admin
+
+
+@csrf_exempt
+def nowhere(request: HttpRequest) -> JsonResponse:
+    """Programs read JSON, also where there is nothing."""
+    return JsonResponse({"detail": "There is nothing at this address: /api/docs/ lists what there is."}, status=404)
+
 
 urlpatterns = [
     path("", include("annotation.urls")),
@@ -17,6 +25,7 @@ urlpatterns = [
     path("admin/login/", to_the_admin),
     path("admin/", admin.site.urls),
     path("api/v1/", include("config.api")),
+    re_path(r"^api/v1/[\s\S]*/$", nowhere),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", login_required(SpectacularSwaggerSplitView.as_view(url_name="schema")), name="api_docs"),
 ]

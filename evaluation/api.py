@@ -6,8 +6,9 @@ from rest_framework.response import Response
 
 from annotation.endpoints import Conflict, Endpoint, documented
 from annotation.models import Project, User
+from annotation.models.accesskeys import Scope
 from annotation.serializers import SimulatedFilterSerializer
-from evaluation import access, gate, head_to_head, leaderboard, rounds, scoring, starting
+from evaluation import access, gate, head_to_head, historyapi, leaderboard, rounds, scoring, starting
 from evaluation.models import RoundStatus, Steering
 from evaluation.serializers import (
     AdvanceSerializer,
@@ -31,6 +32,8 @@ from training.serializers import ModelSerializer, PromoteSerializer, RunDetailSe
 
 
 class Evaluations(Endpoint):
+    scope = Scope.TRAIN
+
     @documented("Results", EvaluationSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """Model versions measured on held-out data, with their figures, counts and intervals."""
@@ -58,6 +61,8 @@ class Evaluations(Endpoint):
 
 
 class Rounds(Endpoint):
+    scope = Scope.TRAIN
+
     @documented("Rounds", RoundSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """The turns of the loop, newest first."""
@@ -81,6 +86,8 @@ class Rounds(Endpoint):
 
 
 class Policy(Endpoint):
+    scope = Scope.MANAGE
+
     @documented("Rounds", OutlookSerializer, operation_id="round_policy")
     def get(self, request: Request, slug: str) -> Response:
         """When the next round starts by itself, and whether it would now: each condition, with what is there."""
@@ -110,6 +117,8 @@ def _outlook(project: Project) -> Response:
 
 
 class Asking(Endpoint):
+    scope = Scope.READ
+
     @documented("Results", SteeringSerializer, operation_id="asking")
     def get(self, request: Request, slug: str) -> Response:
         """How the open comparisons were last put in order, and which share of labels that has saved."""
@@ -122,6 +131,8 @@ class Asking(Endpoint):
 
 
 class OneRound(Endpoint):
+    scope = Scope.READ
+
     @documented("Rounds", RoundDetailSerializer, operation_id="round")
     def get(self, request: Request, slug: str, number: int) -> Response:
         """One round with its steps and their runs."""
@@ -129,6 +140,8 @@ class OneRound(Endpoint):
 
 
 class AdvanceRound(Endpoint):
+    scope = Scope.TRAIN
+
     @documented(
         "Rounds",
         RoundDetailSerializer,
@@ -147,6 +160,8 @@ class AdvanceRound(Endpoint):
 
 
 class CancelRound(Endpoint):
+    scope = Scope.TRAIN
+
     @documented("Rounds", RoundDetailSerializer, refuses=(401, 403, 404, 409), operation_id="cancel_round")
     def post(self, request: Request, slug: str, number: int) -> Response:
         """Stop a round and its runs."""
@@ -157,6 +172,8 @@ class CancelRound(Endpoint):
 
 
 class RetryRound(Endpoint):
+    scope = Scope.TRAIN
+
     @documented("Rounds", RoundDetailSerializer, refuses=(400, 401, 403, 404, 409), operation_id="retry_round")
     def post(self, request: Request, slug: str, number: int) -> Response:
         """Go on with a failed or cancelled round from the step where it stopped."""
@@ -172,6 +189,8 @@ def _shown(person: User, slug: str, number: int) -> Response:
 
 
 class Leaderboard(Endpoint):
+    scope = Scope.READ
+
     @documented(
         "Results",
         LeaderboardSerializer,
@@ -190,6 +209,8 @@ class Leaderboard(Endpoint):
 
 
 class Gate(Endpoint):
+    scope = Scope.MANAGE
+
     @documented("Results", GatePolicySerializer, operation_id="gate")
     def get(self, request: Request, slug: str) -> Response:
         """What the project asks of a new model before it may be promoted; null asks nothing."""
@@ -211,6 +232,8 @@ class Gate(Endpoint):
 
 
 class GateOfModel(Endpoint):
+    scope = Scope.READ
+
     @documented("Results", VerdictSerializer, operation_id="gate_of_model")
     def get(self, request: Request, slug: str, model_id: int) -> Response:
         """What speaks for a model version and what against it, as things are now."""
@@ -219,6 +242,8 @@ class GateOfModel(Endpoint):
 
 
 class Promote(Endpoint):
+    scope = Scope.TRAIN
+
     @documented(
         "Models", ModelSerializer, sends=PromoteSerializer, refuses=(400, 401, 403, 404), operation_id="promote"
     )
@@ -234,6 +259,8 @@ class Promote(Endpoint):
 
 
 class RollBack(Endpoint):
+    scope = Scope.TRAIN
+
     @documented(
         "Models", ModelSerializer, sends=PromoteSerializer, refuses=(400, 401, 403, 404), operation_id="roll_back"
     )
@@ -245,6 +272,8 @@ class RollBack(Endpoint):
 
 
 class HeadToHeads(Endpoint):
+    scope = Scope.TRAIN
+
     @documented(
         "Results", HeadToHeadSerializer(many=True), parameters=[SimulatedFilterSerializer], refuses=(400, 401, 403, 404)
     )
@@ -271,6 +300,8 @@ class HeadToHeads(Endpoint):
 
 
 class StopHeadToHead(Endpoint):
+    scope = Scope.TRAIN
+
     @documented("Results", HeadToHeadSerializer, refuses=(401, 403, 404, 409), operation_id="stop_head_to_head")
     def post(self, request: Request, slug: str, match_id: int) -> Response:
         """Ask no more; what was said counts."""
@@ -281,6 +312,7 @@ class StopHeadToHead(Endpoint):
 
 
 urlpatterns = [
+    *historyapi.urlpatterns,
     path("projects/<slug:slug>/gate/", Gate.as_view()),
     path("projects/<slug:slug>/models/<int:model_id>/gate/", GateOfModel.as_view()),
     path("projects/<slug:slug>/models/<int:model_id>/promote/", Promote.as_view()),

@@ -74,7 +74,7 @@ def _prompts(project: Project) -> Iterable[Finding]:
     newest = learned.order_by("-created_at").values_list("created_at", flat=True).first()
     if newest is None:  # nothing was trained on yet
         return
-    rows = Prompt.objects.filter(project=project, edited_from=None)
+    rows = Prompt.objects.kept().originals().filter(project=project)
     old = list(rows.filter(pk__in=learned.values("item__prompt")))
     new = list(rows.filter(created_at__gt=newest).order_by("-id")[:NEWEST])
     if min(len(old), len(new)) < FEWEST:

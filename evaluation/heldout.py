@@ -9,7 +9,7 @@ from typing import Any
 from annotation.models import Label, Project, Prompt
 from annotation.text import canonical, sha256
 from training import snapshots
-from training.snapshots import Rule, Votes
+from training.snapshots import JudgedPair, Rule
 
 # At most so many of each are read: enough for an interval of a few points, in minutes and not hours.
 MOST_PAIRS, MOST_EXAMPLES = 500, 200
@@ -48,7 +48,7 @@ def pairs(*, project: Project, simulated: bool = False, most: int = MOST_PAIRS) 
     return [one for _, one in _some(found, most, lambda one: one[0]["prompt_sha256"])]
 
 
-def _pair(votes: Votes, row: dict[str, Any], levels: list[str]) -> Heldout:
+def _pair(votes: JudgedPair, row: dict[str, Any], levels: list[str]) -> Heldout:
     chosen, rejected = row["chosen"][0]["content"], row["rejected"][0]["content"]
     grade = levels[max(1, round(row["margin"] * len(levels))) - 1] if levels else ""
     longer = 0.5 if len(chosen) == len(rejected) else float(len(chosen) > len(rejected))
@@ -58,7 +58,7 @@ def _pair(votes: Votes, row: dict[str, Any], levels: list[str]) -> Heldout:
 
 def examples(*, project: Project, simulated: bool = False, most: int = MOST_EXAMPLES) -> list[Heldout]:
     """Answers to held-out prompts that people wrote or approved."""
-    labels = Label.objects.counted().decisive().filter(project=project, response__prompt__split="heldout")
+    labels = Label.objects.counted().decisive().kept().filter(project=project, response__prompt__split="heldout")
     if not simulated:
         labels = labels.filter(simulated=False)
     responses = {label.response for label in labels.select_related("response__prompt")}
@@ -75,7 +75,7 @@ def examples(*, project: Project, simulated: bool = False, most: int = MOST_EXAM
 
 def prompts(*, project: Project, number: int) -> list[Prompt]:
     """Held-out prompts to answer: the same ones for every model, as long as no others are imported."""
-    rows = Prompt.objects.heldout().filter(project=project, edited_from=None)
+    rows = Prompt.objects.heldout().kept().originals().filter(project=project)
     order = sorted(rows.values_list("sha256", "pk"), key=lambda row: sha256(f"measure {row[0]}"))
     chosen = [pk for _, pk in order[:number]]
     found = Prompt.objects.in_bulk(chosen)

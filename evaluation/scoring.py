@@ -158,3 +158,13 @@ def _lines(run: Run, name: str) -> list[dict[str, Any]]:
         return []
     with path.open() as lines:
         return [json.loads(line) for line in lines]
+
+
+def measured(version: ModelVersion) -> list[tuple[str, str]]:
+    """What the card of a model says of its figures."""
+    return [
+        (score.name, f"{score.value:.3g} ({score.lower:.3g} to {score.upper:.3g}, n {score.n})")
+        if score.lower is not None and score.upper is not None
+        else (score.name, f"{score.value:.3g}")
+        for score in Score.objects.filter(evaluation__model_version=version).order_by("-evaluation_id", "id")
+    ]

@@ -78,7 +78,9 @@ class Knowledge:
 def judged_pairs(project: Project, *, simulated: bool) -> list[Judged]:
     """What the trainable labels say of each two answers; two unacceptable answers say nothing."""
     labels = Label.objects.trainable(simulated=simulated).filter(project=project, item__kind=Kind.COMPARISON)
-    rows = Judgement.objects.filter(label__in=labels.order_by()).order_by("label_id", "response_id")
+    rows = Judgement.objects.filter(label__in=labels.order_by(), response__excluded_at__isnull=True).order_by(
+        "label_id", "response_id"
+    )
     by_label: dict[tuple[int, int], list[Any]] = defaultdict(list)
     for label, item, *said in rows.values_list("label_id", "label__item_id", "response_id", "rank", "unacceptable"):
         by_label[label, item].append(said)

@@ -355,7 +355,9 @@ def _least_asked(current: Round, split: str, number: int, seed: int) -> list[int
     Conversations that were mended are left out: each would count its twin's question a second time.
     """
     rows = (
-        Prompt.objects.filter(project=current.project, split=split, edited_from=None)
+        Prompt.objects.kept()
+        .originals()
+        .filter(project=current.project, split=split)
         .annotate(asked=Count("items", filter=Q(items__kind=Kind.COMPARISON)))
         .values_list("pk", "asked", "sha256")
     )

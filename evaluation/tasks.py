@@ -1,11 +1,12 @@
 """Queue tasks of the default cluster: ids in, reload, one call."""
 
-from annotation import leasing
+from annotation import imports, leasing
 from annotation.models import Project
 from evaluation import comparing, drift, features, head_to_head, rounds, scoring, starting, steering
 from evaluation.models import Round
-from training import runs
+from training import jobs, runs
 from training.models import Run
+from training.snapshots import asking
 
 
 def run_finished(run_id: int) -> None:
@@ -25,8 +26,9 @@ def advance_round(round_id: int) -> None:
 
 
 def recover() -> dict[str, int]:
-    """Return overdue leases, take back lost runs, and move rounds on; scheduled every minute, safe at any time."""
-    counts = {"leases": leasing.return_overdue(), **runs.recover()}
+    """Return overdue leases, take up what was lost, move rounds on; scheduled every minute, safe at any time."""
+    counts = {"leases": leasing.return_overdue(), "imports": imports.recover(), "jobs": jobs.recover()}
+    counts |= {**runs.recover(), **asking.recover()}
     for pk in Round.objects.active().values_list("pk", flat=True):
         rounds.advance(round_id=pk)
     return counts

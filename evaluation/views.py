@@ -205,7 +205,7 @@ def model(request: Request, slug: str, pk: int) -> HttpResponse:
 def model_card(request: Request, slug: str, pk: int) -> HttpResponse:
     """The card as a file of Markdown."""
     _, version = gated_model(request.user, slug, pk)
-    return HttpResponse(cards.card(version, _measured(version)), content_type="text/markdown; charset=utf-8")
+    return HttpResponse(cards.card(version, scoring.measured(version)), content_type="text/markdown; charset=utf-8")
 
 
 @require_GET
@@ -214,7 +214,7 @@ def export_model(request: Request, slug: str, pk: int) -> HttpResponseBase:
     """The model with its card as one file, in Hugging Face's layout."""
     _, version = gated_model(request.user, slug, pk)
     try:
-        whole = cards.packed(version, _measured(version))
+        whole = cards.packed(version, scoring.measured(version))
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
         return redirect("model", slug, pk)
@@ -245,15 +245,6 @@ def delete_model(request: Request, slug: str, pk: int) -> HttpResponse:
         return redirect("model", slug, pk)
     messages.success(request, f"{version} is deleted.")
     return redirect("models", slug)
-
-
-def _measured(version: ModelVersion) -> list[tuple[str, str]]:
-    return [
-        (score.name, f"{score.value:.3g} ({score.lower:.3g} to {score.upper:.3g}, n {score.n})")
-        if score.lower is not None and score.upper is not None
-        else (score.name, f"{score.value:.3g}")
-        for score in _scores().filter(evaluation__model_version=version)
-    ]
 
 
 def _round(member: Membership, current: Round) -> dict[str, Any]:

@@ -6,8 +6,12 @@ from importlib import import_module
 import pytest
 
 MODULES = [
-    *("annotation.competence", "annotation.importing", "annotation.statistics", "annotation.text"),
-    *("training.made", "training.recipes.endpoint", "training.recipes.rlhf"),
+    *("annotation.competence", "annotation.copying", "annotation.duplicates", "annotation.importing"),
+    *("annotation.languages", "annotation.mends", "annotation.outliers", "annotation.previewing"),
+    *("annotation.refusals", "annotation.statistics", "annotation.text"),
+    *("annotation.shapes.columns", "annotation.shapes.native", "annotation.shapes.records"),
+    *("training.filerows", "training.hosted", "training.made", "training.recipes.endpoint", "training.recipes.rlhf"),
+    *("training.recipes.streaming", "touchstone_client.errors"),
     *("config.database", "evaluation.bradley_terry", "evaluation.calibration", "evaluation.length_control"),
     *("evaluation.sequential", "evaluation.shift", "evaluation.statistics"),
     *("evaluation.posterior", "evaluation.represent", "evaluation.surface"),

@@ -53,7 +53,7 @@ class SnapshotAdmin(Desk):
     actions_list = ("freeze",)
     actions_detail = ("check_file",)
     fields = (
-        *("project", "kind", "counts", "rule", "other_rules", "sha256", "folder"),
+        *("project", "kind", "counts", "rule", "other_rules", "source", "sha256", "folder"),
         *("used_by", "created_by", "created_at"),
     )
     readonly_fields = ("used_by",)

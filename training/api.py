@@ -6,68 +6,47 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation.endpoints import Conflict, Endpoint, documented
-from training import access, lineage, preflight, queueing, registry, runs, sampling, snapshots, staleness, tuning
+from annotation.models.accesskeys import Scope
+from training import (
+    access,
+    guide,
+    lineage,
+    preflight,
+    queueing,
+    registry,
+    runs,
+    sampling,
+    snapshotapi,
+    staleness,
+    tuning,
+)
 from training.serializers import (
+    AdviceSerializer,
     AfterSerializer,
     AnswerSerializer,
     ContinueSerializer,
     CurveSerializer,
-    FreezeSerializer,
     GenerationSerializer,
     ImportModelSerializer,
     JudgedFilterSerializer,
     ModelDetailSerializer,
     ModelSerializer,
     MoveSerializer,
+    NeedsSerializer,
     PreflightSerializer,
     ResponseLineageSerializer,
     RunDetailSerializer,
     RunSerializer,
     SampleSerializer,
-    SnapshotSerializer,
     StartRunSerializer,
 )
 
 MOST_POINTS = 2000  # in one answer
 
 
-class Snapshots(Endpoint):
-    @documented("Snapshots", SnapshotSerializer(many=True))
-    def get(self, request: Request, slug: str) -> Response:
-        """The project's frozen data sets, newest first."""
-        return self.page(access.lead(self.person, slug).project.snapshots.all(), SnapshotSerializer)
-
-    @documented(
-        "Snapshots",
-        SnapshotSerializer,
-        sends=FreezeSerializer,
-        code=201,
-        refuses=(400, 401, 403, 404, 409),
-        operation_id="freeze",
-    )
-    def post(self, request: Request, slug: str) -> Response:
-        """Freeze the labels that fit a rule; the same labels and rule give the snapshot that is there already.
-
-        409 says that no label fits yet.
-        """
-        project = access.lead(self.person, slug).project
-        sent = self.sent(FreezeSerializer)
-        try:
-            snapshot = snapshots.freeze(project=project, actor=self.person, **sent)
-        except snapshots.NoRows as error:
-            raise Conflict(str(error)) from error
-        return Response(SnapshotSerializer(snapshot).data, status=201)
-
-
-class OneSnapshot(Endpoint):
-    @documented("Snapshots", SnapshotSerializer, operation_id="snapshot")
-    def get(self, request: Request, slug: str, snapshot_id: int) -> Response:
-        """One frozen data set."""
-        _, snapshot = access.snapshot(self.person, slug, snapshot_id)
-        return Response(SnapshotSerializer(snapshot).data)
-
-
 class Runs(Endpoint):
+    scope = Scope.TRAIN
+
     @documented("Runs", RunSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """The project's runs, newest first."""
@@ -90,7 +69,27 @@ class Runs(Endpoint):
         return Response(RunDetailSerializer(run).data, status=201)
 
 
+class Advice(Endpoint):
+    scope = Scope.READ
+    pagination_class = None  # a few steps
+
+    @documented(
+        "Runs",
+        AdviceSerializer(many=True),
+        parameters=[NeedsSerializer],
+        refuses=(400, 401, 403, 404),
+        operation_id="which_method",
+    )
+    def get(self, request: Request, slug: str) -> Response:
+        """Which method, by what should get better and by what the project has: a few steps, in order."""
+        project = access.lead(self.person, slug).project
+        needs = guide.Needs(**self.asked(NeedsSerializer))
+        return Response(AdviceSerializer(guide.propose(needs, guide.holdings(project)), many=True).data)
+
+
 class CheckRun(Endpoint):
+    scope = Scope.READ
+
     @documented(
         "Runs",
         PreflightSerializer,
@@ -110,6 +109,8 @@ class CheckRun(Endpoint):
 
 
 class OneRun(Endpoint):
+    scope = Scope.READ
+
     @documented("Runs", RunDetailSerializer, operation_id="run")
     def get(self, request: Request, slug: str, run_id: int) -> Response:
         """One run: how far it is, its settings, figures and log."""
@@ -118,6 +119,8 @@ class OneRun(Endpoint):
 
 
 class RunMetrics(Endpoint):
+    scope = Scope.READ
+
     @documented(
         "Runs",
         CurveSerializer,
@@ -134,6 +137,8 @@ class RunMetrics(Endpoint):
 
 
 class CancelRun(Endpoint):
+    scope = Scope.TRAIN
+
     @documented("Runs", RunDetailSerializer, refuses=(401, 403, 404, 409), operation_id="cancel_run")
     def post(self, request: Request, slug: str, run_id: int) -> Response:
         """Stop a run: at once if it waits, within seconds if it runs."""
@@ -145,6 +150,8 @@ class CancelRun(Endpoint):
 
 
 class RetryRun(Endpoint):
+    scope = Scope.TRAIN
+
     @documented("Runs", RunDetailSerializer, refuses=(401, 403, 404, 409), operation_id="retry_run")
     def post(self, request: Request, slug: str, run_id: int) -> Response:
         """Queue a run that failed or was cancelled again; it goes on from its last checkpoint."""
@@ -156,6 +163,8 @@ class RetryRun(Endpoint):
 
 
 class MoveRun(Endpoint):
+    scope = Scope.TRAIN
+
     @documented(
         "Runs",
         RunDetailSerializer,
@@ -173,6 +182,8 @@ class MoveRun(Endpoint):
 
 
 class ContinueRun(Endpoint):
+    scope = Scope.TRAIN
+
     @documented(
         "Runs",
         RunDetailSerializer,
@@ -189,6 +200,8 @@ class ContinueRun(Endpoint):
 
 
 class Models(Endpoint):
+    scope = Scope.TRAIN
+
     @documented("Models", ModelSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """The project's model versions, newest first."""
@@ -212,6 +225,8 @@ class Models(Endpoint):
 
 
 class OneModel(Endpoint):
+    scope = Scope.TRAIN
+
     @documented("Models", ModelDetailSerializer, operation_id="model")
     def get(self, request: Request, slug: str, model_id: int) -> Response:
         """One model version, with its ancestors and the people whose labels made it."""
@@ -229,6 +244,8 @@ class OneModel(Endpoint):
 
 
 class Merge(Endpoint):
+    scope = Scope.TRAIN
+
     @documented("Models", RunDetailSerializer, code=201, refuses=(400, 401, 403, 404), operation_id="merge_model")
     def post(self, request: Request, slug: str, model_id: int) -> Response:
         """Queue a run that merges an adapter into the weights it lies on; it yields a whole model."""
@@ -237,6 +254,8 @@ class Merge(Endpoint):
 
 
 class Answers(Endpoint):
+    scope = Scope.READ
+
     @documented(
         "Models", AnswerSerializer(many=True), parameters=[JudgedFilterSerializer], refuses=(400, 401, 403, 404)
     )
@@ -247,6 +266,8 @@ class Answers(Endpoint):
 
 
 class ResponseLineage(Endpoint):
+    scope = Scope.READ
+
     @documented("Models", ResponseLineageSerializer, operation_id="response_lineage")
     def get(self, request: Request, slug: str, response_id: int) -> Response:
         """One answer, walked back: generations, model versions, runs, snapshots, labels, people."""
@@ -255,6 +276,8 @@ class ResponseLineage(Endpoint):
 
 
 class Generations(Endpoint):
+    scope = Scope.TRAIN
+
     @documented("Generations", GenerationSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """Which models answered what, newest first."""
@@ -280,10 +303,10 @@ class Generations(Endpoint):
 
 
 urlpatterns = [
-    path("projects/<slug:slug>/snapshots/", Snapshots.as_view()),
-    path("projects/<slug:slug>/snapshots/<int:snapshot_id>/", OneSnapshot.as_view()),
+    *snapshotapi.urlpatterns,
     path("projects/<slug:slug>/runs/", Runs.as_view()),
     path("projects/<slug:slug>/runs/check/", CheckRun.as_view()),
+    path("projects/<slug:slug>/runs/advice/", Advice.as_view()),
     path("projects/<slug:slug>/runs/<int:run_id>/", OneRun.as_view()),
     path("projects/<slug:slug>/runs/<int:run_id>/metrics/", RunMetrics.as_view()),
     path("projects/<slug:slug>/runs/<int:run_id>/cancel/", CancelRun.as_view()),

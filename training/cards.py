@@ -62,6 +62,8 @@ def _made(version: ModelVersion) -> list[str]:
         languages = ", ".join(f"{name or 'not said'} {n}" for name, n in counts.get("languages", {}).items())
         facts |= {"Data": f"{run.snapshot.get_kind_display()}, {counts.get('rows', '?')} rows", "Languages": languages}
         facts["SHA-256 of the data"] = run.snapshot.sha256
+        if source := run.snapshot.source:
+            facts |= {"Made of the file": source["file"], "SHA-256 of the file": source["file_sha256"]}
     facts |= {f"`{name}`": value for name, value in run.used_settings.items()}
     facts |= {name: run.environment[name] for name in ("commit", "torch", "trl", "device") if name in run.environment}
     return [*lines, *(f"| {name} | {_plain(value)} |" for name, value in facts.items())]

@@ -11,10 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from annotation.models import Label, Project, Response
+from annotation.models import Label, Project, Prompt, Response
 from annotation.models.items import Kind
 from annotation.models.labels import Verdict
-from annotation.models.prompts import Split
 from annotation.text import sha256
 from training.models import ModelVersion, Run, Sample
 from training.models.registry import ModelKind
@@ -48,8 +47,8 @@ def taught(project: Project, teachers: list[int], *, simulated: bool) -> Iterato
             generation__project=project,
             generation__model_version__in=teachers,
             finished=True,
-            response__prompt__split=Split.TRAIN,
-            response__prompt__edited_from__isnull=True,
+            response__in=Response.objects.kept(),
+            response__prompt__in=Prompt.objects.train().originals(),
         )
         .exclude(response__in=judged.exclude(response=None).values("response"))
         .exclude(response__in=judged.filter(verdict=Verdict.REJECT).values("item__responses"))
@@ -75,8 +74,8 @@ def guessed(
     for version in ModelVersion.objects.filter(project=project, kind=ModelKind.REWARD, pk__in=judges).order_by("pk"):
         scores = scores_of(version)
         by_prompt: dict[int, list[Response]] = defaultdict(list)
-        responses = Response.objects.filter(
-            pk__in=scores, prompt__project=project, prompt__split=Split.TRAIN, prompt__edited_from__isnull=True
+        responses = Response.objects.kept().filter(
+            pk__in=scores, prompt__in=Prompt.objects.train().originals().filter(project=project)
         )
         responses = responses.exclude(prompt__in=labels.values("item__prompt"))
         for response in responses.select_related("prompt").order_by("pk"):

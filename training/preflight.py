@@ -126,7 +126,8 @@ def check(
         report.add("note", "Other data is mixed in", f"{', '.join(mixed)}: the figures here are without it.")
     if lengths is not None:
         report.tokens, report.longest = round(sum(lengths) * report.read / len(rows)), max(lengths)
-    report.steps = estimating.steps(round(report.kept * report.read / len(rows)), chosen, plan.devices)
+    weight = _look_at_weights(report, kept)
+    report.steps = estimating.steps(round(report.kept * weight * report.read / len(rows)), chosen, plan.devices)
     report.estimate = estimating.estimate(method=wanted, base=base, settings=chosen, tokens=report.tokens)
     return report
 
@@ -141,7 +142,7 @@ def _look_at_prompts(
     """A run that learns from another model's word on its own answers: there are prompts, and no rows."""
     if teacher is None:
         report.add("refused", "No model to learn from", f"{method.title} needs a model to learn from: choose one.")
-    report.read = project.prompts.filter(split=Split.TRAIN, edited_from__isnull=True).count()
+    report.read = Prompt.objects.train().kept().originals().filter(project=project).count()
     if not report.read:
         report.add("refused", "No prompts", "There is no training prompt to answer: import some first.")
         return
@@ -229,6 +230,16 @@ def _look_at_classes(report: Report, rows: list[Row]) -> None:
     if "label" in rows[0] and len({str(row["label"]) for row in rows}) == 1:
         said = "All rows say the same, so there is nothing to tell apart: collect some of the others."
         report.add("refused", "One class", said)
+
+
+def _look_at_weights(report: Report, rows: list[Row]) -> float:
+    """How often a row comes, on average."""
+    weights = [1.0 if row.get("weight") is None else row["weight"] for row in rows]
+    mean = sum(weights) / len(weights)
+    if any(weight != 1 for weight in weights):
+        said = f"Each row comes as often as it weighs, which is {mean:.2f} times on average: from {min(weights):g} to "
+        report.add("note", "Rows have weights", f"{said}{max(weights):g}.")
+    return mean
 
 
 def _look_at_duplicates(report: Report, rows: list[Row]) -> None:

@@ -71,7 +71,8 @@ def execute(run: Run, part: devices.Part | None = None) -> Run:
 
 def _perform(run: Run, part: devices.Part) -> dict[str, Any]:
     """The recipe's result, or why there is none."""
-    if not all(snapshots.is_intact(snapshot) for snapshot in run.snapshots):
+    watched = [run.validation] if run.validation else []
+    if not all(snapshots.is_intact(snapshot) for snapshot in (*run.snapshots, *watched)):
         return {
             "status": "failed",
             "reason": "bad_data",
@@ -126,7 +127,11 @@ def _prepare(run: Run) -> Path:
         spec["data"]["train"] = str(run.snapshot.path / "train.parquet")
     for source in run.sources.select_related("snapshot"):
         spec["data"][f"other_{source.snapshot_id}"] = str(source.snapshot.path / "train.parquet")
+    if run.validation is not None:
+        spec["data"]["validation"] = str(run.validation.path / "train.parquet")
     for name, value in run.inputs.items():
+        if name == "validation_snapshot":
+            continue
         if isinstance(value, dict):  # what is to happen after the run; nothing to the recipe
             continue
         if isinstance(value, list):  # rows for the recipe to read

@@ -27,14 +27,14 @@ def sample(
 ) -> Run:
     """Queue a run that answers these prompts; when it ends, there is a generation, and of each prompt's answers
     `pairs_per_prompt` pairs are queued to be ranked (evaluation/comparing.py). Examples to be shown before each prompt
-    (`few_shot`) are drawn from `snapshot`, or from the demonstrations as they are now.
+    (`few_shot`) are drawn from `snapshot`, or from the demonstrations as they are now. Excluded prompts are left out.
 
     Raises ValidationError if there is no prompt, or too many, or if the settings or the snapshot do not fit.
     """
     checked = runs.checked_settings("generate", settings or {})
     if snapshot is not None and snapshot.kind != SnapshotKind.DEMONSTRATIONS:
         raise ValidationError("Examples to be shown come from a snapshot of demonstrations.")
-    rows = prompts.filter(project=project).order_by("id")[: MOST_PROMPTS + 1]
+    rows = prompts.filter(project=project, excluded_at__isnull=True).order_by("id")[: MOST_PROMPTS + 1]
     asked = [{"id": prompt.pk, "messages": prompt.messages} for prompt in rows]
     if not asked:
         raise ValidationError("There is no prompt to answer.")

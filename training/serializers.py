@@ -1,24 +1,23 @@
 """What the API of room 2 takes and gives. Serializers validate and never write."""
 
-from typing import Any
+from typing import Any, get_args
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema_field
-from pydantic import ValidationError as SettingsError
 from rest_framework import serializers
 
 from annotation.endpoints import BIGGEST_ID, plain_schema
 from annotation.models import Prompt, Response
 from annotation.models.prompts import Split
 from training import staleness
+from training.guide import Goal, Means
 from training.methods import METHODS
 from training.models import Generation, Metric, ModelVersion, Run, Snapshot
 from training.models.runs import Spread
-from training.models.snapshots import SnapshotKind
 from training.queueing import WAYS
 from training.runs import Plan
 from training.sampling import MOST_PROMPTS
-from training.snapshots import Rule
+from training.snapshotserializers import RuleField
 
 TRAINING = [(method.name, method.title) for method in METHODS.values() if method.produces]
 BIGGEST_SEED = 2**31 - 1
@@ -42,39 +41,6 @@ class RunSettingsField(serializers.DictField):
 @extend_schema_field(plain_schema(METHODS["generate"].settings))
 class SamplingSettingsField(serializers.DictField):
     """Settings of sampling."""
-
-
-@extend_schema_field(plain_schema(Rule))
-class RuleField(serializers.DictField):
-    """Which labels enter a snapshot, validated by its own model."""
-
-    def run_validation(self, data: Any = serializers.empty) -> Any:
-        given = super().run_validation(data)
-        try:
-            return Rule.model_validate(given)
-        except SettingsError as error:
-            problems = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()]
-            raise serializers.ValidationError(problems) from None
-
-
-# Snapshots
-
-
-class SnapshotSerializer(serializers.ModelSerializer):
-    rule = serializers.DictField(help_text="By which it was frozen.")
-    other_rules = serializers.ListField(
-        child=serializers.DictField(), help_text="Other rules that gave the very same rows later."
-    )
-    counts = serializers.DictField(help_text="Rows, prompts and labels; rows by language and by tag.")
-
-    class Meta:
-        model = Snapshot
-        fields = ("id", "kind", "rule", "other_rules", "sha256", "counts", "created_at")
-
-
-class FreezeSerializer(serializers.Serializer):
-    kind = serializers.ChoiceField(choices=SnapshotKind.choices)
-    rule = RuleField(default=dict)
 
 
 # Runs
@@ -150,6 +116,21 @@ class ContinueSerializer(serializers.Serializer):
 
 class MoveSerializer(serializers.Serializer):
     way = serializers.ChoiceField(choices=WAYS, help_text="To the front of the project's queued runs, or past one.")
+
+
+class NeedsSerializer(serializers.Serializer):
+    """What the guide asks."""
+
+    goal = serializers.ChoiceField(choices=get_args(Goal), help_text="What should get better; scoring: nothing.")
+    subject = serializers.ChoiceField(choices=["known", "new"], help_text="How well the model knows the subject.")
+    means = serializers.ChoiceField(choices=get_args(Means), help_text="What it trains on: one device, or many.")
+
+
+class AdviceSerializer(serializers.Serializer):
+    title = serializers.CharField()
+    why = serializers.ListField(child=serializers.CharField())
+    method = serializers.CharField(allow_blank=True, help_text="Empty where nothing is to be trained yet.")
+    settings = serializers.DictField(help_text="Other than the method's defaults.")
 
 
 class StartRunSerializer(PlanSerializer):

@@ -1,17 +1,18 @@
-"""Queue tasks of the gpu cluster: each only wakes a worker, which finds its work in the rows."""
+"""Queue tasks: each only wakes a worker, which finds its work in the rows."""
 
 import time
 
 from django.conf import settings
 
-from training import devices, runner, runs
+from training import devices, jobs, runner, runs
+from training.snapshots import asking
 
 
 def work() -> int:
-    """Execute queued runs on a free part of this machine's devices until none is left; returns how many.
+    """On the gpu cluster: execute queued runs on a free part of this machine's devices until none is left.
 
-    Delivered twice, the second finds nothing. Before the queue would end this worker for having taken too long, another
-    message takes over.
+    Returns how many. Delivered twice, the second finds nothing. Before the queue would end this worker for having taken
+    too long, another message takes over.
     """
     done, began = 0, time.monotonic()
     try:
@@ -25,3 +26,13 @@ def work() -> int:
     except devices.NoneFree:  # another worker of this machine is at work, and finds what waits
         pass
     return done
+
+
+def freeze(freezing_id: int) -> None:
+    """On the default cluster: freeze what was asked for; delivered twice, the second finds nothing to do."""
+    asking.perform(freezing_id)
+
+
+def prepare_job(job_id: int) -> None:
+    """On the default cluster: a job's files are checked, and it gets its run."""
+    jobs.prepare(job_id=job_id)

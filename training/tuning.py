@@ -7,8 +7,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from annotation.models import Project, User
-from annotation.models.prompts import Split
+from annotation.models import Project, Prompt, User
 from training import preflight, runs, snapshots
 from training.models import ModelVersion, Run, Snapshot
 
@@ -74,7 +73,7 @@ def training_prompts(project: Project, *, count: int, seed: int) -> list[dict[st
 
     Raises ValidationError if there is none.
     """
-    prompts = project.prompts.filter(split=Split.TRAIN, edited_from__isnull=True).order_by("sha256")
+    prompts = Prompt.objects.train().kept().originals().filter(project=project).order_by("sha256")
     ids = list(prompts.values_list("pk", flat=True))
     if not ids:
         raise ValidationError("There is no training prompt to answer.")

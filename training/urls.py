@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from training import views
+from training import frozen, views
 
 urlpatterns = [
     path("projects/<slug:slug>/runs/", views.runs, name="runs"),
@@ -13,4 +13,15 @@ urlpatterns = [
     path("projects/<slug:slug>/runs/<int:pk>/retry/", views.retry_run, name="retry_run"),
     path("projects/<slug:slug>/runs/<int:pk>/move/", views.move_run, name="move_run"),
     path("projects/<slug:slug>/runs/<int:pk>/continue/", views.continue_run, name="continue_run"),
+    path("projects/<slug:slug>/data/snapshots/", frozen.snapshots, name="snapshots"),
+    path("projects/<slug:slug>/data/snapshots/new/", frozen.new_snapshot, name="new_snapshot"),
+    path("projects/<slug:slug>/data/snapshots/preview/", frozen.preview_snapshot, name="preview_snapshot"),
+    path("projects/<slug:slug>/data/snapshots/asked/<int:pk>/", frozen.freezing_page, name="freezing"),
+    path("projects/<slug:slug>/data/snapshots/<int:pk>/", frozen.snapshot, name="snapshot"),
+    path("projects/<slug:slug>/data/snapshots/<int:pk>/rows/<int:number>/", frozen.snapshot_row, name="snapshot_row"),
+    path("projects/<slug:slug>/data/snapshots/<int:pk>/recipe/", frozen.snapshot_recipe, name="snapshot_recipe"),
+    path("projects/<slug:slug>/data/snapshots/<int:pk>/file/", frozen.snapshot_file, name="snapshot_file"),
+    path("projects/<slug:slug>/data/snapshots/<int:pk>/check/", frozen.check_snapshot, name="check_snapshot"),
+    path("projects/<slug:slug>/data/snapshots/<int:pk>/compare/", frozen.compare_snapshots, name="compare_snapshots"),
+    path("projects/<slug:slug>/data/recipes/<int:pk>/", frozen.recipe_file, name="recipe_file"),
 ]

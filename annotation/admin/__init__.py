@@ -1,5 +1,5 @@
 """The admin of room 1; each topic has its module."""
 
-from annotation.admin import labels, people, projects, work
+from annotation.admin import accesskeys, labels, people, projects, work
 
-__all__ = ["labels", "people", "projects", "work"]
+__all__ = ["accesskeys", "labels", "people", "projects", "work"]

@@ -73,7 +73,7 @@ class ProjectAdmin(Desk):
     inlines = (PeopleOfProject,)
     actions_detail = ("open_page",)
     fieldsets = (
-        (None, {"fields": ("name", "slug", "description")}),
+        (None, {"fields": ("name", "slug", "description", "licence")}),
         (
             "How labels are collected",
             {

@@ -108,6 +108,13 @@ class ItemForm(forms.ModelForm):
             raise ValidationError(f"{max(1, taken)} or more: so many labels are given or being written already.")
         return self.cleaned_data["wanted"]
 
+    def clean_dropped(self) -> bool:
+        if self.instance.set_aside and not self.cleaned_data["dropped"]:
+            raise ValidationError(
+                "Its prompt or one of its answers is excluded: bring that back, and it is asked again."
+            )
+        return self.cleaned_data["dropped"]
+
 
 @admin.register(Item)
 class ItemAdmin(Desk):
@@ -180,10 +187,12 @@ class ItemAdmin(Desk):
     def soon(self, item: Item) -> str:
         return f"{item.priority:.2f}"
 
-    @display(description="State", label={"Open": "info", "Full": "success", "Dropped": "warning"})
+    @display(
+        description="State", label={"Open": "info", "Full": "success", "Dropped": "warning", "Set aside": "warning"}
+    )
     def standing(self, item: Item) -> str:
         if item.dropped:
-            return "Dropped"
+            return "Set aside" if item.set_aside else "Dropped"
         return "Open" if item.taken < item.wanted else "Full"
 
     @display(description="Taken")

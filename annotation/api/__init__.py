@@ -1,14 +1,37 @@
 """The API of room 1, a module for each topic: gate, serializer, verb, answer."""
 
-from annotation.api import checking, gold, guidelines, labelling, people, quality, review, talk
+from annotation.api import (
+    accesskeys,
+    browse,
+    bulk,
+    checking,
+    cleaning,
+    exports,
+    gold,
+    guidelines,
+    imports,
+    labelling,
+    people,
+    quality,
+    review,
+    talk,
+    webhooks,
+)
 
 urlpatterns = [
+    *browse.urlpatterns,
+    *bulk.urlpatterns,
+    *accesskeys.urlpatterns,
     *checking.urlpatterns,
+    *cleaning.urlpatterns,
+    *exports.urlpatterns,
     *labelling.urlpatterns,
     *gold.urlpatterns,
     *guidelines.urlpatterns,
+    *imports.urlpatterns,
     *people.urlpatterns,
     *quality.urlpatterns,
     *review.urlpatterns,
     *talk.urlpatterns,
+    *webhooks.urlpatterns,
 ]

@@ -6,10 +6,13 @@ from rest_framework.response import Response
 
 from annotation import access, checking
 from annotation.endpoints import Endpoint, documented
+from annotation.models.accesskeys import Scope
 from annotation.serializers import CheckedSerializer, CheckSerializer
 
 
 class Check(Endpoint):
+    scope = Scope.LABEL
+
     @documented("Labelling", CheckedSerializer, sends=CheckSerializer, refuses=(400, 401, 404), operation_id="check")
     def post(self, request: Request, slug: str) -> Response:
         """What the cleaning checks find in a text, and about how many tokens it is for the project's model.

@@ -11,7 +11,9 @@ from rest_framework.response import Response
 from annotation import access, gold, pausing
 from annotation.endpoints import Conflict, Endpoint, documented
 from annotation.gold import Right
+from annotation.labelserializers import FeedbackSerializer
 from annotation.models import Gold, Item, Project
+from annotation.models.accesskeys import Scope
 from annotation.models.items import Kind
 from annotation.models.people import Role
 
@@ -107,11 +109,18 @@ class GoOnSerializer(serializers.Serializer):
 
 
 class AllGold(Endpoint):
+    scope = Scope.MANAGE
+
     @documented("Gold", GoldSerializer(many=True), operation_id="gold")
     def get(self, request: Request, slug: str) -> Response:
-        """All gold of the project, what is doubtful first, with how often each was answered and was right."""
+        """All gold of the project, newest first, with how often each was answered and was right."""
         project = access.project(self.person, slug, Role.LEAD)
-        return Response(GoldSerializer(gold.with_scores(project), many=True).data)
+        scored = {one.pk: one for one in gold.with_scores(project)}
+
+        def with_scores(found: list[Gold]) -> list[Gold]:
+            return [scored[one.pk] for one in found if one.pk in scored]
+
+        return self.page(Gold.objects.filter(item__project=project), GoldSerializer, with_scores)
 
     @documented(
         "Gold",
@@ -131,7 +140,46 @@ class AllGold(Endpoint):
         return Response(GoldSerializer(made).data, status=201)
 
 
+class CandidateFilterSerializer(serializers.Serializer):
+    kind = serializers.ChoiceField(choices=Kind.choices, required=False)
+    q = serializers.CharField(required=False, max_length=200, help_text="Words of the prompt.")
+
+
+class CandidateSerializer(serializers.Serializer):
+    id = serializers.IntegerField(help_text="Of the item.")
+    kind = serializers.ChoiceField(choices=Kind.choices)
+    prompt = serializers.CharField(source="prompt.last_turn")
+    people = serializers.IntegerField(help_text="How many have labelled it.")
+
+
+class Candidates(Endpoint):
+    scope = Scope.READ
+
+    @documented(
+        "Gold",
+        CandidateSerializer(many=True),
+        parameters=[CandidateFilterSerializer],
+        refuses=(400, 401, 403, 404),
+        operation_id="gold_candidates",
+    )
+    def get(self, request: Request, slug: str) -> Response:
+        """Items that could be made gold, newest first."""
+        project = access.project(self.person, slug, Role.LEAD)
+        return self.page(gold.candidates(project, **self.asked(CandidateFilterSerializer)), CandidateSerializer)
+
+
+class OwnFeedback(Endpoint):
+    scope = Scope.READ
+
+    @documented("Gold", FeedbackSerializer, refuses=(401, 404), operation_id="gold_feedback")
+    def get(self, request: Request, label_id: int) -> Response:
+        """Whether your label on gold was right, and why, where the project tells people; 404 otherwise."""
+        return Response(FeedbackSerializer(gold.feedback(access.gold_answer(self.person, label_id))).data)
+
+
 class OneGold(Endpoint):
+    scope = Scope.MANAGE
+
     @documented("Gold", GoldSerializer, sends=GoldChangeSerializer, refuses=(400, 401, 403, 404))
     def patch(self, request: Request, slug: str, gold_id: int) -> Response:
         """Change what is sent and nothing else; the right answer only while nobody has answered."""
@@ -154,6 +202,8 @@ class OneGold(Endpoint):
 
 
 class Rules(Endpoint):
+    scope = Scope.MANAGE
+
     @documented("Gold", RulesSerializer, operation_id="gold_rules")
     def get(self, request: Request, slug: str) -> Response:
         """How much gold is mixed in, what follows from it, and the entry quiz."""
@@ -172,15 +222,18 @@ class Rules(Endpoint):
 
 
 class Paused(Endpoint):
+    scope = Scope.READ
+
     @documented("People", PausedSerializer(many=True), operation_id="paused")
     def get(self, request: Request, slug: str) -> Response:
-        """Who is paused, since when and why."""
+        """Who is paused, since when and why; newest members first."""
         project = access.project(self.person, slug, Role.LEAD)
-        found = project.memberships.filter(paused_at__isnull=False).select_related("person").order_by("-paused_at")
-        return Response(PausedSerializer(found, many=True).data)
+        return self.page(project.memberships.filter(paused_at__isnull=False).select_related("person"), PausedSerializer)
 
 
 class Pause(Endpoint):
+    scope = Scope.MANAGE
+
     @documented("People", PausedSerializer, sends=PauseSerializer, refuses=(400, 401, 403, 404, 409))
     def post(self, request: Request, slug: str, person_id: int) -> Response:
         """Give somebody no more items; those they hold go back to the queue."""
@@ -191,6 +244,8 @@ class Pause(Endpoint):
 
 
 class Unpause(Endpoint):
+    scope = Scope.MANAGE
+
     @documented("People", None, sends=GoOnSerializer, code=204, refuses=(400, 401, 403, 404, 409))
     def post(self, request: Request, slug: str, person_id: int) -> Response:
         """Let somebody go on: their answers to gold are counted anew, and a quiz they failed begins again."""
@@ -202,6 +257,8 @@ class Unpause(Endpoint):
 
 urlpatterns = [
     path("projects/<slug:slug>/gold/", AllGold.as_view()),
+    path("labels/<int:label_id>/gold/", OwnFeedback.as_view()),
+    path("projects/<slug:slug>/gold/candidates/", Candidates.as_view()),
     path("projects/<slug:slug>/gold/rules/", Rules.as_view()),
     path("projects/<slug:slug>/gold/<int:gold_id>/", OneGold.as_view()),
     path("projects/<slug:slug>/paused/", Paused.as_view()),

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from annotation import access, guidelines, overlap, pace
 from annotation.endpoints import Endpoint, documented
 from annotation.models import Guidelines, Item
+from annotation.models.accesskeys import Scope
 from annotation.models.items import Kind
 from annotation.models.people import Role
 
@@ -69,6 +70,8 @@ class OverlapSetSerializer(serializers.Serializer):
 
 
 class Versions(Endpoint):
+    scope = Scope.MANAGE
+
     @documented("Guidelines", VersionSerializer(many=True), operation_id="guidelines")
     def get(self, request: Request, slug: str) -> Response:
         """Every version, newest first."""
@@ -91,6 +94,8 @@ class Versions(Endpoint):
 
 
 class Read(Endpoint):
+    scope = Scope.LABEL
+
     @documented("Guidelines", None, code=204, refuses=(401, 403, 404), operation_id="read_guidelines")
     def post(self, request: Request, slug: str, number: int) -> Response:
         """Say that you have read this version: your labels then carry its number."""
@@ -105,6 +110,8 @@ class Read(Endpoint):
 
 
 class MyWork(Endpoint):
+    scope = Scope.READ
+
     @documented("Projects", WorkSerializer, operation_id="my_work")
     def get(self, request: Request, slug: str) -> Response:
         """How much, how fast and on which days you labelled."""
@@ -112,6 +119,8 @@ class MyWork(Endpoint):
 
 
 class Overlap(Endpoint):
+    scope = Scope.MANAGE
+
     @documented("Projects", OverlapSetSerializer, sends=OverlapSerializer, refuses=(400, 401, 403, 404))
     def post(self, request: Request, slug: str) -> Response:
         """A lead has items judged by so many people: all of them, or those of a kind, a tag, a language.

@@ -1,22 +1,23 @@
-"""Projects, prompts, labelling, and taking labels out."""
+"""Projects, prompts, and labelling."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import prefetch_related_objects
-from django.http import StreamingHttpResponse
 from django.urls import path
 from drf_spectacular.types import OpenApiTypes
 from rest_framework.exceptions import ValidationError
 from rest_framework.parsers import JSONParser
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from annotation import access, exporting, gold, labelling, leasing, standing
-from annotation.endpoints import NDJSON, Conflict, Endpoint, NdjsonParser, NdjsonRenderer, documented, json_line
+from annotation import access, gold, labelling, leasing, standing
+from annotation.api.browse import Browsing
+from annotation.browseserializers import PromptFilterSerializer
+from annotation.endpoints import NDJSON, Conflict, Endpoint, NdjsonParser, documented
+from annotation.filters import LABELS, PROMPTS
 from annotation.importing import import_lines
 from annotation.labelserializers import (
     AskSerializer,
@@ -35,48 +36,54 @@ from annotation.labelserializers import (
     SubmitSerializer,
     SubmittedSerializer,
 )
-from annotation.models import Assignment, Label, Membership, Prompt, User
+from annotation.models import Assignment, Membership, Project, User
+from annotation.models.accesskeys import Scope
 from annotation.models.people import Role
 from annotation.serializers import (
-    ExportedRowSerializer,
-    ExportFilterSerializer,
     ImportRowSerializer,
     ProjectDetailSerializer,
     ProjectSerializer,
-    PromptFilterSerializer,
     PromptSerializer,
     SummarySerializer,
 )
 
+OF_ONES_OWN = {"kind", "person", "standing", "since", "until", "order"}  # what tells annotators nothing of others
 LEASE_ENDED = "The lease on this item has ended; ask for the next one."
 
 
 class Projects(Endpoint):
+    scope = Scope.READ
+
     @documented("Projects", ProjectSerializer(many=True), refuses=(401,), operation_id="projects")
     def get(self, request: Request) -> Response:
         """The projects this person belongs to, each with their role and what waits for them."""
-        found = self.paginate_queryset(access.projects(self.person)) or []
-        members = access.memberships(self.person, found)
-        return self.get_paginated_response(ProjectSerializer(members, many=True).data)
+
+        def members(found: list[Project]) -> list[Membership]:
+            return access.memberships(self.person, found)
+
+        return self.page(access.projects(self.person), ProjectSerializer, members)
 
 
 class OneProject(Endpoint):
+    scope = Scope.READ
+
     @documented("Projects", ProjectDetailSerializer, operation_id="project")
     def get(self, request: Request, slug: str) -> Response:
         """One project: its guidelines, its rules for labelling, and how far it is."""
         return Response(ProjectDetailSerializer(access.membership(self.person, slug)).data)
 
 
-class Prompts(Endpoint):
+class Prompts(Browsing):
+    scope = Scope.DATA
     parser_classes = [NdjsonParser, JSONParser]
 
     @documented(
         "Prompts", PromptSerializer(many=True), parameters=[PromptFilterSerializer], refuses=(400, 401, 403, 404)
     )
     def get(self, request: Request, slug: str) -> Response:
-        """A lead reads the project's prompts, newest first."""
-        project = access.project(self.person, slug, Role.LEAD)
-        return self.page(Prompt.objects.filter(project=project, **self.asked(PromptFilterSerializer)), PromptSerializer)
+        """Leads and reviewers read the project's prompts, newest first, narrowed as on the page Browse."""
+        member = access.membership(self.person, slug, Role.REVIEWER)
+        return self.browse(member, PROMPTS, self.asked(PromptFilterSerializer), PromptSerializer)
 
     @documented(
         "Prompts",
@@ -99,7 +106,7 @@ class Prompts(Endpoint):
 def _lines(data: Any) -> Iterable[str | bytes]:
     if isinstance(data, list):
         return (json.dumps(row) for row in data)
-    if isinstance(data, dict):  # also when nothing was sent
+    if not isinstance(data, Iterator):  # an object, a number, a text; or nothing was sent
         raise ValidationError(
             {"non_field_errors": ["Send a JSON list of rows, or JSON Lines as application/x-ndjson."]}
         )
@@ -107,6 +114,8 @@ def _lines(data: Any) -> Iterable[str | bytes]:
 
 
 class Next(Endpoint):
+    scope = Scope.LABEL
+
     @documented("Labelling", NextSerializer, sends=AskSerializer, refuses=(400, 401, 403, 404), operation_id="next")
     def post(self, request: Request, slug: str) -> Response:
         """Lease this person's next item of a kind; an unfinished one of theirs comes first, and is renewed.
@@ -123,6 +132,8 @@ class Next(Endpoint):
 
 
 class Undo(Endpoint):
+    scope = Scope.LABEL
+
     @documented("Labelling", NextSerializer, sends=KindSerializer, refuses=(400, 401, 403, 404), operation_id="undo")
     def post(self, request: Request, slug: str) -> Response:
         """Take back this person's last label of a kind: its item is leased to them again, with what they said as the
@@ -135,6 +146,8 @@ class Undo(Endpoint):
 
 
 class Submit(Endpoint):
+    scope = Scope.LABEL
+
     @documented(
         "Labelling",
         SubmittedSerializer,
@@ -162,6 +175,8 @@ class Submit(Endpoint):
 
 
 class Skip(Endpoint):
+    scope = Scope.LABEL
+
     @documented("Labelling", SkippedSerializer, sends=SkipSerializer, refuses=(400, 401, 404, 409), operation_id="skip")
     def post(self, request: Request, assignment_id: int) -> Response:
         """Give an item back; the project's rules say what becomes of it."""
@@ -173,6 +188,8 @@ class Skip(Endpoint):
 
 
 class Draft(Endpoint):
+    scope = Scope.LABEL
+
     @documented("Labelling", None, sends=DraftSerializer, code=204, refuses=(400, 401, 404, 409), operation_id="draft")
     def post(self, request: Request, assignment_id: int) -> Response:
         """Keep what was typed so far, and renew the lease; with no text, renew the lease alone."""
@@ -188,6 +205,8 @@ class Draft(Endpoint):
 
 
 class Release(Endpoint):
+    scope = Scope.LABEL
+
     @documented(
         "Labelling", ReleasedSerializer, sends=ReleaseSerializer, refuses=(400, 401, 404), operation_id="release"
     )
@@ -212,26 +231,28 @@ def _next(member: Membership, kind: str, beyond: Iterable[int] = ()) -> Any:
     return AssignmentSerializer(assignment).data if assignment else None
 
 
-class Labels(Endpoint):
+class Labels(Browsing):
+    scope = Scope.READ
+
     @documented("Labels", LabelSerializer(many=True), parameters=[LabelFilterSerializer], refuses=(400, 401, 403, 404))
     def get(self, request: Request, slug: str) -> Response:
-        """Labels, newest first: all of them for leads and reviewers, their own for annotators."""
-        rows = access.labels(self.person, slug)
+        """Labels, newest first: all of them for leads and reviewers, their own for annotators, who narrow them by kind,
+        date and whether they count."""
+        member = access.membership(self.person, slug)
         asked = self.asked(LabelFilterSerializer)
-        if "kind" in asked:
-            rows = rows.filter(item__kind=asked["kind"])
-        if "person" in asked:
-            rows = rows.filter(person__username=asked["person"])
         if "live" in asked:
-            live = Label.objects.live().values("pk")
-            rows = rows.filter(pk__in=live) if asked["live"] else rows.exclude(pk__in=live)
-        rows = rows.select_related("person", "item", "response", "superseded_by", "guidelines")
-        rows = rows.prefetch_related("judgements")
-        lead = access.membership(self.person, slug).at_least(Role.LEAD)
-        return self.page(rows, LabelSerializer, lead=lead)
+            asked["standing"] = "live" if asked.pop("live") else "past"
+        if not member.at_least(Role.REVIEWER):
+            if set(asked) - OF_ONES_OWN:
+                raise PermissionDenied("This filter is for reviewers and leads.")
+            if asked.setdefault("person", self.person.username) != self.person.username:
+                return self.listed([])
+        return self.browse(member, LABELS, asked, LabelSerializer, lead=member.at_least(Role.LEAD))
 
 
 class Retract(Endpoint):
+    scope = Scope.LABEL
+
     @documented("Labels", LabelSerializer, refuses=(400, 401, 403, 404), operation_id="retract")
     def post(self, request: Request, label_id: int) -> Response:
         """Withdraw a label, one's own or as a lead: it stays on record, and its item asks for another."""
@@ -239,28 +260,6 @@ class Retract(Endpoint):
         labelling.retract(label=label, actor=member)
         label.refresh_from_db()
         return Response(LabelSerializer(label, context={"lead": member.at_least(Role.LEAD)}).data)
-
-
-class Export(Endpoint):
-    renderer_classes = [JSONRenderer, NdjsonRenderer]
-
-    @documented(
-        "Labels",
-        ExportedRowSerializer,
-        media_type=NDJSON,
-        parameters=[ExportFilterSerializer],
-        refuses=(400, 401, 403, 404),
-        operation_id="export",
-    )
-    def get(self, request: Request, slug: str) -> StreamingHttpResponse:
-        """A lead takes out all labelled items as JSON Lines, in a stream; people appear under pseudonyms."""
-        project = access.project(self.person, slug, Role.LEAD)
-        rows = exporting.labelled_rows(project=project, **self.asked(ExportFilterSerializer))
-        return StreamingHttpResponse(
-            map(json_line, rows),
-            content_type=NDJSON,
-            headers={"Content-Disposition": f'attachment; filename="{slug}.jsonl"'},
-        )
 
 
 urlpatterns = [
@@ -275,5 +274,4 @@ urlpatterns = [
     path("assignments/<int:assignment_id>/release/", Release.as_view()),
     path("projects/<slug:slug>/labels/", Labels.as_view()),
     path("labels/<int:label_id>/retract/", Retract.as_view()),
-    path("projects/<slug:slug>/export/", Export.as_view()),
 ]

@@ -13,6 +13,7 @@ from annotation import access, invitations, people, teams, work_done, workload
 from annotation.endpoints import NDJSON, Conflict, Endpoint, documented
 from annotation.invitations import Closed
 from annotation.models import Invitation, Membership
+from annotation.models.accesskeys import Scope
 from annotation.models.people import Role
 from annotation.peopleforms import AccountForm
 from annotation.peopleserializers import (
@@ -31,16 +32,19 @@ from annotation.views.people import work_file
 
 
 class People(Endpoint):
+    scope = Scope.READ
+
     @documented("People", PersonSerializer(many=True), operation_id="people")
     def get(self, request: Request, slug: str) -> Response:
         """A lead reads who is in the project, their teams, and how much they do; newest members first."""
         project = access.project(self.person, slug, Role.LEAD)
         rows = project.memberships.select_related("person").prefetch_related("teams")
-        found = workload.of(self.paginate_queryset(rows) or [])
-        return self.get_paginated_response(PersonSerializer(found, many=True).data)
+        return self.page(rows, PersonSerializer, workload.of)
 
 
 class OnePerson(Endpoint):
+    scope = Scope.MANAGE
+
     @documented("People", PersonSerializer, operation_id="person")
     def get(self, request: Request, slug: str, person_id: int) -> Response:
         """One member, as in the list."""
@@ -78,10 +82,12 @@ def _person(member: Membership) -> Any:
 
 
 class WorkExport(Endpoint):
+    scope = read_scope = Scope.DATA
+
     @documented(
         "People",
         WorkRowSerializer,
-        media_type=NDJSON,
+        media_type=(NDJSON, "text/csv"),
         parameters=[WorkExportSerializer],
         refuses=(400, 401, 403, 404),
         operation_id="export_work",
@@ -97,6 +103,8 @@ class WorkExport(Endpoint):
 
 
 class Teams(Endpoint):
+    scope = Scope.MANAGE
+
     @documented("People", TeamSerializer(many=True), operation_id="teams")
     def get(self, request: Request, slug: str) -> Response:
         """The teams of a project, each with its part of the data and its people."""
@@ -120,6 +128,8 @@ class Teams(Endpoint):
 
 
 class OneTeam(Endpoint):
+    scope = Scope.MANAGE
+
     @documented(
         "People",
         TeamSerializer,
@@ -154,6 +164,8 @@ class OneTeam(Endpoint):
 
 
 class Invitations(Endpoint):
+    scope = Scope.MANAGE
+
     @documented("People", InvitationSerializer(many=True), operation_id="invitations")
     def get(self, request: Request, slug: str) -> Response:
         """The invitation links of a project, and who came by each."""
@@ -183,6 +195,8 @@ def _shown(invitation: Invitation, request: Request) -> Any:
 
 
 class Revoke(Endpoint):
+    scope = Scope.MANAGE
+
     @documented("People", InvitationSerializer, refuses=(401, 403, 404, 409), operation_id="revoke_invitation")
     def post(self, request: Request, slug: str, invitation_id: int) -> Response:
         """A lead takes a link back: it admits nobody any more. 409 if it was taken back already."""
@@ -195,6 +209,8 @@ class Revoke(Endpoint):
 
 
 class Join(Endpoint):
+    scope = Scope.MANAGE
+    of_person = True
     permission_classes = (AllowAny,)
 
     @documented(

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from annotation import access, agreement, consensus, excluding, kept
 from annotation.endpoints import Conflict, Endpoint, documented
 from annotation.models import Consensus
+from annotation.models.accesskeys import Scope
 from annotation.models.people import Role
 from annotation.serializers import SimulatedFilterSerializer
 
@@ -74,6 +75,8 @@ def _report(found: agreement.Report) -> dict[str, Any]:
 
 
 class Agreement(Endpoint):
+    scope = Scope.READ
+
     @documented(
         "Results",
         AgreementByKindSerializer,
@@ -140,6 +143,8 @@ class RatersSerializer(serializers.Serializer):
 
 
 class Raters(Endpoint):
+    scope = Scope.READ
+
     @documented(
         "Results",
         RatersSerializer,
@@ -168,6 +173,8 @@ class MemberSerializer(serializers.Serializer):
 
 
 class ExcludePerson(Endpoint):
+    scope = Scope.MANAGE
+
     @documented(
         "Results", MemberSerializer, sends=BecauseSerializer, refuses=(400, 401, 403, 404, 409), operation_id="exclude"
     )
@@ -180,6 +187,8 @@ class ExcludePerson(Endpoint):
 
 
 class IncludePerson(Endpoint):
+    scope = Scope.MANAGE
+
     @documented(
         "Results", MemberSerializer, sends=BecauseSerializer, refuses=(400, 401, 403, 404, 409), operation_id="include"
     )
@@ -216,6 +225,8 @@ class QueuedSerializer(serializers.Serializer):
 
 
 class ConsensusOfItems(Endpoint):
+    scope = Scope.DATA
+
     @documented("Results", ConsensusSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """What the people who labelled an item say together, for each item. For leads."""

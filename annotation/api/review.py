@@ -9,10 +9,13 @@ from annotation import access, labelling, reviewing
 from annotation.api.shapes import CaseSerializer, NextCaseSerializer, OpenedCaseSerializer
 from annotation.endpoints import Endpoint, documented
 from annotation.labelserializers import LabelSerializer, SaidSerializer
+from annotation.models.accesskeys import Scope
 from annotation.models.people import Role
 
 
 class NextCase(Endpoint):
+    scope = Scope.LABEL
+
     @documented("Review", NextCaseSerializer, operation_id="next_case")
     def post(self, request: Request, slug: str) -> Response:
         """Lease a reviewer's next case: an item with what people said of it, without their names.
@@ -29,6 +32,8 @@ class NextCase(Endpoint):
 
 
 class AskForReview(Endpoint):
+    scope = Scope.LABEL
+
     @documented("Review", OpenedCaseSerializer, code=201, refuses=(400, 401, 403, 404), operation_id="ask_for_review")
     def post(self, request: Request, item_id: int) -> Response:
         """A lead sends an item to the reviewers; if it is with them already, it stays as it is."""
@@ -38,6 +43,8 @@ class AskForReview(Endpoint):
 
 
 class Revise(Endpoint):
+    scope = Scope.LABEL
+
     @documented(
         "Labels", LabelSerializer, sends=SaidSerializer, code=201, refuses=(400, 401, 404), operation_id="revise"
     )

@@ -20,7 +20,7 @@ class CommentSerializer(serializers.ModelSerializer):
         fields = ("id", "author", "text", "flag", "settled_at", "created_at")
 
     def get_author(self, comment: Comment) -> str:
-        return self.context.get("author") or comment.author.username
+        return self.context.get("names", {}).get(comment.pk) or comment.author.username
 
 
 class FlagSerializer(CommentSerializer):

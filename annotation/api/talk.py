@@ -16,18 +16,22 @@ from annotation.api.shapes import (
     SettleSerializer,
 )
 from annotation.endpoints import Endpoint, documented
-from annotation.models import Assignment, Item, Membership
+from annotation.models import Assignment, Comment, Item, Membership
+from annotation.models.accesskeys import Scope
 from annotation.models.people import Role
 
 
 class Comments(Endpoint):
     """The thread on the item of one's own assignment."""
 
+    scope = Scope.LABEL
+
     @documented("Talk", CommentSerializer(many=True), refuses=(401, 404), operation_id="thread", filters=False)
     def get(self, request: Request, assignment_id: int) -> Response:
         """What is said about an item, oldest first; before one has judged it, one's own words and what mentions one."""
         assignment = access.own_assignment(self.person, assignment_id)
-        return Response(_thread(self._member(assignment), assignment.item, assignment))
+        seen = talk.thread(member=self._member(assignment), item=assignment.item, blind=assignment.review)
+        return _thread(self, seen)
 
     @documented(
         "Talk", CommentSerializer, sends=SayWordSerializer, code=201, refuses=(400, 401, 404), operation_id="comment"
@@ -42,11 +46,13 @@ class Comments(Endpoint):
 
 
 class OneComment(Endpoint):
+    scope = Scope.LABEL
+
     @documented("Talk", CommentSerializer(many=True), refuses=(401, 404), operation_id="thread_of", filters=False)
     def get(self, request: Request, comment_id: int) -> Response:
         """The thread that a comment stands in, as far as the person may read it."""
         comment, member = access.comment(self.person, comment_id)
-        return Response(_thread(member, comment.item))
+        return _thread(self, talk.thread(member=member, item=comment.item, blind=False))
 
     @documented(
         "Talk", CommentSerializer, sends=SayWordSerializer, code=201, refuses=(400, 401, 404), operation_id="reply"
@@ -58,6 +64,8 @@ class OneComment(Endpoint):
 
 
 class Flags(Endpoint):
+    scope = Scope.READ
+
     @documented("Talk", FlagSerializer(many=True), operation_id="flags")
     def get(self, request: Request, slug: str) -> Response:
         """The flags that wait for the leads, newest first."""
@@ -65,6 +73,8 @@ class Flags(Endpoint):
 
 
 class Settle(Endpoint):
+    scope = Scope.LABEL
+
     @documented("Talk", None, sends=SettleSerializer, code=204, refuses=(400, 401, 403, 404), operation_id="settle")
     def post(self, request: Request, comment_id: int) -> Response:
         """A lead is done with a flag; its author is told."""
@@ -74,6 +84,8 @@ class Settle(Endpoint):
 
 
 class Notices(Endpoint):
+    scope = Scope.READ
+
     @documented("Notices", NoticeSerializer(many=True), refuses=(401,), operation_id="notices")
     def get(self, request: Request) -> Response:
         """What wants this person's eye, newest first; `read_at` is null in what they have not read."""
@@ -81,6 +93,8 @@ class Notices(Endpoint):
 
 
 class ReadNotices(Endpoint):
+    scope = Scope.LABEL
+
     @documented("Notices", ReadSerializer, refuses=(401,), operation_id="read_notices")
     def post(self, request: Request) -> Response:
         """Mark all of one's notices as read."""
@@ -88,20 +102,24 @@ class ReadNotices(Endpoint):
 
 
 class ReadNotice(Endpoint):
+    scope = Scope.LABEL
+
     @documented("Notices", ReadSerializer, refuses=(401, 404), operation_id="read_notice")
     def post(self, request: Request, notice_id: int) -> Response:
         """Mark one notice as read."""
         return Response({"read": notices.mark_read(access.notice(self.person, notice_id))})
 
 
-def _thread(member: Membership, item: Item, assignment: Assignment | None = None) -> Any:
-    seen = talk.thread(member=member, item=item, blind=assignment is not None and assignment.review)
-    return [CommentSerializer(one, context={"author": author}).data for one, author in seen]
+def _thread(endpoint: Endpoint, seen: list[tuple[Comment, str]]) -> Response:
+    """Oldest first, as a conversation is read, each under the name by which this person may know its author."""
+    names = {one.pk: author for one, author in seen}
+    rows = Comment.objects.filter(pk__in=names).select_related("author")
+    return endpoint.page(rows, CommentSerializer, oldest_first=True, names=names)
 
 
 def _said(member: Membership, item: Item, sent: dict[str, Any]) -> Any:
     made = talk.comment(item=item, author=member, **sent)
-    return CommentSerializer(made, context={"author": member.person.username}).data
+    return CommentSerializer(made).data
 
 
 urlpatterns = [

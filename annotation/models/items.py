@@ -44,7 +44,7 @@ class Item(models.Model):
     labels from exceeding what was wanted, however many people ask at once.
     """
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="items")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="items", db_index=False)
     prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="items")
     kind = models.CharField(max_length=16, choices=Kind)
     purpose = models.CharField(max_length=16, choices=Purpose, default=Purpose.TRAIN)
@@ -52,6 +52,12 @@ class Item(models.Model):
     wanted = models.PositiveSmallIntegerField(default=1)
     taken = models.PositiveSmallIntegerField(default=0, editable=False)
     dropped = models.BooleanField(default=False)
+    set_aside = models.BooleanField(
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text="Dropped while its prompt or one of its answers is excluded; asked again when that returns.",
+    )
     selection = models.JSONField(default=dict, blank=True, help_text="How it was chosen: selector and scores.")
     fingerprint = models.CharField(max_length=64, editable=False)
     responses = models.ManyToManyField(Response, through="ItemResponse", related_name="items")
@@ -63,6 +69,7 @@ class Item(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["project", "fingerprint"], name="item_asked_once_per_project"),
             models.CheckConstraint(condition=Q(taken__lte=F("wanted")), name="item_never_over_wanted"),
+            models.CheckConstraint(condition=Q(set_aside=False) | Q(dropped=True), name="item_set_aside_is_dropped"),
             models.CheckConstraint(condition=Q(kind__in=Kind.values), name="item_kind_known"),
             models.CheckConstraint(condition=Q(purpose__in=Purpose.values), name="item_purpose_known"),
         ]
@@ -74,7 +81,10 @@ class Item(models.Model):
                 "id",
                 condition=Q(dropped=False, taken__lt=F("wanted")),
                 name="item_queue",
-            )
+            ),
+            models.Index(fields=["project", "kind"], name="item_kind"),
+            models.Index(fields=["project"], condition=Q(dropped=True), name="item_dropped"),
+            models.Index(fields=["project"], condition=Q(set_aside=True), name="item_set_aside"),
         ]
 
     def __str__(self) -> str:
@@ -84,7 +94,7 @@ class Item(models.Model):
 class ItemResponse(models.Model):
     """One of an item's answers. Its order here is not the order people see: each assignment draws its own."""
 
-    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="answers")
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="answers", db_index=False)
     response = models.ForeignKey(Response, on_delete=models.PROTECT, related_name="item_answers")
     order = models.PositiveSmallIntegerField()
 

@@ -2,6 +2,7 @@
 
 import uuid
 
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
@@ -47,14 +48,20 @@ class LabelQuerySet(models.QuerySet["Label"]):
         """Live labels of people who were not excluded, gold left out: those that say something about answers."""
         return self.live().exclude(item__purpose="gold").filter(_not_excluded())
 
+    def kept(self) -> "LabelQuerySet":
+        """Those about prompts that were not excluded, nor was the text that they stand for."""
+        return self.filter(item__prompt__excluded_at__isnull=True).filter(
+            Q(response=None) | Q(response__excluded_at__isnull=True, response__prompt__excluded_at__isnull=True)
+        )
+
     def trainable(self, *, simulated: bool = False) -> "LabelQuerySet":
-        """Labels that may enter a training snapshot: counted and decisive ones on no held-out prompt, by no
-        simulated person.
+        """Labels that may enter a training snapshot: counted and decisive ones on no held-out or excluded prompt, by
+        no simulated person.
 
         Where earlier turns were mended, the answer belongs to the conversation that came of it; that might have been
         there before, and be held out.
         """
-        labels = self.counted().decisive().filter(item__prompt__split="train")
+        labels = self.counted().decisive().kept().filter(item__prompt__split="train")
         labels = labels.exclude(response__prompt__split="heldout")
         return labels if simulated else labels.filter(simulated=False)
 
@@ -114,6 +121,8 @@ class Label(models.Model):
             models.Index(fields=["project", "-id"], name="label_newest"),
             models.Index(fields=["person", "project", "-id"], name="label_of_person"),
             models.Index(fields=["person", "item"], condition=Q(gold_correct__isnull=False), name="label_of_gold"),
+            models.Index(fields=["project", "created_at", "id"], name="label_dates"),
+            GinIndex(fields=["flags"], opclasses=["jsonb_path_ops"], condition=~Q(flags=[]), name="label_flags"),
         ]
 
     def __str__(self) -> str:

@@ -23,6 +23,7 @@ class User(AbstractUser):
     keys = models.JSONField(
         default=dict, blank=True, help_text="Shortcuts of their own: the key for each action they changed."
     )
+    within: int | None = None  # the only project there is, for whoever came by an access key that opens one
 
     sessions_ended_at = models.DateTimeField(null=True, blank=True, editable=False)
     erased_at = models.DateTimeField(
@@ -72,6 +73,9 @@ class Membership(models.Model):
     role = models.CharField(max_length=16, choices=Role, default=Role.ANNOTATOR)
     simulated = models.BooleanField(
         default=False, help_text="A program that plays an annotator: its labels carry this mark for ever."
+    )
+    imported = models.BooleanField(
+        default=False, help_text="A rater of files that were imported: labels came with their name, nobody signs in."
     )
     read_guidelines: "models.ForeignKey[Guidelines | None, Guidelines | None]" = models.ForeignKey(
         "annotation.Guidelines", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"

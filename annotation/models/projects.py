@@ -38,10 +38,11 @@ class SkipPolicy(models.TextChoices):
 
 class ProjectQuerySet(models.QuerySet["Project"]):
     def visible_to(self, user: Any) -> "ProjectQuerySet":
-        """Those the person belongs to; all of them for a superuser."""
+        """Those the person belongs to; all of them for a superuser. By an access key of one project, that one alone."""
+        found = self.filter(pk=user.within) if getattr(user, "within", None) else self
         if user.is_superuser:
-            return self
-        return self.filter(memberships__person_id=user.pk) if user.is_authenticated else self.none()
+            return found
+        return found.filter(memberships__person_id=user.pk) if user.is_authenticated else self.none()
 
     def led_by(self, user: Any) -> "ProjectQuerySet":
         if user.is_superuser:
@@ -104,6 +105,11 @@ class Project(models.Model):
         default=0.2,
         validators=[MinValueValidator(0), MaxValueValidator(0.9)],
         help_text="Share of new prompts kept for evaluation and never trained on.",
+    )
+    licence = models.CharField(
+        max_length=120,
+        blank=True,
+        help_text="Of the data, for its card when it is taken out, such as cc-by-4.0. Not stated if empty.",
     )
     archived = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)

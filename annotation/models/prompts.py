@@ -20,6 +20,12 @@ class Origin(models.TextChoices):
     MODEL = "model", "Sampled from a model"
 
 
+def excluded_with_a_reason() -> models.Q:
+    return models.Q(excluded_at=None, excluded_because="") | models.Q(
+        models.Q(excluded_at__isnull=False), ~models.Q(excluded_because="")
+    )
+
+
 class PromptQuerySet(models.QuerySet["Prompt"]):
     def train(self) -> "PromptQuerySet":
         return self.filter(split=Split.TRAIN)
@@ -27,11 +33,19 @@ class PromptQuerySet(models.QuerySet["Prompt"]):
     def heldout(self) -> "PromptQuerySet":
         return self.filter(split=Split.HELDOUT)
 
+    def kept(self) -> "PromptQuerySet":
+        """Those that were not excluded."""
+        return self.filter(excluded_at__isnull=True)
+
+    def originals(self) -> "PromptQuerySet":
+        """Those that no person made of another one, unless they stand in for it."""
+        return self.filter(models.Q(edited_from=None) | models.Q(edited_from__excluded_at__isnull=False))
+
 
 class Prompt(models.Model):
     """The conversation up to the answer: an optional system message, then turns that end with the user's."""
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="prompts")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="prompts", db_index=False)
     messages = models.JSONField()
     sha256 = models.CharField(max_length=64, editable=False)
     split = models.CharField(max_length=8, choices=Split, editable=False)
@@ -44,8 +58,11 @@ class Prompt(models.Model):
         null=True,
         blank=True,
         related_name="edits",
+        db_index=False,
         help_text="The conversation whose earlier turns were mended into this one; it is in the same split.",
     )
+    excluded_at = models.DateTimeField(null=True, blank=True, editable=False)
+    excluded_because = models.CharField(max_length=300, blank=True, default="", db_default="", editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = PromptQuerySet.as_manager()
@@ -54,10 +71,14 @@ class Prompt(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["project", "sha256"], name="prompt_once_per_project"),
             models.CheckConstraint(condition=models.Q(split__in=Split.values), name="prompt_split_known"),
+            models.CheckConstraint(condition=excluded_with_a_reason(), name="prompt_excluded_with_a_reason"),
         ]
         indexes = [  # a team's part of the queue starts from its prompts
             GinIndex(fields=["tags"], fastupdate=False, name="prompt_tags"),
             models.Index(fields=["project", "language"], name="prompt_language"),
+            models.Index(fields=["edited_from"], condition=models.Q(edited_from__isnull=False), name="prompt_mended"),
+            models.Index(fields=["project", "created_at", "id"], name="prompt_newest"),  # Browse goes along it
+            models.Index(fields=["project"], condition=models.Q(excluded_at__isnull=False), name="prompt_excluded"),
         ]
 
     def __str__(self) -> str:
@@ -68,21 +89,42 @@ class Prompt(models.Model):
         return str(self.messages[-1]["content"]) if self.messages else ""
 
 
+class ResponseQuerySet(models.QuerySet["Response"]):
+    def kept(self) -> "ResponseQuerySet":
+        """Those that were not excluded, nor their prompts."""
+        return self.filter(excluded_at__isnull=True, prompt__excluded_at__isnull=True)
+
+
 class Response(models.Model):
     """An answer to a prompt. Its text never changes; an edit is another response."""
 
-    prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="responses")
+    prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="responses", db_index=False)
     text = models.TextField()
     sha256 = models.CharField(max_length=64, editable=False)
     origin = models.CharField(max_length=8, choices=Origin)
-    edited_from = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="edits")
+    edited_from = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="edits", db_index=False
+    )
     embedding = VectorField(null=True, blank=True, editable=False)
+    excluded_at = models.DateTimeField(null=True, blank=True, editable=False)
+    excluded_because = models.CharField(max_length=300, blank=True, default="", db_default="", editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ResponseQuerySet.as_manager()
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["prompt", "sha256"], name="response_once_per_prompt"),
             models.CheckConstraint(condition=models.Q(origin__in=Origin.values), name="response_origin_known"),
+            models.CheckConstraint(condition=excluded_with_a_reason(), name="response_excluded_with_a_reason"),
+        ]
+        indexes = [  # an answer that is imported costs none of them anything
+            models.Index(fields=["prompt"], condition=models.Q(excluded_at__isnull=False), name="response_excluded"),
+            models.Index(fields=["edited_from"], condition=models.Q(edited_from__isnull=False), name="response_edited"),
+            models.Index(
+                fields=["origin", "prompt"], condition=~models.Q(origin="import"), name="response_not_imported"
+            ),
+            models.Index(fields=["prompt"], condition=models.Q(embedding__isnull=False), name="response_embedded"),
         ]
 
     def __str__(self) -> str:

@@ -104,6 +104,7 @@ class Consensus(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(confidence__gte=0, confidence__lte=1), name="confidence_in_range")
         ]
+        indexes = [models.Index(fields=["confidence"], name="consensus_confidence")]
 
     def __str__(self) -> str:
         return f"consensus on item {self.item_id}"

@@ -6,15 +6,13 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.db.models import Count, Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation import access, gold, pausing
 from annotation.goldforms import GoldForm, GoldRulesForm
-from annotation.models import Item, Membership, Project
-from annotation.models.items import Purpose
+from annotation.models import Item, Membership
 from annotation.models.labels import Verdict
 from annotation.models.people import Role
 from annotation.requests import Request
@@ -48,18 +46,9 @@ def candidates(request: Request, slug: str) -> HttpResponse:
     """Items that could be made gold, those with most labels first."""
     member = access.membership(request.user, slug, Role.LEAD)
     wanted = {"q": request.GET.get("q", "").strip(), "kind": request.GET.get("kind", "")}
-    page = Paginator(_candidates(member.project, **wanted), ITEMS_ON_A_PAGE).get_page(request.GET.get("page"))
+    found = gold.candidates(member.project, **wanted).order_by("-people", "id")
+    page = Paginator(found, ITEMS_ON_A_PAGE).get_page(request.GET.get("page"))
     return render(request, "annotation/gold_candidates.html", {**place(member), "page": page, **wanted})
-
-
-def _candidates(project: Project, q: str, kind: str) -> QuerySet[Item]:
-    live = Q(labels__retracted_at__isnull=True, labels__superseded_by__isnull=True, labels__isnull=False)
-    items = Item.objects.work().filter(project=project).exclude(purpose=Purpose.HEAD_TO_HEAD)
-    if kind:
-        items = items.filter(kind=kind)
-    if q:
-        items = items.filter(prompt__messages__icontains=q)
-    return items.annotate(people=Count("labels", filter=live)).select_related("prompt").order_by("-people", "id")
 
 
 @require_http_methods(["GET", "POST"])

@@ -1,17 +1,14 @@
-"""The projects, one at a glance, and what is brought in."""
+"""The projects, and one at a glance."""
 
 from django.contrib.auth.decorators import login_required
 from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET
 
 from annotation import access, progress, standing
-from annotation.forms import ImportForm
-from annotation.importing import import_lines
 from annotation.models import Project
 from annotation.models.items import Kind
-from annotation.models.people import Role
 from annotation.requests import Request
 from annotation.views import place
 
@@ -54,18 +51,3 @@ def project(request: Request, slug: str) -> HttpResponse:
             "prompts": {"train": splits.get("train", 0), "heldout": splits.get("heldout", 0)},
         },
     )
-
-
-@require_http_methods(["GET", "POST"])
-@login_required
-def import_data(request: Request, slug: str) -> HttpResponse:
-    """Upload a JSON Lines file; the page then shows what was added, known and rejected."""
-    member = access.membership(request.user, slug, Role.LEAD)
-    form = ImportForm(request.POST or None, request.FILES or None)
-    summary = None
-    if request.method == "POST" and form.is_valid():
-        summary = import_lines(project=member.project, lines=form.cleaned_data["file"], actor=request.user)
-        form = ImportForm()
-    status = 422 if form.errors else 200
-    context = {**place(member), "form": form, "summary": summary}
-    return render(request, "annotation/import.html", context, status=status)

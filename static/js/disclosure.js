@@ -13,7 +13,7 @@ export function close(details) {
   (back ?? document.querySelector("[data-item-title]"))?.focus({ preventScroll: true });
 }
 
-const enter = (details) => details.querySelector("input, textarea")?.focus({ preventScroll: true });
+const enter = (details) => details.querySelector("input:not([type=hidden]), textarea")?.focus({ preventScroll: true });
 
 export function open(details) {
   details.open = true;

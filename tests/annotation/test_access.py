@@ -9,11 +9,16 @@ from django.http import Http404
 from django.test import Client
 from django.urls import reverse
 
-from annotation import access, labelling, talk, urls
+from annotation import access, accesskeys, labelling, savedviews, talk, urls, webhooks
+from annotation.exporting import files
+from annotation.exporting.wanted import Wanted
 from annotation.gold import Right, mark
 from annotation.models import (
+    AccessKey,
     Assignment,
+    BulkChange,
     Event,
+    Import,
     Invitation,
     Item,
     Label,
@@ -21,8 +26,10 @@ from annotation.models import (
     Notice,
     Project,
     Prompt,
+    SavedView,
     Team,
     User,
+    Webhook,
 )
 from tests.annotation.making import a_comparison, a_demonstration, asked, first_is_better, lease
 
@@ -33,6 +40,14 @@ PASSWORD = "a-secret-of-nobody"
 PAGES = {
     "projects": ("get", [200, 200, 200, 200]),
     "keys": ("get", [200, 200, 200, 200]),
+    "access_keys": ("get", [200, 200, 200, 200]),
+    "revoke_access_key": ("post", [404, 404, 404, 302]),  # alice's
+    "webhooks": ("get", [404, 403, 403, 200]),
+    "webhook": ("get", [404, 403, 403, 200]),
+    "ping_webhook": ("post", [404, 403, 403, 302]),
+    "renew_webhook_secret": ("post", [404, 403, 403, 200]),
+    "delete_webhook": ("post", [404, 403, 403, 302]),
+    "send_again": ("post", [404, 403, 403, 302]),
     "project": ("get", [404, 200, 200, 200]),
     "guidelines": ("get", [404, 200, 200, 200]),
     "guidelines_versions": ("get", [404, 200, 200, 200]),
@@ -40,7 +55,27 @@ PAGES = {
     "my_work": ("get", [404, 200, 200, 200]),
     "work": ("get", [404, 200, 200, 200]),
     "edit_guidelines": ("get", [404, 403, 403, 200]),
+    "browse": ("get", [404, 403, 200, 200]),
+    "browse_prompt": ("get", [404, 403, 200, 200]),
+    "save_view": ("post", [404, 403, 302, 302]),
+    "change_view": ("post", [404, 403, 404, 302]),  # alice's own
+    "bulk_change": ("post", [404, 403, 403, 302]),
+    "bulk_changes": ("get", [404, 403, 403, 200]),
+    "undo_change": ("post", [404, 403, 403, 302]),
     "import": ("get", [404, 403, 403, 200]),
+    "import_file": ("get", [404, 403, 403, 200]),
+    "import_state": ("get", [404, 403, 403, 200]),
+    "cancel_import": ("post", [404, 403, 403, 302]),
+    "retry_import": ("post", [404, 403, 403, 302]),
+    "import_rejected": ("get", [404, 403, 403, 200]),
+    "cleaning": ("get", [404, 403, 403, 200]),
+    "cleaning_progress": ("get", [404, 403, 403, 200]),
+    "decide_findings": ("post", [404, 403, 403, 302]),
+    "check_data": ("post", [404, 403, 403, 302]),
+    "export_page": ("get", [404, 403, 403, 200]),
+    "export_state": ("get", [404, 403, 403, 200]),
+    "export_file": ("get", [404, 403, 403, 200]),
+    "delete_export": ("post", [404, 403, 403, 302]),
     "ahead": ("post", [404, 302, 302, 302]),
     "undo": ("post", [404, 302, 302, 302]),
     "quality": ("get", [404, 403, 200, 200]),
@@ -83,22 +118,38 @@ PAGES = {
     "read_notices": ("post", [302, 302, 302, 302]),
     "notice": ("get", [404, 404, 404, 302]),  # alice is told of the flag
 }
+IMPORTS = ["import_file", "import_state", "cancel_import", "retry_import", "import_rejected"]
 ONLY_TO_READ = [
     *("projects", "project", "guidelines", "guidelines_versions", "guidelines_version", "my_work", "work"),
+    *("cleaning", "cleaning_progress"),
     *("quality", "raters", "export_work", "gold_candidates", "gold_answer"),
-    *("my_labels", "flags", "notices", "notice", "review"),
+    *("my_labels", "flags", "notices", "notice", "review", "import_state", "import_rejected"),
+    *("browse", "browse_prompt", "bulk_changes", "export_state", "export_file"),
 ]
 ON_AN_ASSIGNMENT = ["submit", "skip", "draft", "release"]
-OF_LEADS_TO_WRITE = ["remove_person", "revoke_invitation", "delete_team", "pause", "unpause"]
+OF_LEADS_TO_WRITE = [
+    *("cancel_import", "retry_import", "delete_export"),
+    *("ping_webhook", "renew_webhook_secret", "delete_webhook", "send_again"),
+    *("remove_person", "revoke_invitation", "delete_team", "pause", "unpause"),
+    *("decide_findings", "check_data"),
+]
 ONLY_TO_WRITE = [
     *("ahead", "undo", "rate_person", "recompute", "read_guidelines"),
     *("withdraw", "settle", "read_notices", "decide", "pass_on"),
+    *("save_view", "change_view", "bulk_change", "undo_change", "revoke_access_key"),
     *ON_AN_ASSIGNMENT,
     *OF_LEADS_TO_WRITE,
 ]
 NEVER_TO_READ = [*ONLY_TO_WRITE, "check"]  # the last writes nothing, and is no page either
 OPEN_TO_ALL = ["join"]  # whoever has the link
-OF_NOBODY = ["projects", "keys", "notices", "read_notices"]  # whose addresses name nothing
+OF_NOBODY = ["projects", "keys", "access_keys", "notices", "read_notices"]  # whose addresses name nothing
+
+
+WEBHOOK = ["webhook", "ping_webhook", "renew_webhook_secret", "delete_webhook"]
+
+
+def _a_key(member: Membership) -> AccessKey:
+    return accesskeys.make(owner=member.person, name="A program", scopes=["read"], days=1)[0]
 
 
 @pytest.fixture
@@ -115,10 +166,15 @@ def address(project, held, bob, alice):
     project.save()
     team = Team.objects.create(project=project, name="Letters")
     invitation = Invitation.objects.create(project=project, author=alice.person)
+    source = Import.objects.create(project=project, name="data.jsonl", status="failed")
     flag = talk.comment(item=held.item, author=bob, text="Is this a question?", flag=True)
+    exported = files.ask(project=project, shape="csv", wanted=Wanted(), actor=alice.person)
+    hook = webhooks.make(project=project, actor=alice.person, url="https://hooks.example/", groups=["runs"])
     theirs = {
         **{page: ["desk", held.person_id] for page in ("person", "remove_person", "export_work", "rate_person")},
         **{page: ["desk", team.pk] for page in ("team", "delete_team")},
+        **{page: ["desk", source.pk] for page in IMPORTS},
+        **{page: ["desk", exported.pk] for page in ("export_state", "export_file", "delete_export")},
         "revoke_invitation": ["desk", invitation.pk],
         "join": [invitation.token],
         **{page: ["desk", "demonstration"] for page in ("work", "ahead", "undo")},
@@ -132,6 +188,12 @@ def address(project, held, bob, alice):
         **{page: [held.pk] for page in (*ON_AN_ASSIGNMENT, "thread", "decide", "pass_on")},
         **{page: [flag.pk] for page in ("comment", "settle")},
         **{page: [0] for page in ("withdraw", "revise")},
+        "browse_prompt": ["desk", held.item.prompt_id],
+        "change_view": ["desk", savedviews.save(member=alice, name="Mine", query={}).pk],
+        "undo_change": ["desk", BulkChange.objects.create(project=project, actor=alice.person).pk],
+        "revoke_access_key": [_a_key(alice).pk],
+        **{page: ["desk", hook.pk] for page in WEBHOOK},
+        "send_again": ["desk", hook.pk, webhooks.ping(webhook=hook, actor=alice.person).pk],
         "notice": [Notice.objects.get(person=alice.person).pk],
         **{page: [] for page in OF_NOBODY},
     }
@@ -153,7 +215,10 @@ def as_(client):
 
 def anything():
     """All that a page could have changed."""
-    models = (Project, Assignment, Item, Label, Event, Membership, Team, Invitation)
+    models = (
+        *(Project, Assignment, Item, Label, Event, Membership, Team, Invitation, Import, SavedView, BulkChange),
+        *(AccessKey, Webhook),
+    )
     return {model: list(model.objects.order_by("pk").values()) for model in models}
 
 
@@ -204,7 +269,7 @@ def test_nobody_acts_on_an_assignment_of_somebody_else(as_, address, member, ali
 
 @pytest.mark.parametrize("role", [None, "annotator", "reviewer"])
 @pytest.mark.parametrize(
-    "page", ["import", "edit_guidelines", "people", "person", "new_team", "team", *OF_LEADS_TO_WRITE]
+    "page", ["import", "import_file", "edit_guidelines", "people", "person", "new_team", "team", *OF_LEADS_TO_WRITE]
 )
 def test_only_a_lead_changes_the_project(as_, address, member, charlie, page, role):
     client = as_(member("ben", role) if role else charlie)

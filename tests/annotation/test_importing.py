@@ -16,6 +16,7 @@ from annotation.asking import ask
 from annotation.importing import Summary, import_lines
 from annotation.labelling import Said
 from annotation.models import Event, Item, Prompt, Response
+from annotation.shapes.records import LONGEST_LINE
 from annotation.text import is_heldout, sha256
 from tests.annotation.making import all_at_once, lease
 
@@ -378,7 +379,7 @@ def test_a_file_of_bad_lines_adds_nothing(project):
 
 
 def test_a_prompt_of_the_longest_line_is_stored(project):
-    text = "x" * (importing.LONGEST_LINE - 20)
+    text = "x" * (LONGEST_LINE - 20)
     assert import_lines(project=project, lines=[line(prompt=text)]).added == 1
     assert Prompt.objects.get().messages[0]["content"] == text
 

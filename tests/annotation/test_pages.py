@@ -6,12 +6,11 @@ import uuid
 from html import unescape
 
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from annotation import labelling, leasing
 from annotation.guidelines import publish
-from annotation.models import Assignment, Event, Item, Label, Prompt, Response
+from annotation.models import Assignment, Event, Label, Response
 from annotation.text import sha256
 from tests.annotation.making import (
     a_comparison,
@@ -419,66 +418,6 @@ def test_a_lead_changes_the_guidelines_and_that_is_on_record(client, project, al
     assert "<strong>brief</strong>" in text_of(client.get(answer.url))
     event = Event.objects.get(verb="guidelines changed")
     assert (event.actor, event.target) == (alice.person, f"project:{project.pk}")
-
-
-# Importing
-
-
-@pytest.fixture
-def upload(client, alice):
-    client.force_login(alice.person)
-
-    def send(data, name="data.jsonl"):
-        file = {"file": SimpleUploadedFile(name, data)} if data is not None else {}
-        return client.post("/projects/desk/data/import/", {"csrfmiddlewaretoken": "as a browser sends", **file})
-
-    return send
-
-
-def test_an_upload_says_what_was_added_known_and_rejected(upload, project, alice):
-    lines = [
-        b'{"prompt": "One?", "completion": "a"}',
-        b'{"prompt": "One?", "completion": "a"}',
-        b"{",
-        b'{"prompt": "Two?", "responses": ["a", "b"]}',
-        b'{"prompt": "<script>alert(1)</script>", "responses": 7}',
-    ]
-    html = text_of(upload(b"\n".join(lines)))
-    assert [int(figure) for figure in re.findall(r"<dd[^>]*>(\d+)</dd>", html)] == [2, 1, 2, 2, 1, 1]
-    assert "not JSON" in html
-    assert "&quot;responses&quot; must be a list" in html
-    assert Item.objects.count() == 2
-    assert Event.objects.get(verb="data imported").actor == alice.person
-
-
-def test_the_same_upload_again_adds_nothing(upload, project):
-    upload(b'{"prompt": "One?"}')
-    html = text_of(upload(b'{"prompt": "One?"}'))
-    assert "here already" in html
-    assert Prompt.objects.count() == 1
-
-
-@pytest.mark.parametrize(("data", "complaint"), [(None, "Choose a file"), (b"", "The file is empty")])
-def test_an_upload_of_nothing_is_refused(upload, project, data, complaint):
-    answer = upload(data)
-    assert answer.status_code == 422
-    assert complaint in text_of(answer)
-    assert not Event.objects.exists()
-
-
-def test_an_upload_that_is_no_json_lines_names_its_lines(upload, project):
-    answer = upload(b"\x89PNG\r\n\x1a\n\x00\xff\xd8<script>alert(1)</script>", "picture.png")
-    assert answer.status_code == 200
-    assert "not UTF-8 text" in text_of(answer)
-    assert "<script>alert" not in text_of(answer)
-    assert not Prompt.objects.exists()
-
-
-def test_an_upload_larger_than_memory_keeps_is_read_from_disk(upload, project, settings):
-    settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 1000
-    lines = b"\n".join(b'{"prompt": "Question %d?"}' % number for number in range(300))
-    assert re.search(r"<dd[^>]*>300</dd>", text_of(upload(lines)))
-    assert Prompt.objects.count() == 300
 
 
 # Flags and earlier turns

@@ -459,7 +459,7 @@ def test_the_api_tells_a_reviewer_no_name(api_of, project, bob, bea, rita):
     assert sorted(label["ranks"] for label in case["labels"]) == [[1, 2], [2, 1]]
     assert case["flags"] == ["Is that so?"]
     thread = client.get(f"/api/v1/assignments/{case['assignment']['id']}/comments/")
-    assert [one["author"] for one in thread.json()] == ["An annotator"]
+    assert [one["author"] for one in thread.json()["results"]] == ["An annotator"]
     for text in (answer.content.decode(), thread.content.decode()):
         assert "bob" not in text
         assert "bea" not in text

@@ -6,19 +6,21 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
-from annotation import labelling, talk
+from annotation import accesskeys, bulk, labelling, savedviews, talk, webhooks
 from annotation.asking import ask
+from annotation.exporting import files as exports
+from annotation.exporting.wanted import Wanted
 from annotation.gold import Right, mark
 from annotation.labelling import Said
-from annotation.models import Invitation, Notice, Team
+from annotation.models import Import, Invitation, Notice, Team
+from annotation.models.accesskeys import Scope
 from config.limits import Everybody, Limit
 from evaluation.models import Evaluation, HeadToHead, Round, RoundStep, Score
 from tests.annotation.making import a_demonstration, a_prompt, an_answer, lease
-from training import snapshots
-from training.models import Generation, Metric, ModelVersion, Run, Sample
+from training import files, jobs, snapshots
+from training.models import Freezing, Generation, Metric, ModelVersion, RecipeVersion, Run, Sample
 
 
 @pytest.fixture(autouse=True)
@@ -30,13 +32,18 @@ def _fresh_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def api() -> Callable[..., APIClient]:
-    """A client that signs in by token: `api(bob)`; `api()` is nobody's."""
+    """A client with an access key: `api(bob)`, or `api(bob, "read")` for one of fewer scopes; `api()` is nobody's."""
 
-    def of(who: Any = None) -> APIClient:
+    secrets: dict[Any, str] = {}
+
+    def of(who: Any = None, *scopes: str, project: Any = None) -> APIClient:
         client = APIClient()
         if who is not None:
-            token, _ = Token.objects.get_or_create(user=getattr(who, "person", who))
-            client.credentials(HTTP_AUTHORIZATION=f"Token {token.key}")
+            asked = (getattr(who, "person", who), scopes or tuple(Scope.values), project)
+            if asked not in secrets:
+                person, opens, only = asked
+                secrets[asked] = accesskeys.make(owner=person, name="Tests", scopes=opens, days=1, project=only)[1]
+            client.credentials(HTTP_AUTHORIZATION=f"Bearer {secrets[asked]}")
         return client
 
     return of
@@ -63,6 +70,16 @@ class World:
     notice: Any
     gold: Any
     match: Any
+    source: Any
+    recipe: Any
+    freezing: Any
+    view: Any
+    change: Any
+    job: Any
+    export: Any
+    key: Any
+    webhook: Any
+    delivery: Any
 
     @property
     def ids(self) -> dict[str, Any]:
@@ -77,6 +94,7 @@ class World:
             "snapshot_id": self.snapshot.pk,
             "run_id": self.run.pk,
             "model_id": self.tuned.pk,
+            "base_id": self.base.pk,
             "response_id": self.new_answer.pk,
             "number": self.round.number,
             "item_id": self.label.item_id,
@@ -84,6 +102,19 @@ class World:
             "notice_id": self.notice.pk,
             "gold_id": self.gold.pk,
             "match_id": self.match.pk,
+            "import_id": self.source.pk,
+            "recipe_id": self.recipe.pk,
+            "freezing_id": self.freezing.pk,
+            "other_id": self.snapshot.pk,
+            "view_id": self.view.pk,
+            "change_id": self.change.pk,
+            "file_id": self.job.training_file.key,
+            "job_id": self.job.key,
+            "model_name": self.tuned.name,
+            "export_id": self.export.pk,
+            "key_id": self.key.pk,
+            "webhook_id": self.webhook.pk,
+            "delivery_id": self.delivery.pk,
         }
 
 
@@ -129,9 +160,38 @@ def world(project: Any, alice: Any, bob: Any) -> World:
         challenger_run=runs[1],
         ended_at=timezone.now(),
     )
+    recipe = RecipeVersion.objects.create(project=project, name="house", number=1, kind="preferences", rule={})
+    line = b'{"messages": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]}'
+    file = files.keep(project=project, name="examples.jsonl", parts=[line])
+    hook = webhooks.make(project=project, actor=alice.person, url="https://hooks.example/", groups=["runs"])
     return World(
-        *(prompt, first_label, snapshot, run, base, tuned, old_answer, new_answer, assignment, label, number_one),
-        *(team, invitation, flag, Notice.objects.get(person=alice.person), known, match),
+        prompt=prompt,
+        first_label=first_label,
+        snapshot=snapshot,
+        run=run,
+        base=base,
+        tuned=tuned,
+        old_answer=old_answer,
+        new_answer=new_answer,
+        assignment=assignment,
+        label=label,
+        round=number_one,
+        team=team,
+        invitation=invitation,
+        flag=flag,
+        notice=Notice.objects.get(person=alice.person),
+        gold=known,
+        match=match,
+        source=Import.objects.create(project=project, name="data.jsonl", status="failed"),
+        recipe=recipe,
+        freezing=Freezing.objects.create(project=project, kind="preferences", rule={}, recipe=recipe),
+        view=savedviews.save(member=alice, name="Mine", query={"tag": "tea"}),
+        change=bulk.start(project=project, actor=alice.person, prompts=[prompt.pk], priority=1),
+        job=jobs.create(project=project, base=base, training_file=file),
+        export=exports.ask(project=project, shape="csv", wanted=Wanted(), actor=alice.person),
+        key=accesskeys.make(owner=alice.person, name="Nightly export", scopes=["data"], days=30)[0],
+        webhook=hook,
+        delivery=webhooks.ping(webhook=hook, actor=alice.person),
     )
 
 

@@ -6,25 +6,38 @@ from argparse import ArgumentParser
 from pathlib import Path
 from string import Template
 
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
+from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 from django.urls import reverse
 
+from annotation import labelling
+from annotation.gold import Right, mark
+from tests.annotation import making
 from tests.annotation.making import a_comparison, a_demonstration, a_prompt
 from tests.api.test_doors import ROUTES
 from tests.training.making import a_model, a_preference
 
 KEPT = Path(__file__).with_name("openapi.yaml")
 GUIDE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+EXAMPLES = re.search(r"echo '(.*?)' ", GUIDE)[1]  # type: ignore[index]  # a test would fail without it
 SIGN_IN = '"username": "bob", "password": "bob-has-a-secret"'
+MAKES = {  # what a call makes, for those that follow
+    **{"/gold/": "GOLD", "/head-to-heads/": "MATCH", "/runs/": "RUN"},
+    **{"/access-keys/": "KEY", "/webhooks/": "WEBHOOK", "/ping/": "DELIVERY", "/imports/": "IMPORT"},
+    **{"/openai/v1/files": "FILE", "/fine_tuning/jobs": "JOB"},
+}
 REFRESH = "manage.py spectacular --fail-on-warn --validate --file tests/api/openapi.yaml"
 
 curl = ArgumentParser(description="As much of curl as the guide uses.")
 curl.add_argument("-s", action="store_true")
 curl.add_argument("-o", dest="output")
+curl.add_argument("-C", dest="goes_on_at")
 curl.add_argument("-X", dest="request")
 curl.add_argument("-H", dest="header", action="append", default=[])
 curl.add_argument("-d", dest="data")
 curl.add_argument("--data-binary")
+curl.add_argument("-F", dest="form", action="append", default=[])
 curl.add_argument("url")
 
 
@@ -69,7 +82,13 @@ def test_the_calls_of_the_guide_work(api, world, alice, bob, project, tmp_path):
         **{"RESPONSE": world.new_answer.pk, "ROUND": 2, "REWARD": reward.pk, "TEAM": world.team.pk},
         **{"INVITATION": world.invitation.pk, "INVITED": world.invitation.token},
         **{"COMMENT": world.flag.pk, "NOTICE": world.notice.pk, "FIRST_LABEL": world.first_label.pk},
+        "FAILED_IMPORT": world.source.pk,
+        **{"PROMPT": world.prompt.pk, "VIEW": world.view.pk, "CHANGE": world.change.pk},
+        **{"FILE": world.job.training_file.key, "JOB": world.job.key, "NAME": world.base.name},
+        "EXPORT": world.export.pk,
         **{"ITEM": a_demonstration(project).pk, "DONE": world.run.pk, "BASE": world.base.pk},
+        **{"OTHER": world.snapshot.pk, "RECIPE": world.recipe.pk, "FREEZING": world.freezing.pk},
+        "GOLD_LABEL": _told_afterwards(project, bob).pk,
     }
     calls = [
         line
@@ -84,17 +103,30 @@ def test_the_calls_of_the_guide_work(api, world, alice, bob, project, tmp_path):
         call = call.replace('"username": "NAME", "password": "PASSWORD"', SIGN_IN)
         asked = curl.parse_args(shlex.split(Template(call).substitute(values))[1:])
         headers = dict(header.split(": ", 1) for header in asked.header)
-        who = {"Token bob": bob, "Token alice": alice}.get(headers.get("Authorization", ""))
+        who = {"bob": bob, "alice": alice}.get(headers.get("Authorization", "").partition(" ")[2])
         body = rows[1] if asked.data_binary else asked.data or ""
         method = asked.request or ("POST" if body else "GET")
         content_type = headers.get("Content-Type", "application/json")
-        answer = api(who).generic(method, asked.url, body, content_type=content_type)
+        if asked.form:
+            form = dict(part.split("=") for part in asked.form)
+            form["file"] = SimpleUploadedFile("examples.jsonl", EXAMPLES.encode())
+            method, content_type, body = "POST", MULTIPART_CONTENT, encode_multipart(BOUNDARY, form)
+        more = {name: value for name, value in headers.items() if name not in ("Authorization", "Content-Type")}
+        answer = api(who).generic(method, asked.url, body, content_type=content_type, headers=more)
+        if asked.url.endswith("/chat/completions"):  # nobody serves models here
+            assert answer.status_code == 503, (call, answer.content)
+            continue
         assert answer.status_code < 300, (call, answer.content)
         if asked.url.endswith("/next/"):
             values["ASSIGNMENT"] = answer.json()["assignment"]["id"]
-        if asked.url.endswith("/gold/") and body:
-            values["GOLD"] = answer.json()["id"]
-        if asked.url.endswith("/head-to-heads/") and body:
-            values["MATCH"] = answer.json()["id"]
-        if asked.url.endswith("/runs/") and body:
-            values["RUN"] = answer.json()["id"]
+        for ending, name in MAKES.items():
+            if asked.url.partition("?")[0].endswith(ending) and method == "POST":
+                values[name] = answer.json()["id"]
+
+
+def _told_afterwards(project, bob):
+    """bob's label on gold, in a project that tells people what was right."""
+    project.gold_feedback = True
+    project.save()
+    known = mark(item=a_demonstration(project), right=Right(verdicts=["accept"]))
+    return labelling.submit(assignment=making.asked(known, bob), said=labelling.Said(verdict="accept"))

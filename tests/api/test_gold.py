@@ -28,7 +28,7 @@ def test_a_lead_makes_changes_and_takes_back_gold(api, project, alice):
     address = f"{DESK}gold/{made.json()['id']}/"
     changed = client.patch(address, {"explanation": "Why.", "quiz": True, "retired": True}, format="json").json()
     assert (changed["explanation"], changed["quiz"], changed["retired"]) == ("Why.", True, True)
-    assert [one["id"] for one in client.get(DESK + "gold/").json()] == [made.json()["id"]]
+    assert [one["id"] for one in client.get(DESK + "gold/").json()["results"]] == [made.json()["id"]]
     assert client.delete(address).status_code == 204
     assert not Gold.objects.exists()
     assert Item.objects.get().purpose == "train"
@@ -78,7 +78,7 @@ def test_a_paused_person_is_given_null_and_the_sentence(api, project, bob, alice
     assert answer.json()["detail"] == (
         "You are paused in this project. Let us talk. Your labels are kept. Ask alice, who can let you go on."
     )
-    assert [one["person"] for one in api(alice).get(DESK + "paused/").json()] == ["bob"]
+    assert [one["person"] for one in api(alice).get(DESK + "paused/").json()["results"]] == ["bob"]
     assert api(alice).post(f"{DESK}people/{bob.person_id}/pause/").status_code == 409
     assert api(alice).post(f"{DESK}people/{bob.person_id}/unpause/").status_code == 204
     assert api(alice).post(f"{DESK}people/{bob.person_id}/unpause/").status_code == 409

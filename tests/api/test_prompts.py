@@ -33,6 +33,7 @@ def test_lines_become_prompts_and_items(api, alice):
         "demonstrations": 1,
         "comparisons": 1,
         "gold": 0,
+        "labels": 0,
         "rejected": [],
     }
     assert Item.objects.count() == 2

@@ -1,6 +1,11 @@
-"""A token for a name and a password."""
+"""An access key for a name and a password."""
+
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
+
+from annotation import accesskeys
 
 
 def test_a_token_opens_the_api(api, bob):
@@ -11,10 +16,21 @@ def test_a_token_opens_the_api(api, bob):
     assert client.get("/api/v1/projects/").status_code == 200
 
 
-def test_it_is_the_same_token_every_time(api, bob):
+def test_each_time_there_is_a_new_one_and_the_newest_go_on_working(api, bob, monkeypatch):
+    monkeypatch.setattr(accesskeys, "MOST_SIGN_INS", 2)
     said = {"username": "bob", "password": "bob-has-a-secret"}
-    first, second = (api().post("/api/v1/token/", said, format="json").json() for _ in range(2))
-    assert first == second
+    secrets = [api().post("/api/v1/token/", said, format="json").json()["token"] for _ in range(3)]
+    assert [accesskeys.holder(secret) is not None for secret in secrets] == [False, True, True]
+
+
+def test_it_opens_what_was_asked_for_and_ends(api, bob):
+    said = {"username": "bob", "password": "bob-has-a-secret"}
+    answer = api().post("/api/v1/token/", {**said, "scopes": ["read"], "days": 1}, format="json").json()
+    key = accesskeys.holder(answer["token"])
+    assert key is not None
+    assert (key.scopes, answer["scopes"]) == (["read"], ["read"])
+    assert key.expires_at < timezone.now() + timedelta(days=1)
+    assert api().post("/api/v1/token/", {**said, "scopes": ["all"]}, format="json").status_code == 400
 
 
 @pytest.mark.parametrize(

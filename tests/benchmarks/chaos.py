@@ -48,7 +48,7 @@ SEED = 11
 KINDS = ("web worker", "web", "queue", "gpu", "trainer", "database", "connections")
 PEOPLE = """
 import json
-from rest_framework.authtoken.models import Token
+from annotation import accesskeys
 from annotation.models import Membership, Project, User
 project = Project.objects.get()
 project.labels_per_item, project.lease_minutes = 2, 1
@@ -58,7 +58,8 @@ people = [User.objects.create_user(name) for name in names]
 for person in people:
     role = "lead" if person.username == "alice" else "annotator"
     Membership.objects.create(person=person, project=project, role=role)
-print(json.dumps([Token.objects.create(user=person).key for person in people]))
+scopes = ["read", "label", "data", "train"]
+print(json.dumps([accesskeys.make(owner=one, name="chaos", scopes=scopes, days=1)[1] for one in people]))
 """
 CHECK = """
 import json

@@ -52,8 +52,12 @@ class Product:
 
     def manage(self, *arguments: str, stdin: str | None = None) -> str:
         """Run a management command to its end; returns what it printed."""
+        return self.run("manage.py", *arguments, stdin=stdin)
+
+    def run(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run Python with these arguments to its end, in the product's environment; returns what it printed."""
         done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
+            [sys.executable, *arguments],
             cwd=REPOSITORY,
             env=self.environment,
             input=stdin,
@@ -64,10 +68,10 @@ class Product:
         return done.stdout
 
     def start(self, name: str) -> subprocess.Popen[bytes]:
-        """Start `web`, `queue` or `gpu`; what it prints goes to var/log/<name>.log."""
+        """Start `web`, `queue`, `gpu` or `models`; what it prints goes to var/log/<name>.log."""
         web = ["-m", "gunicorn", "config.wsgi", "-b", f"127.0.0.1:{self.port}", "-w", "2", "--threads", "4"]
         web += ["--keep-alive", "75", "--no-control-socket"]
-        command = web if name == "web" else ["manage.py", "qcluster"]
+        command = {"web": web, "models": ["manage.py", "serve_models"]}.get(name, ["manage.py", "qcluster"])
         cluster = {"queue": "default", "gpu": "gpu"}.get(name, "")
         with (self.var / "log" / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(

@@ -40,12 +40,12 @@ TURNS = 3 if not QUICK else 1
 MAKE = """
 import json
 from django.db import connection
-from rest_framework.authtoken.models import Token
+from annotation import accesskeys
 from annotation.models import Membership, Project, User
 
 SIZES, HISTORY, PEOPLE, MOST = json.loads({plan!r})
 people = User.objects.bulk_create(User(username=f"annotator-{{n:03}}", password="!") for n in range(MOST))
-Token.objects.bulk_create(Token(user=person, key=Token.generate_key()) for person in people)
+keys = [accesskeys.make(owner=person, name="load", scopes=["read", "label"], days=1)[1] for person in people]
 with connection.cursor() as cursor:
     for slug, (items, wanted) in SIZES.items():
         project = Project.objects.create(slug=slug, name=slug, labels_per_item=wanted)
@@ -57,7 +57,7 @@ with connection.cursor() as cursor:
                               "taken": PEOPLE, "word": "done"}})
         cursor.execute(DONE, {{"project": project.pk, "people": [person.pk for person in people[:PEOPLE]]}})
     cursor.execute("VACUUM ANALYZE")
-print(json.dumps(list(Token.objects.order_by("user__username").values_list("key", flat=True))))
+print(json.dumps(keys))
 """
 OPEN = """
 WITH numbers AS (
@@ -138,7 +138,7 @@ class Ground:
             "seed": self.seed,
         }
         done = subprocess.run(
-            [sys.executable, "-m", "tests.benchmarks.crowd"],
+            [sys.executable, "-m", "tests.benchmarks._crowd"],
             cwd=REPOSITORY,
             input=json.dumps(plan),
             stdout=subprocess.PIPE,

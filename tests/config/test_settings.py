@@ -224,6 +224,15 @@ def test_the_embedded_servers_own_address_leads_back_to_it(tmp_path):
     assert {**parsed, **options}.items() >= postgres.parameters(tmp_path).items()
 
 
+def test_models_answer_at_a_socket_whose_path_is_never_too_long(load, tmp_path):
+    short, deep = tmp_path / "var", tmp_path / ("deep/" * 30) / "var"
+    for var in (short, deep):
+        found = load(TOUCHSTONE_VAR=str(var)).SERVING_SOCKET
+        assert len(os.fsencode(found)) <= postgres.SOCKET_PATH_LIMIT
+        assert found == load(TOUCHSTONE_VAR=str(var)).SERVING_SOCKET
+    assert short / "serving.sock" == load(TOUCHSTONE_VAR=str(short)).SERVING_SOCKET
+
+
 # Signing in
 
 

@@ -759,7 +759,13 @@ def test_everything_is_looked_after_by_the_clock(ready, bob):
 def test_the_clock_is_set_by_migrating(db):
     schedules = Schedule.objects.order_by("func")
     assert [(one.func, one.minutes) for one in schedules] == [
+        ("annotation.tasks.clean_projects", 1),
+        ("annotation.tasks.deliver", 1),
+        ("annotation.tasks.fill_search", 1),
+        ("annotation.tasks.forget", 60),
+        ("annotation.tasks.go_on_with_changes", 1),
         ("annotation.tasks.refresh_consensus", 1),
+        ("annotation.tasks.tend_exports", 5),
         ("evaluation.tasks.recover", 1),
         ("evaluation.tasks.start_rounds", 1),
         ("evaluation.tasks.steer", 1),

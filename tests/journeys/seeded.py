@@ -1,5 +1,6 @@
 """A project with something on every page, made directly in the database: `manage.py shell` calls `make()`."""
 
+import json
 import uuid
 from typing import Any
 
@@ -7,17 +8,37 @@ from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.utils import timezone
 
-from annotation import invitations, labelling, reviewing, talk, teams
+from annotation import (
+    accesskeys,
+    bulk,
+    cleaning,
+    imports,
+    invitations,
+    labelling,
+    receiving,
+    reviewing,
+    savedviews,
+    searching,
+    talk,
+    teams,
+    tidying,
+    webhooks,
+)
 from annotation.asking import ask
+from annotation.exporting import files
+from annotation.exporting.wanted import Wanted
 from annotation.gold import Right, mark
 from annotation.guidelines import publish
 from annotation.labelling import Said
-from annotation.models import Invitation, Label, Membership, Project, User
+from annotation.models import BulkChange, Delivery, Finding, Import, Invitation, Label, Membership, Project, User
+from annotation.models.imports import Stage
 from annotation.pausing import pause
+from annotation.storing import Summary
 from evaluation.models import Evaluation, HeadToHead, Round, RoundStep, Score, Steering
 from tests.annotation.making import a_comparison, a_demonstration, a_prompt, an_answer, asked, lease
 from training import registry
-from training.models import Generation, Metric, ModelVersion, Run, Sample, Snapshot
+from training.models import Freezing, Generation, Metric, ModelVersion, Run, Sample, Snapshot
+from training.snapshots import Rule, freeze, saving
 
 MARKDOWN = """# House style
 
@@ -57,11 +78,63 @@ def make() -> dict[str, Any]:
     for name in ("alice", "bob"):
         Membership.objects.create(person=people[name], project=empty, role=roles.get(name, "annotator"))
     publish(project=desk, text=MARKDOWN, actor=people["alice"], asks_again=False)
-    ids = _judged(desk, members) | _people(desk, members) | _loop(desk, people["alice"]) | _gold(desk, members)
+    ids = (
+        _judged(desk, members)
+        | _people(desk, members)
+        | _loop(desk, people["alice"])
+        | _gold(desk, members)
+        | _imports(desk, people["alice"])
+    )
+    ids |= _found_again(desk, members)
+    for shape in ("touchstone", "dataset"):
+        files.ask(project=desk, shape=shape, wanted=Wanted(tags=["parcels"]), actor=people["alice"])
     for number in range(3):  # what is still to be done
         a_comparison(desk, answers=(f"{MARKDOWN}\n\nFirst {number}.", "Second. " * 60), wanted=3)
         _demonstration(desk, f"A draft, number {number}.", wanted=3)
-    return {**ids, "bob": people["bob"].pk}
+    _findings(desk, people["alice"])
+    return {**ids, **_frozen(desk, people["alice"]), "bob": people["bob"].pk}
+
+
+def _frozen(desk: Project, alice: User) -> dict[str, Any]:
+    """Two snapshots of one kind, a saved recipe, and one more that waits to be frozen."""
+    rules = [Rule(aggregation="all_votes", edits_as_preferences=edits) for edits in (True, False)]
+    earlier, later = (freeze(project=desk, kind="preferences", rule=rule, actor=alice) for rule in rules)
+    recipe = saving.save(project=desk, name="Every vote", kind="preferences", rule=rules[0], actor=alice)
+    recipe = saving.save(project=desk, name="Every vote", kind="preferences", rule=rules[1], actor=alice)
+    waits = Freezing.objects.create(project=desk, kind="preferences", rule=rules[0].stored(), done=300, total=1000)
+    return {"snapshot": later.pk, "earlier_snapshot": earlier.pk, "recipe": recipe.pk, "freezing": waits.pk}
+
+
+def _found_again(desk: Project, members: dict[str, Membership]) -> dict[str, Any]:
+    """Views of Browse, a change of many prompts that was undone, words to search in."""
+    savedviews.save(member=members["alice"], name="Parcels", query={"tag": "parcels"}, shared=True)
+    label = Label.objects.order_by("pk").first()
+    assert label is not None
+    prompt = label.item.prompt
+    for _ in range(2):
+        made = bulk.start(project=desk, actor=members["alice"].person, prompts=[prompt.pk], add_tags=["looked at"])
+    made = BulkChange.objects.exclude(changed=0).get()
+    bulk.go_on(change_id=bulk.undo(change=made, actor=members["alice"].person).pk)
+    searching.fill()
+    return {"prompt": prompt.pk}
+
+
+def _findings(desk: Project, alice: User) -> None:
+    """What the checks found: of most kinds something, some of it decided."""
+    letter = "Thank you for your letter. Your parcel left our shop on {} and should be with you by Thursday at latest."
+    for day in ("Monday", "monday", "Tuesday"):
+        prompt = a_prompt(desk, f"Where is the parcel that was to come on {day}?", language="en", tags=["parcels"])
+        an_answer(prompt, letter.format(day.title()))
+    for question, text in (
+        ("My address is anna@shop.org: where is my parcel?", "I'm sorry, but I can't help with that."),
+        ("Do you open on Sunday?", "The cafÃ© is open, itâ€™s fine. Call +44 20 7946 0958, or write to anna@shop.org."),
+        ("May I return it?", "Vielen Dank für Ihre Nachricht, Ihr Paket ist heute bei uns abgegangen."),
+    ):
+        an_answer(a_prompt(desk, question, language="en"), text)
+    cleaning.check(project=desk)
+    found = Finding.objects.filter(project=desk)
+    tidying.accept(project=desk, findings=found.filter(kind="refusal"), actor=alice)
+    tidying.exclude(project=desk, findings=found.filter(kind="language"), because="It is not English.", actor=alice)
 
 
 def _demonstration(project: Project, text: str, **more: Any) -> None:
@@ -90,6 +163,33 @@ def _gold(desk: Project, members: dict[str, Membership]) -> dict[str, Any]:
         publish(project=reading, text=text, note="Short, too.")
     plain = a_demonstration(desk, "Not known yet.")
     return {"gold": known.pk, "quiz": quiz.pk, "gold_answer": answer.pk, "plain": plain.pk}
+
+
+def _imports(desk: Project, alice: User) -> dict[str, int]:
+    """An import in each of its states."""
+    rows = [
+        {"prompt": MARKDOWN, "completion": "A draft. " * 30, "language": "en", "tags": ["post", "returns"]},
+        {"prompt": "Which is better?", "answers": [{"id": 1, "text": "One."}, {"id": 2, "text": "Two, " * 60}]},
+        {"instruction": "Say hello."},
+    ]
+    said = {"person": "ann", "votes": [{"answer": 1, "rank": 2}, {"answer": 2, "rank": 1}], "strength": 2}
+    rows[1]["labels"] = [said]
+    lines = [json.dumps(row).encode() + b"\n" for row in rows] + [b"{not JSON\n"]
+    odd = json.dumps({"number": 7, "of": {"what": "we do not know"}}).encode()
+    made = {
+        name: receiving.receive(project=desk, name=f"{name}.jsonl", chunks=chunks, actor=alice)
+        for name, chunks in (
+            *((name, lines) for name in ("upload", "looked_through", "imported", "importing", "failed_import")),
+            ("unknown_shape", [odd]),
+        )
+    }
+    imports.bring_in(source=made["looked_through"], shape="touchstone", dry_run=True, actor=alice)
+    imports.bring_in(source=made["imported"], shape="touchstone", actor=alice)
+    counts = {**Summary().counts(), "added": 1200, "known": 3, "prompts": 1200}
+    running = {"status": Stage.RUNNING, "shape": "touchstone", "number": 1240, "done": 0.31, "counts": counts}
+    Import.objects.filter(pk=made["importing"].pk).update(**running, heartbeat_at=timezone.now())
+    Import.objects.filter(pk=made["failed_import"].pk).update(status=Stage.FAILED, error="The disk: No space left.")
+    return {name: source.pk for name, source in made.items()}
 
 
 def _judged(desk: Project, members: dict[str, Membership]) -> dict[str, Any]:
@@ -123,7 +223,27 @@ def _people(desk: Project, members: dict[str, Membership]) -> dict[str, Any]:
         link = invitations.invite(project=desk, actor=alice, role="annotator", uses=uses, team=team)
     closed = invitations.invite(project=desk, actor=alice, role="reviewer")
     invitations.revoke(invitation=closed, actor=alice.person)
-    return {"team": team.pk, "token": link.token, "closed": Invitation.objects.get(pk=closed.pk).token}
+    accesskeys.make(owner=alice.person, name="Nightly export", scopes=["read", "data"], days=90, project=desk)
+    old, _ = accesskeys.make(owner=alice.person, name="A script of last year", scopes=["read"], days=7)
+    accesskeys.revoke(key=old, actor=alice.person)
+    hook = webhooks.make(
+        project=desk, actor=alice.person, url="https://hooks.example/a/rather/long/address/of/our/chat", groups=["runs"]
+    )
+    states = [
+        {"state": "delivered", "attempts": 1, "status_code": 200, "answer": "ok"},
+        {"state": "failed", "attempts": 9, "status_code": 404, "answer": "<h1>Not found</h1>"},
+        {"attempts": 2, "answer": "hooks.example:443 could not be reached: no answer within 10 seconds."},
+        {},
+    ]
+    for state in states:
+        sent = webhooks.ping(webhook=hook, actor=alice.person)
+        Delivery.objects.filter(pk=sent.pk).update(**state)
+    return {
+        "webhook": hook.pk,
+        "team": team.pk,
+        "token": link.token,
+        "closed": Invitation.objects.get(pk=closed.pk).token,
+    }
 
 
 def _loop(desk: Project, alice: User) -> dict[str, Any]:

@@ -51,6 +51,12 @@ def send_as_it_is(page: Page) -> None:
         page.evaluate("document.querySelector('main form[method=post], #label-form').submit()")
 
 
+def make_a_key(page: Page) -> None:
+    page.locator("main [name=name]").fill("Nightly export")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Make the key").click()
+
+
 def press(key: str) -> Callable[[Page], None]:
     return lambda page: page.keyboard.press(key)
 
@@ -120,6 +126,7 @@ PAGES: dict[str, list[Shown]] = {
     "guidelines_version": [Shown("/projects/reading/guidelines/2/", "bob")],
     "edit_guidelines": [Shown("/projects/desk/guidelines/edit/")],
     "my_work": [Shown("/projects/desk/me/", "bob"), Shown("/projects/empty/me/", "bob")],
+    "cleaning": [Shown("/projects/desk/data/clean/?state="), Shown("/projects/empty/data/clean/")],
     "gold": [Shown("/projects/desk/gold/", "alice", open_all), Shown("/projects/empty/gold/")],
     "gold_candidates": [Shown("/projects/desk/gold/add/"), Shown("/projects/empty/gold/add/")],
     "make_gold": [
@@ -129,7 +136,49 @@ PAGES: dict[str, list[Shown]] = {
     "gold_item": [Shown("/projects/desk/gold/{gold}/")],
     "gold_answer": [Shown("/labels/{gold_answer}/gold/", "bob")],
     "keys": [Shown("/keys/", "bob")],
-    "import": [Shown("/projects/desk/data/import/"), Shown("/projects/desk/import/", "alice", send_as_it_is)],
+    "import": [
+        Shown("/projects/desk/data/import/"),
+        Shown("/projects/empty/data/import/"),
+        Shown("/projects/desk/data/import/", "alice", send_as_it_is),
+    ],
+    "import_file": [
+        Shown("/projects/desk/data/import/{upload}/", "alice", open_all),
+        Shown("/projects/desk/data/import/{looked_through}/", "alice", open_all),
+        Shown("/projects/desk/data/import/{unknown_shape}/"),
+        Shown("/projects/desk/data/import/{imported}/"),
+        Shown("/projects/desk/data/import/{importing}/"),
+        Shown("/projects/desk/data/import/{failed_import}/"),
+    ],
+    "browse": [
+        Shown("/projects/desk/data/", "alice", open_all),
+        Shown("/projects/desk/data/?view=answers&q=parcel", "rita"),
+        Shown("/projects/desk/data/?view=labels", "alice"),
+        Shown("/projects/desk/data/?tag=parcels"),
+        Shown("/projects/desk/data/?split=nonsense&metadata=nonsense"),
+        Shown("/projects/empty/data/"),
+    ],
+    "browse_prompt": [
+        Shown("/projects/desk/data/prompts/{prompt}/", "alice", open_all),
+        Shown("/projects/desk/data/prompts/{prompt}/", "rita"),
+    ],
+    "bulk_changes": [Shown("/projects/desk/data/changes/"), Shown("/projects/empty/data/changes/")],
+    "export_page": [
+        Shown("/projects/desk/data/export/", "alice", open_all),
+        Shown("/projects/desk/data/export/", "alice", send_as_it_is),
+        Shown("/projects/empty/data/export/"),
+    ],
+    "access_keys": [
+        Shown("/access-keys/", "alice", open_all),
+        Shown("/access-keys/", "alice", send_as_it_is),
+        Shown("/access-keys/", "charlie"),
+        Shown("/access-keys/", "bob", make_a_key),
+    ],
+    "webhooks": [
+        Shown("/projects/desk/webhooks/"),
+        Shown("/projects/desk/webhooks/", "alice", send_as_it_is),
+        Shown("/projects/empty/webhooks/"),
+    ],
+    "webhook": [Shown("/projects/desk/webhooks/{webhook}/", "alice", open_all)],
     "people": [Shown("/projects/desk/people/", "alice", open_all), Shown("/projects/empty/people/")],
     "person": [Shown("/projects/desk/people/{bob}/", "alice", open_all)],
     "new_team": [Shown("/projects/desk/teams/new/"), Shown("/projects/empty/teams/new/", "alice", send_as_it_is)],
@@ -173,6 +222,19 @@ PAGES: dict[str, list[Shown]] = {
         Shown("/projects/desk/runs/start/", "alice", send_as_it_is),
         Shown("/projects/empty/runs/start/?method=dpo"),
     ],
+    "snapshots": [Shown("/projects/desk/data/snapshots/", "alice", open_all), Shown("/projects/empty/data/snapshots/")],
+    "new_snapshot": [
+        Shown("/projects/desk/data/snapshots/new/", "alice", open_all),
+        Shown("/projects/desk/data/snapshots/new/?recipe={recipe}"),
+        Shown("/projects/empty/data/snapshots/new/", "alice", send_as_it_is),
+    ],
+    "freezing": [Shown("/projects/desk/data/snapshots/asked/{freezing}/")],
+    "snapshot": [Shown("/projects/desk/data/snapshots/{snapshot}/", "alice", open_all)],
+    "snapshot_row": [Shown("/projects/desk/data/snapshots/{snapshot}/rows/0/")],
+    "compare_snapshots": [
+        Shown("/projects/desk/data/snapshots/{snapshot}/compare/"),
+        Shown("/projects/desk/data/snapshots/{snapshot}/compare/?with={earlier_snapshot}"),
+    ],
     "which_method": [
         Shown("/projects/desk/runs/which-method/"),
         Shown("/projects/desk/runs/which-method/?goal=preference&subject=known&means=one"),
@@ -192,6 +254,8 @@ PAGES: dict[str, list[Shown]] = {
 NO_PAGES = {
     **dict.fromkeys(
         (
+            "decide_findings",
+            "check_data",
             "submit",
             "skip",
             "undo",
@@ -201,6 +265,9 @@ NO_PAGES = {
             "remove_person",
             "revoke_invitation",
             "delete_team",
+            "cancel_import",
+            "retry_import",
+            "delete_export",
         ),
         "forms go there",
     ),
@@ -214,14 +281,25 @@ NO_PAGES = {
     "mfa_list_webauthn": "leads to mfa_index",
     "mfa_remove_webauthn": "a question like that of mfa_deactivate_totp, asked in test_second_factor.py",
     **dict.fromkeys(("decide", "pass_on", "withdraw", "settle", "read_notices"), "the same"),
+    **dict.fromkeys(("save_view", "change_view", "undo_change"), "the same"),
+    "bulk_change": "a form goes there, and asks once more whether one is sure",
     "notice": "leads on to the page that it is about",
     **dict.fromkeys(("promote", "advance_round", "cancel_round", "retry_round", "cancel_run", "retry_run"), "the same"),
     **dict.fromkeys(("continue_run", "move_run", "delete_model", "merge_model"), "the same"),
     **dict.fromkeys(("measure_model", "start_head_to_head", "stop_head_to_head", "roll_back"), "the same"),
     "round_policy": "a form goes there",
+    **dict.fromkeys(("revoke_access_key", "ping_webhook", "renew_webhook_secret"), "the same"),
+    **dict.fromkeys(("delete_webhook", "send_again"), "the same"),
     **dict.fromkeys(("draft", "ahead", "release", "check"), "scripts send there"),
-    **dict.fromkeys(("export_work", "run_metrics", "round_state", "report_file", "schema"), "files and parts of pages"),
-    **dict.fromkeys(("export_model", "model_card"), "the same"),
+    "check_snapshot": "a form goes there",
+    **dict.fromkeys(
+        (
+            *("cleaning_progress", "export_work", "run_metrics", "round_state", "report_file", "schema"),
+            *("export_model", "model_card", "import_state", "import_rejected", "export_state", "export_file"),
+            *("preview_snapshot", "snapshot_recipe", "snapshot_file", "recipe_file"),
+        ),
+        "files and parts of pages",
+    ),
     "api_docs": "Swagger's page, as it comes in its package",
 }
 ADMIN = """

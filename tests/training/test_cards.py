@@ -7,8 +7,10 @@ import zipfile
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
+from django.test import Client
 from django.urls import reverse
 
+from annotation import accesskeys
 from annotation.models import Event
 from tests.training.making import a_model, a_model_on_disk, an_edit, succeeds
 from training import cards, graph, registry, runs, snapshots
@@ -90,6 +92,17 @@ def test_a_lead_downloads_model_and_card(client, alice, bob, tuned):
     for name in ("export_model", "model_card"):
         assert client.get(reverse(name, args=["desk", tuned.pk])).status_code == 403
     assert client.post(reverse("delete_model", args=["desk", tuned.pk])).status_code == 403
+
+
+def test_so_does_a_program_with_an_access_key(alice, bob, tuned):
+    where = f"/api/v1/projects/desk/models/{tuned.pk}/export/"
+    for who, scope, status in ((alice, "data", 200), (alice, "read", 403), (bob, "data", 403)):
+        _, secret = accesskeys.make(owner=who.person, name="x", scopes=[scope], days=1)
+        answer = Client().get(where, headers={"Authorization": f"Bearer {secret}"})
+        assert answer.status_code == status
+        if status == 200:
+            assert answer["Content-Type"] == "application/zip"
+            assert f"{tuned.name}/README.md" in zipfile.ZipFile(io.BytesIO(answer.getvalue())).namelist()
 
 
 # Deleting

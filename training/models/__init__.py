@@ -1,7 +1,21 @@
 """The domain of room 2; each topic has its module."""
 
+from training.models.jobs import TrainingFile, TuningJob
 from training.models.registry import Generation, ModelVersion, Sample
 from training.models.runs import Metric, Run, Source
-from training.models.snapshots import Snapshot, SnapshotLabel
+from training.models.snapshots import Freezing, RecipeVersion, Snapshot, SnapshotLabel
 
-__all__ = ["Generation", "Metric", "ModelVersion", "Run", "Sample", "Snapshot", "SnapshotLabel", "Source"]
+__all__ = [
+    "Freezing",
+    "Generation",
+    "Metric",
+    "ModelVersion",
+    "RecipeVersion",
+    "Run",
+    "Sample",
+    "Snapshot",
+    "SnapshotLabel",
+    "Source",
+    "TrainingFile",
+    "TuningJob",
+]

@@ -148,6 +148,12 @@ class Run(models.Model):
         return [*([self.snapshot] if self.snapshot else []), *others]
 
     @property
+    def validation(self) -> Snapshot | None:
+        """Data that it is measured on while it learns, and learns nothing from."""
+        pk = self.inputs.get("validation_snapshot")
+        return Snapshot.objects.get(pk=pk, project=self.project_id) if pk else None
+
+    @property
     def is_open(self) -> bool:
         return self.status in OPEN
 
@@ -208,6 +214,7 @@ class Metric(models.Model):
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="metric_rows")
     step = models.PositiveIntegerField()
     values = models.JSONField()
+    created_at = models.DateTimeField(auto_now_add=True, null=True)  # empty in rows that are older than it
 
     class Meta:
         ordering = ["step"]

@@ -205,12 +205,12 @@ def perform(
                 result_path.unlink()
         job = _job(method, folder, stop, is_main)
         job.metrics.keep(lambda line: True)  # drops half a line, if it was killed while writing one
-        _prepare_environment()
+        prepare_environment()
         result = {"status": "ok", **run(job), "seconds": round(time.monotonic() - started, 3)}
         stop.ignore()
     except (Exception, Cancelled) as error:
         stop.ignore()
-        reason, sentence = _explain(Cancelled() if stop.asked else error)
+        reason, sentence = explain(Cancelled() if stop.asked else error)
         trace = "".join(traceback.format_exception(error))
         seconds = round(time.monotonic() - started, 3)
         result = {"status": "failed", "reason": reason, "error": sentence, "traceback": trace, "seconds": seconds}
@@ -265,7 +265,7 @@ def _job(method: str, folder: Path, stop: Stop, is_main: bool) -> Job:
     return Job(folder, spec, settings, stop, Journal(folder / "metrics.jsonl", writes=is_main), is_main)
 
 
-def _explain(error: BaseException) -> tuple[str, str]:
+def explain(error: BaseException) -> tuple[str, str]:
     if isinstance(error, Cancelled):
         return "cancelled", "The run was stopped; start it again to go on from its last checkpoint."
     if isinstance(error, BadData):
@@ -298,7 +298,7 @@ def _first_line(error: BaseException) -> str:
     return line if line.endswith((".", "!", "?")) else line + "."
 
 
-def _prepare_environment() -> None:
+def prepare_environment() -> None:
     """Set before the heavy imports, which read these once: no usage pings, no progress bars in the log.
 
     And threads that wait, sleep. By default they spin, which gains little on an idle machine; where a web server works

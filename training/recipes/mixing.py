@@ -52,3 +52,20 @@ def balanced(groups: list[str], *, alpha: float, weights: dict[str, float], seed
         whole, rest = divmod(wanted, len(members))
         found += members * whole + Random(f"mix {seed} {name}").sample(members, rest)
     return sorted(found)
+
+
+def repeated(weights: list[float], seed: int) -> list[int]:
+    """Rows by index, each as often as it weighs: 2 is twice, 0.5 every other one of its kind, 1 just once. The parts of
+    a row are drawn evenly from one random start, so that all together come to the sum of the weights.
+
+    >>> repeated([1.0, 2.0, 0.0, 1.0], seed=1)
+    [0, 1, 1, 3]
+    >>> len(repeated([0.5] * 10, seed=1))
+    5
+    """
+    found: list[int] = []
+    reached = Random(f"weights {seed}").random()
+    for index, weight in enumerate(weights):
+        before, reached = reached, reached + weight
+        found += [index] * (int(reached) - int(before))
+    return found

@@ -4,7 +4,8 @@ TRL drops some rows without a word (preference pairs over `max_length`) and cuts
 data looks like any other. So each row is written out with the model's chat template and measured here, the
 way the trainer will do it, and what is kept, dropped and cut is the first line of `metrics.jsonl`.
 
-Then a share of the prompts is held back to watch, other sets are mixed in and groups balanced, as the settings say.
+Then a share of the prompts is held back to watch, rows of a snapshot that weighs them are repeated or left out by their
+weights, other sets are mixed in and groups balanced, as the settings say.
 The count of rows that are kept is of the main set and the others before that; what is trained on is counted apart.
 """
 
@@ -22,9 +23,10 @@ from jinja2 import TemplateError
 from training.methods.mixtures import MixtureSettings, weights_of
 from training.methods.weights import TunedSettings
 from training.recipes.contract import BadData, Job
-from training.recipes.mixing import MAIN, balanced, replayed
+from training.recipes.mixing import MAIN, balanced, repeated, replayed
 
 OTHER = "other_"  # data sets beside the main one are named in the spec by this and their number
+VALIDATION = "validation"  # a data set to watch, and to learn nothing from
 UNKNOWN = "unknown"
 Message = dict[str, str]
 
@@ -36,6 +38,7 @@ class About:
     source: str
     language: str
     tag: str
+    weight: float = 1.0
 
 
 @dataclass
@@ -197,9 +200,12 @@ def agrees_with_trainer(rows: Rows, trainer: Any) -> None:
 def _reported(job: Job, rows: Rows) -> Rows:
     """What is trained on and what is watched, put on record; raises BadData if there is nothing."""
     settings = job.settings
-    if rows.kept and isinstance(settings, TunedSettings):
+    _set_apart(rows)
+    if rows.kept:
         rows.usable = len(rows.kept)
-        _hold_back(rows, settings.validation_share, job.spec.seed)
+        if isinstance(settings, TunedSettings) and not rows.watched:
+            _hold_back(rows, settings.validation_share, job.spec.seed)
+        _weigh(rows, job.spec.seed)
     if rows.kept and isinstance(settings, MixtureSettings):
         _mix(rows, settings, job.spec.seed)
     if not any(line.get("event") == "rows" for line in job.metrics.read()):
@@ -212,6 +218,13 @@ def _reported(job: Job, rows: Rows) -> Rows:
             f"None of the {rows.read} examples can be used ({why}): allow longer examples, or collect other labels."
         )
     return rows
+
+
+def _set_apart(rows: Rows) -> None:
+    """The rows of a validation set are watched."""
+    rows.watched = [row for row, about in zip(rows.kept, rows.about, strict=True) if about.source == VALIDATION]
+    if rows.watched:
+        _choose(rows, [index for index, about in enumerate(rows.about) if about.source != VALIDATION])
 
 
 def _hold_back(rows: Rows, share: float, seed: int) -> None:
@@ -229,6 +242,16 @@ def _hold_back(rows: Rows, share: float, seed: int) -> None:
         if key in watched and about.source == MAIN
     ]
     _choose(rows, [index for index, key in enumerate(keys) if key not in watched])
+
+
+def _weigh(rows: Rows, seed: int) -> None:
+    """Rows of a snapshot that weighs them come as often as they weigh, so that any loss has the weights."""
+    weights = [about.weight for about in rows.about]
+    if all(weight == 1 for weight in weights):
+        return
+    _choose(rows, repeated(weights, seed))
+    if not rows.kept:
+        raise BadData("The weights of the snapshot leave nothing to learn from: give some kind of row a larger one.")
 
 
 def _mix(rows: Rows, settings: Any, seed: int) -> None:
@@ -310,11 +333,18 @@ def _rows(job: Job, columns: list[str]) -> list[tuple[dict[str, Any], About]]:
     """The rows of the main data set and of those beside it, each with what it belongs to."""
     paths = {MAIN: job.data("train")}
     paths |= {name.removeprefix(OTHER): path for name, path in job.spec.data.items() if name.startswith(OTHER)}
+    paths |= {VALIDATION: job.spec.data[VALIDATION]} if VALIDATION in job.spec.data else {}
     return [
-        (row, About(source, row.get("language") or UNKNOWN, next(iter(row.get("tags") or []), UNKNOWN)))
+        (row, _about(source, row))
         for source, path in paths.items()
-        for row in _read(path, columns, also=["language", "tags"])
+        for row in _read(path, columns, also=["language", "tags", "weight"])
     ]
+
+
+def _about(source: str, row: dict[str, Any]) -> About:
+    weight = row.get("weight")
+    tag = next(iter(row.get("tags") or []), UNKNOWN)
+    return About(source, row.get("language") or UNKNOWN, tag, 1.0 if weight is None else float(weight))
 
 
 def _read(path: str, columns: list[str], *, also: list[str] | None = None) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ the longest one ends. On a CPU these two are most of the time, so the loop is wr
 prompts, copy what was read for each answer, then draw token by token and let finished answers go.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,8 +42,12 @@ def draw_answers(
     ends: list[int],
     pad: int,
     drawing: Drawing,
+    watch: Callable[[list[tuple[int, int]]], Iterable[int]] | None = None,
 ) -> list[list[Answer]]:
-    """For each prompt `each` answers of at most `longest` tokens, the token that ended them left out."""
+    """For each prompt `each` answers of at most `longest` tokens, the token that ended them left out.
+
+    `watch` is told, as they are drawn, the (answer, token) pairs of each position, and names answers that are to end.
+    """
     device = model.device
     count = len(prompts) * each
     numbers = torch.rand(count, longest, generator=torch.Generator().manual_seed(drawing.seed)).to(device)
@@ -59,6 +64,11 @@ def draw_answers(
         ended = torch.isin(chosen, end_ids) & ~finished[live]
         lengths[live[ended]] = position
         finished[live[ended]] = True
+        if watch is not None:
+            going = (~finished[live]).nonzero()[:, 0]
+            drawn = list(zip(live[going].tolist(), chosen[going].tolist(), strict=True))
+            for answer in watch(drawn):
+                lengths[answer], finished[answer] = position + 1, True
         going = (~finished[live]).nonzero()[:, 0]
         if position + 1 == longest or not len(going):
             break

@@ -59,9 +59,9 @@ def test_every_way_to_fail_has_its_reason_and_a_sentence(tmp_path, error, reason
 def test_a_real_torch_error_is_known_as_memory():
     import torch
 
-    from training.recipes.contract import _explain
+    from training.recipes.contract import explain
 
-    assert _explain(torch.cuda.OutOfMemoryError("CUDA out of memory."))[0] == "out_of_memory"
+    assert explain(torch.cuda.OutOfMemoryError("CUDA out of memory."))[0] == "out_of_memory"
 
 
 @pytest.mark.parametrize(

@@ -172,3 +172,29 @@ def test_noise_on_the_words_changes_what_is_learned(new_run, main):
     plain, noisy = (new_run("sft", data={"train": main}, neftune=n, **ONE_STEP).here() for n in (0, 10))
     assert plain.losses != noisy.losses
     assert not weights(plain.folder / "model").keys() - weights(noisy.folder / "model").keys()
+
+
+def test_rows_come_as_often_as_their_snapshot_weighs_them(new_run, tmp_path):
+    rows = demonstrations(None, 4, weight=1.0) + demonstrations(None, 3, ask="Twice", weight=2.0)
+    rows += demonstrations(None, 10, ask="Half", weight=0.5) + demonstrations(None, 2, ask="Never", weight=0.0)
+    path = write_parquet(tmp_path / "weighed.parquet", rows)
+    found = mixed(new_run, path)
+    asked = [row["prompt"][0]["content"].split()[0] for row in found.kept]
+    assert [asked.count(word) for word in ("Q", "Twice", "Half", "Never")] == [4, 6, 5, 0]
+    assert (found.counts()["kept"], found.counts()["trained_on"]) == (19, 15)
+    assert [row["prompt"] for row in mixed(new_run, path).kept] == [row["prompt"] for row in found.kept]
+    halves = {tuple(sorted({r["prompt"][0]["content"] for r in mixed(new_run, path, seed=n).kept})) for n in range(4)}
+    assert len(halves) > 1  # which half it is, the seed says
+
+
+def test_weights_of_nothing_are_said(new_run, tmp_path):
+    path = write_parquet(tmp_path / "nothing.parquet", demonstrations(None, 3, weight=0.0))
+    run = new_run("sft", data={"train": path}).here()
+    assert (run.result["status"], run.result["reason"]) == ("failed", "bad_data")
+    assert "weights of the snapshot" in run.result["error"]
+
+
+def test_a_run_on_weighed_rows_trains_on_as_many(new_run, tmp_path):
+    path = write_parquet(tmp_path / "weighed.parquet", demonstrations(None, 8, weight=2.0))
+    run = new_run("sft", data={"train": path}, **ONE_STEP).here()
+    assert run.result["rows"]["trained_on"] == 16

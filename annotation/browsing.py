@@ -1,0 +1,382 @@
+"""Rows of a project that fit what is asked, a page at a time, at a pace that does not hang on how many there are.
+
+1. Each filter that has an index is asked for `RARE` rows at most. Where one has no more, only its rows can fit: they
+   are laid side by side, put in order and checked. All of that is bounded by `RARE`.
+2. If none is rare, rows are common: the newest are looked through, `LOOKED_AT` at most, and a page is full soon.
+3. If it is not (all that fits is old, or two filters hardly meet), PostgreSQL may go its own way, for `PATIENCE`.
+4. If that is too long, the page has what was found so far, says how far it looked, and goes on from there.
+
+Pages follow each other by the place of their last row, never by a number of rows to pass over, and nothing is counted
+beyond `COUNTED`. Prompts and labels are in the order they came in; answers stand with their prompts.
+"""
+
+# ruff: noqa: S608  # statements are put together of constants and of what the ORM makes; every value is a parameter
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Any
+
+from django.core.exceptions import EmptyResultSet
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.expressions import RawSQL
+
+from annotation.bounded import Statement, within
+from annotation.filters import ANSWER, ANSWERS, ITEM, LABEL, LABELS, OWN, PROMPT, PROMPTS, Rare, Wanted
+from annotation.models import Label
+
+RARE = 20_000
+FIRST, LOOKED_AT = 2_000, 20_000
+LOOKING = 0.1  # seconds
+PROBING = 100  # milliseconds
+COUNTED = 10_000
+PATIENCE = 250  # milliseconds, for a way of PostgreSQL's own
+COUNTING = 100  # milliseconds
+GUARD = 5_000  # milliseconds: the last resort, for a page that nothing above has bounded
+PAGE = 50
+NEWEST, OLDEST, LABELLED = "newest", "oldest", "labelled"
+ORDERS = {NEWEST: "Newest first", OLDEST: "Oldest first", LABELLED: "Latest label first"}
+LAST = 2**63  # beyond every id
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class TooSlow(Exception):
+    """The question would take too long; whoever asks should narrow it."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a row stands: when it (or its prompt) came, the number of that, and the row's own."""
+
+    at: datetime
+    place: int
+    id: int
+
+    def __str__(self) -> str:
+        return f"{(self.at - EPOCH) // timedelta(microseconds=1)}-{self.place}-{self.id}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Place | None":
+        """None for what is no place.
+
+        >>> str(Place.parse("1700000000000000-7-9"))
+        '1700000000000000-7-9'
+        """
+        parts = text.split("-")
+        if len(parts) != 3 or not all(part.isascii() and part.isdigit() and len(part) < 20 for part in parts):
+            return None
+        at, place, last = map(int, parts)
+        try:
+            return cls(EPOCH + timedelta(microseconds=at), place, last) if max(place, last) < LAST else None
+        except OverflowError:
+            return None
+
+
+@dataclass(frozen=True)
+class Found:
+    """Ids of a page's rows, in order. `after` is where the next page begins, None if there is none; with `looked_to`
+    the page is not full because of the time it took, and `after` goes on looking from there. `total` is None where it
+    was not counted; it is more than that where `more_than` is true."""
+
+    ids: list[int]
+    after: Place | None = None
+    looked_to: datetime | None = None
+    total: int | None = None
+    more_than: bool = False
+
+
+# From a row of one level to those on the page that hang on it, by an index for each: left to itself PostgreSQL would
+# read whole tables where there are some thousands.
+HANGING = {
+    (PROMPTS, ITEM): "SELECT prompt_id AS id FROM annotation_item WHERE id = own.id",
+    (PROMPTS, ANSWER): "SELECT prompt_id AS id FROM annotation_response WHERE id = own.id",
+    (PROMPTS, LABEL): """SELECT item.prompt_id AS id FROM annotation_label label
+        JOIN annotation_item item ON item.id = label.item_id WHERE label.id = own.id""",
+    (ANSWERS, PROMPT): "SELECT id FROM annotation_response WHERE prompt_id = own.id",
+    (ANSWERS, ITEM): "SELECT response_id AS id FROM annotation_itemresponse WHERE item_id = own.id",
+    (ANSWERS, LABEL): """SELECT shown.response_id AS id FROM annotation_label label
+        JOIN annotation_itemresponse shown ON shown.item_id = label.item_id WHERE label.id = own.id""",
+    (LABELS, PROMPT): """SELECT label.id FROM annotation_item item
+        JOIN annotation_label label ON label.item_id = item.id WHERE item.prompt_id = own.id""",
+    (LABELS, ITEM): "SELECT id FROM annotation_label WHERE item_id = own.id",
+    (LABELS, ANSWER): """SELECT label.id FROM annotation_itemresponse shown
+        JOIN annotation_label label ON label.item_id = shown.item_id WHERE shown.response_id = own.id""",
+}
+
+
+def order_of(wanted: Wanted, asked: str = "") -> str:
+    """The order asked for where it makes sense. Prompts looked for by what people said of them come by that."""
+    if asked in (NEWEST, OLDEST) or (asked == LABELLED and wanted.view == PROMPTS):
+        return asked
+    return LABELLED if wanted.view == PROMPTS and wanted.has(LABEL) else NEWEST
+
+
+def find(wanted: Wanted, *, order: str = NEWEST, after: Place | None = None, size: int = PAGE) -> Found:
+    """One page. Raises TooSlow where nothing else has bounded it."""
+    return _guarded(lambda: _find(wanted, order, after, size))
+
+
+def count(wanted: Wanted, *, most: int = COUNTED, patience: int = GUARD) -> tuple[int | None, bool]:
+    """How many rows fit, and whether they are more; None if that took too long."""
+
+    def counted() -> int:
+        rare = _rare(wanted)
+        if rare is not None:
+            return _count(_checked(wanted, NEWEST, _among(wanted, NEWEST, rare, None)), most + 1)
+        return int(
+            Statement(*_sql(wanted.rows().values("pk")[: most + 1], "SELECT count(*) FROM ({}) fit")).run()[0][0]
+        )
+
+    found = within(patience, counted)
+    return (None, False) if found is None else (min(found, most), found > most)
+
+
+def each(wanted: Wanted, *, after: Place | None = None, size: int = 1_000) -> Iterator[tuple[list[int], Place | None]]:
+    """All rows that fit, in batches, each with where the next begins: however long it takes."""
+    while True:
+        found = _find(wanted, NEWEST, after, size, patient=True)
+        yield found.ids, found.after
+        if found.after is None:
+            return
+        after = found.after
+
+
+def _find(wanted: Wanted, order: str, after: Place | None, size: int, *, patient: bool = False) -> Found:
+    try:
+        rare = _rare(wanted)
+        if rare is not None:
+            found = _page(_checked(wanted, order, _among(wanted, order, rare, after)), size)
+            if found.after is None and after is None:
+                return replace(found, total=len(found.ids))
+            return found if after or patient else _with_total(found, wanted, rare)
+        return _common(wanted, order, after, size, patient)
+    except EmptyResultSet:
+        return Found([], total=0)
+
+
+def _with_total(found: Found, wanted: Wanted, rare: Statement) -> Found:
+    everything = _checked(wanted, NEWEST, _among(wanted, NEWEST, rare, None))
+    total = within(COUNTING, lambda: _count(everything, COUNTED + 1))
+    if total is None:
+        return found
+    return replace(found, total=min(total, COUNTED), more_than=total > COUNTED)
+
+
+def _common(wanted: Wanted, order: str, after: Place | None, size: int, patient: bool) -> Found:
+    """Look through the rows in their order, stretch by stretch, as far as there is time."""
+    ids: list[int] = []
+    place, looked, began = after, 0, monotonic()
+    while True:
+        stretch = min(max(FIRST, looked), LOOKED_AT)  # twice as far each time
+        page = _page(_checked(wanted, order, _along(wanted, order, place, stretch)), size - len(ids))
+        ids += page.ids
+        end = _end_of(wanted, order, place, stretch) if page.after is None else None
+        if end is None:
+            break
+        place, looked = end, looked + stretch
+        if len(ids) == size or patient:
+            return Found(ids, end)
+        if looked >= LOOKED_AT or monotonic() - began > LOOKING:
+            whole = within(PATIENCE, lambda: _page(_any_way(wanted, order, after), size))
+            return whole or Found(ids, end, looked_to=end.at)
+    found = Found(ids, page.after)
+    if after is None and found.after is None:
+        return replace(found, total=len(ids))
+    if after is None and not any(wanted.given()):
+        total = _count(_along(wanted, NEWEST, None, COUNTED + 1), COUNTED + 1)
+        return replace(found, total=min(total, COUNTED), more_than=total > COUNTED)
+    return found
+
+
+# The pieces
+
+
+def _rare(wanted: Wanted) -> Statement | None:
+    """The only rows that can fit, where a filter leaves few enough; else None."""
+    rares = wanted.rares()
+    if not rares:
+        return None
+    probes = [_sql(one.rows.values(one.key)[: RARE + 1], "(SELECT count(*) FROM ({}) probe)") for one in rares]
+    together = Statement("SELECT " + ", ".join(sql for sql, _ in probes), sum((values for _, values in probes), ()))
+    sizes = within(PROBING, lambda: together.run()[0]) or [_size(Statement(f"SELECT {sql}", v)) for sql, v in probes]
+    few = [one for one, size in zip(rares, sizes, strict=True) if size <= RARE]
+    if not few:
+        return None
+    parts = [_hanging(one, wanted.view) for one in few]
+    return Statement(" INTERSECT ".join(one.sql for one in parts), sum((one.values for one in parts), ()))
+
+
+def _size(probe: Statement) -> int:
+    """More than `RARE` where it takes too long to tell: words that are common, in an order that is not."""
+    found = within(PROBING, lambda: probe.run()[0][0])
+    return RARE + 1 if found is None else int(found)
+
+
+def _hanging(rare: Rare, view: str) -> Statement:
+    """The rows of this kind (ids) that hang on what an index found."""
+    found = _sql(rare.rows.values(rare.key)[:RARE], "({})")
+    if rare.level == OWN[view]:
+        return Statement(*found)
+    each_one = f"CROSS JOIN LATERAL ({HANGING[view, rare.level]} OFFSET 0) hanging"
+    return Statement(f"(SELECT hanging.id FROM {found[0]} own (id) {each_one})", found[1])
+
+
+def _sql(rows: QuerySet[Any], frame: str) -> tuple[str, tuple[Any, ...]]:
+    sql, values = rows.order_by().query.sql_with_params() if not rows.query.is_sliced else rows.query.sql_with_params()
+    return frame.format(sql), tuple(values)
+
+
+def _beyond(order: str, after: Place | None, at: str, place: str, *, same: bool = False) -> tuple[str, tuple[Any, ...]]:
+    """What lies behind a place; with `same` the place's own prompt too, of which some answers may be left."""
+    if after is None:
+        return "", ()
+    sign = (">" if order == OLDEST else "<") + ("=" if same else "")
+    return f" AND ({at}, {place}) {sign} (%s, %s)", (after.at, after.place)
+
+
+def _direction(order: str) -> str:
+    return "ASC" if order == OLDEST else "DESC"
+
+
+def _dates(wanted: Wanted, table: str) -> tuple[str, tuple[Any, ...]]:
+    """A range of dates is a stretch of the way along the index."""
+    sql = ""
+    values: tuple[Any, ...] = ()
+    for name, sign in (("since", ">="), ("until", "<")):
+        if wanted.view != ANSWERS and wanted.values.get(name):
+            sql, values = f"{sql} AND {table}.created_at {sign} %s", (*values, wanted.values[name])
+    return sql, values
+
+
+def _base(wanted: Wanted, order: str) -> str:
+    return "annotation_label" if wanted.view == LABELS or order == LABELLED else "annotation_prompt"
+
+
+def _stretch(wanted: Wanted, order: str, after: Place | None, most: int) -> Statement:
+    """The next prompts or labels in their order, whatever they are: (at, place, id)."""
+    base, by_label = _base(wanted, order), order == LABELLED
+    beyond, place = _beyond(order, after, "row.created_at", "row.id", same=wanted.view == ANSWERS)
+    dates, range_ = ("", ()) if by_label else _dates(wanted, "row")
+    way = _direction(order)
+    sql = (
+        f"SELECT row.created_at AS at, row.id AS place, row.id AS id FROM {base} row WHERE row.project_id = %s"
+        f"{beyond}{dates} ORDER BY row.created_at {way}, row.id {way} LIMIT {int(most)}"
+    )
+    return Statement(sql, (wanted.project.pk, *place, *range_))
+
+
+def _along(wanted: Wanted, order: str, after: Place | None, most: int) -> Statement:
+    """The next rows in their order: (at, place, id); answers stand with their prompts."""
+    stretch, way = _stretch(wanted, order, after, most), _direction(order)
+    if wanted.view != ANSWERS:
+        return stretch
+    rest = ""
+    place: tuple[Any, ...] = ()
+    if after is not None:
+        rest, place = " WHERE NOT (prompt.place = %s AND answer.id <= %s)", (after.place, after.id)
+    return Statement(
+        f"SELECT prompt.at, prompt.place, answer.id AS id FROM ({stretch.sql}) prompt CROSS JOIN LATERAL ("
+        "SELECT one.id FROM annotation_response one WHERE one.prompt_id = prompt.place ORDER BY one.id OFFSET 0"
+        f") answer{rest} ORDER BY prompt.at {way}, prompt.place {way}, answer.id",
+        (*stretch.values, *place),
+    )
+
+
+def _among(wanted: Wanted, order: str, rare: Statement, after: Place | None) -> Statement:
+    """The few that come into question, in their order: (at, place, id)."""
+    way, rest = _direction(order), ""
+    more: tuple[Any, ...] = ()
+    if wanted.view == ANSWERS:
+        row = """SELECT prompt.created_at, prompt.id AS place, answer.id FROM annotation_response answer
+            JOIN annotation_prompt prompt ON prompt.id = answer.prompt_id
+            WHERE answer.id = rare.id AND prompt.project_id = %s"""
+        if after is not None:
+            rest, more = " AND NOT (row.place = %s AND row.id <= %s)", (after.place, after.id)
+    elif order == LABELLED:
+        row = """SELECT label.created_at, label.id AS place, label.id FROM annotation_item item
+            JOIN annotation_label label ON label.item_id = item.id
+            WHERE item.prompt_id = rare.id AND label.project_id = %s"""
+    else:
+        row = f"""SELECT own.created_at, own.id AS place, own.id FROM {_base(wanted, order)} own
+            WHERE own.id = rare.id AND own.project_id = %s"""
+    beyond, place = _beyond(order, after, "row.created_at", "row.place", same=wanted.view == ANSWERS)
+    return Statement(
+        f"SELECT row.created_at AS at, row.place, row.id FROM ({rare.sql}) rare (id) "
+        f"CROSS JOIN LATERAL ({row} OFFSET 0) row WHERE true{beyond}{rest} "
+        f"ORDER BY row.created_at {way}, row.place {way}, row.id",
+        (*rare.values, wanted.project.pk, *place, *more),
+    )
+
+
+def _checked(wanted: Wanted, order: str, source: Statement) -> Statement:
+    """Those of these rows that fit, one after another and no more than are read: (at, place, id, row to show).
+
+    OFFSET 0 holds PostgreSQL to that; it would else read all of a table that it takes for small.
+    """
+    sql, values = _sql(_fitting(wanted, order).filter(pk=RawSQL("one.id", ())), "{} OFFSET 0")
+    way, last = _direction(order), ", one.id" if wanted.view == ANSWERS else ""
+    return Statement(
+        f"SELECT one.at, one.place, one.id, fit.* FROM ({source.sql}) one CROSS JOIN LATERAL ({sql}) fit "
+        f"ORDER BY one.at {way}, one.place {way}{last}",
+        (*source.values, *values),
+    )
+
+
+def _fitting(wanted: Wanted, order: str) -> QuerySet[Any]:
+    """Rows that fit, with the id of what is shown of each."""
+    if order != LABELLED:
+        return wanted.rows().values("pk")
+    labels = wanted.labels().filter(Exists(wanted.rows().filter(pk=OuterRef("item__prompt_id"))))
+    later = Q(created_at__gt=OuterRef("created_at")) | Q(created_at=OuterRef("created_at"), pk__gt=OuterRef("pk"))
+    newer = wanted.labels().filter(later, item__prompt=OuterRef("item__prompt_id"))
+    return labels.exclude(Exists(newer)).values("item__prompt_id")
+
+
+def _any_way(wanted: Wanted, order: str, after: Place | None) -> Statement:
+    """The same page, by whatever plan: all that fits is gathered and then put in order."""
+    rows, way = wanted.rows(), _direction(order)
+    if wanted.view == ANSWERS:
+        at, place, own = "prompt__created_at", "prompt_id", "pk"
+    else:
+        at, place, own = "created_at", "pk", "pk"
+    if order == LABELLED:
+        rows = Label.objects.filter(pk__in=_fitting(wanted, order).values("pk"))
+        own = "item__prompt_id"
+    sql, values = _sql(rows.values_list(at, place, "pk", own), "{} OFFSET 0")
+    beyond, more = _beyond(order, after, "one.at", "one.place", same=wanted.view == ANSWERS)
+    rest, last = "", ", one.id" if wanted.view == ANSWERS else ""
+    if after is not None and wanted.view == ANSWERS:
+        rest, more = " AND NOT (one.place = %s AND one.id <= %s)", (*more, after.place, after.id)
+    return Statement(
+        f"SELECT * FROM ({sql}) AS one (at, place, id, shown) WHERE true{beyond}{rest} "
+        f"ORDER BY one.at {way}, one.place {way}{last}",
+        (*values, *more),
+    )
+
+
+def _page(rows: Statement, size: int) -> Found:
+    found = Statement(f"{rows.sql} LIMIT {int(size) + 1}", rows.values).run()
+    if len(found) <= size:
+        return Found([row[3] for row in found])
+    at, place, last, _ = found[size - 1]
+    return Found([row[3] for row in found[:size]], Place(at, place, last))
+
+
+def _end_of(wanted: Wanted, order: str, after: Place | None, most: int) -> Place | None:
+    """The last of the rows that were looked through; None if they were the last there are."""
+    stretch = _stretch(wanted, order, after, most)
+    rows = Statement(f"SELECT at, place FROM ({stretch.sql}) one OFFSET {int(most) - 1} LIMIT 1", stretch.values).run()
+    return Place(rows[0][0], rows[0][1], LAST - 1) if rows else None
+
+
+def _count(rows: Statement, most: int) -> int:
+    rows = Statement(f"SELECT count(*) FROM (SELECT FROM ({rows.sql}) one LIMIT {int(most)}) fit", rows.values)
+    return int(rows.run()[0][0])
+
+
+def _guarded(ask: Callable[[], Any]) -> Any:
+    found = within(GUARD, ask)
+    if found is None:
+        raise TooSlow
+    return found

@@ -1,0 +1,89 @@
+"""More like this: prompts, or answers, that resemble one.
+
+Where answers have embeddings, the nearest are found by those: in a project with up to `EXACTLY` of them by looking at
+all, which takes milliseconds; in a larger one among the answers that share telling words. An index for nearest
+neighbours needs vectors of one width for the whole table, and projects have models of different widths. Without
+embeddings the shared words alone decide.
+"""
+
+from typing import Any
+
+from django.db import connection
+from pgvector.django import CosineDistance
+
+from annotation.browsing import PAGE
+from annotation.filters import ANSWERS, Wanted
+from annotation.models import Prompt, Response, SearchText
+
+MOST = 100
+EXACTLY = 20_000
+CANDIDATES = 3_000
+TELLING = 8  # words asked for
+COMMON = 0.005  # of all texts; a word in more of them tells nothing
+SHORTEST = 3  # letters
+
+KNOWN_COMMON = """
+SELECT word FROM pg_stats, unnest(most_common_elems::text::text[], most_common_elem_freqs) AS known (word, share)
+WHERE schemaname = current_schema() AND tablename = 'annotation_searchtext' AND attname = 'words' AND share > %s
+"""
+OWN_WORDS = """
+SELECT word.lexeme FROM annotation_searchtext text CROSS JOIN LATERAL unnest(text.words) word
+WHERE text.id = %s AND length(word.lexeme) >= %s ORDER BY length(word.lexeme) DESC, word.lexeme LIMIT 200
+"""
+SHARED = """
+SELECT found.row_id FROM (
+    SELECT coalesce(response_id, prompt_id) AS row_id, words FROM annotation_searchtext
+    WHERE project_id = %(project)s AND (response_id IS NULL) = %(of_prompts)s AND id <> %(own)s
+      AND words @@ %(asked)s::tsquery LIMIT %(candidates)s
+) found ORDER BY ts_rank(found.words, %(asked)s::tsquery, 1) DESC, found.row_id DESC LIMIT %(most)s
+"""
+
+
+def fitting(wanted: Wanted, pk: int) -> tuple[Prompt | Response | None, list[int]]:
+    """The row with this id, and what is like it of all that is wanted (ids), the most alike first."""
+    about: Prompt | Response | None
+    if wanted.view == ANSWERS:
+        about = Response.objects.filter(pk=pk, prompt__project=wanted.project).select_related("prompt").first()
+        ids = of_answer(about) if about else []
+    else:
+        about = Prompt.objects.filter(pk=pk, project=wanted.project).first()
+        ids = of_prompt(about) if about else []
+    fit = set(wanted.rows().filter(pk__in=ids).values_list("pk", flat=True))
+    return about, [one for one in ids if one in fit][:PAGE]
+
+
+def of_prompt(prompt: Prompt) -> list[int]:
+    """Ids of prompts that share telling words with this one, the most alike first."""
+    return _by_words(prompt.project_id, SearchText.objects.filter(prompt=prompt, response=None).first(), MOST)
+
+
+def of_answer(response: Response) -> list[int]:
+    """Ids of answers like this one, the most alike first."""
+    own = SearchText.objects.filter(response=response).first()
+    if response.embedding is None:
+        return _by_words(response.prompt.project_id, own, MOST)
+    rows = Response.objects.filter(prompt__project=response.prompt.project_id, embedding__isnull=False)
+    if rows[: EXACTLY + 1].count() > EXACTLY:
+        rows = rows.filter(pk__in=_by_words(response.prompt.project_id, own, CANDIDATES))
+    vector: Any = response.embedding
+    same = rows.exclude(pk=response.pk).extra(where=["vector_dims(embedding) = %s"], params=[len(vector)])
+    nearest = same.alias(distance=CosineDistance("embedding", vector)).order_by("distance", "pk")
+    return list(nearest.values_list("pk", flat=True)[:MOST])
+
+
+def _by_words(project: int, own: SearchText | None, most: int) -> list[int]:
+    """None while the row's own words are not filled in, or it has no telling one."""
+    if own is None:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(KNOWN_COMMON, [COMMON])
+        common = {row[0] for row in cursor.fetchall()}
+        cursor.execute(OWN_WORDS, [own.pk, SHORTEST])
+        telling = [row[0] for row in cursor.fetchall() if row[0] not in common][:TELLING]
+        if not telling:
+            return []
+        asked = " | ".join("'{}'".format(word.replace("\\", "\\\\").replace("'", "''")) for word in telling)
+        of_prompts = own.response_id is None
+        values: dict[str, Any] = {"project": project, "of_prompts": of_prompts, "own": own.pk, "asked": asked}
+        cursor.execute(SHARED, {**values, "candidates": CANDIDATES, "most": most})
+        return [row[0] for row in cursor.fetchall()]
