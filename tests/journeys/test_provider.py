@@ -1,4 +1,4 @@
-"""Connecting a provider of sign-ins, and coming by it, in a real browser: our policy lets the way there and back through."""
+"""Connecting a provider of sign-ins, and coming by it, in a real browser: our policy lets the way through."""
 
 from playwright.sync_api import Browser, expect
 
