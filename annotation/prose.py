@@ -23,7 +23,7 @@ CLASSES = {"span": highlighting.CLASSES | {"formula"}, "p": {"formula"}, "div": 
 VALUES = {  # of the attributes that may have these alone
     **{tag: {"dir": {"auto", "ltr"}} for tag in BLOCKS | {"span"}},
     "pre": {"dir": {"ltr"}, "tabindex": {"0"}},
-    "div": {"tabindex": {"0"}, "role": {"region"}, "aria-label": {"Table"}},
+    "div": {"tabindex": {"0"}, "role": {"group"}, "aria-label": {"Table"}},
 }
 
 LONG = 6_000  # characters from which an answer is folded
@@ -58,7 +58,7 @@ def _code(self: RendererHTML, tokens: Sequence[Token], place: int, options: Any,
 
 def _table(self: RendererHTML, tokens: Sequence[Token], place: int, options: Any, env: Any) -> str:
     """It scrolls within itself, and so the keyboard must reach it."""
-    return '<div class="table" tabindex="0" role="region" aria-label="Table">\n<table dir="auto">\n'
+    return '<div class="table" tabindex="0" role="group" aria-label="Table">\n<table dir="auto">\n'
 
 
 def _table_end(self: RendererHTML, tokens: Sequence[Token], place: int, options: Any, env: Any) -> str:

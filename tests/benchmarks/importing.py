@@ -84,7 +84,7 @@ def write(path: Path, rows: int) -> None:
 
 
 def imported(product: Product, path: Path) -> dict[str, Any]:
-    said = product.run("-c", IMPORT, str(path))
+    said = product.python("-c", IMPORT, str(path))
     return json.loads(said.strip().rpartition("\n")[2])
 
 

@@ -52,9 +52,9 @@ class Product:
 
     def manage(self, *arguments: str, stdin: str | None = None) -> str:
         """Run a management command to its end; returns what it printed."""
-        return self.run("manage.py", *arguments, stdin=stdin)
+        return self.python("manage.py", *arguments, stdin=stdin)
 
-    def run(self, *arguments: str, stdin: str | None = None) -> str:
+    def python(self, *arguments: str, stdin: str | None = None) -> str:
         """Run Python with these arguments to its end, in the product's environment; returns what it printed."""
         done = subprocess.run(
             [sys.executable, *arguments],

@@ -43,8 +43,9 @@ def test_from_import_to_the_tuned_models_answers_in_the_queue(
 ) -> None:
     lead = sign_in("alice")
     lead.goto("/projects/desk/data/import/")
-    lead.get_by_label("File").set_input_files(data)
-    lead.get_by_role("button", name=re.compile("Import", re.I)).click()
+    lead.get_by_label("Files", exact=True).set_input_files(data)
+    lead.get_by_role("button", name="See what it becomes").click()
+    lead.get_by_role("button", name="Import", exact=True).click()
     expect(lead.locator("main")).to_contain_text("not JSON")
     expect(lead.locator("main")).to_contain_text(str(COMPARISONS + DEMONSTRATIONS))
 
