@@ -1,4 +1,4 @@
-"""How many statements each page and each list of the API may take: more is a mistake, or a decision that changes a line.
+"""How many statements each page and each list of the API may take: more is a mistake, or a decision to write down.
 
 The numbers are those of a project that has been once round the loop. That they do not grow with the rows is tested
 where the pages are.

@@ -19,11 +19,14 @@ def view() -> Any:
 
     from annotation.endpoints import Endpoint
     from annotation.models import Event
+    from annotation.models.accesskeys import Scope
 
     class Note(serializers.Serializer):
         text = serializers.CharField()
 
     class Insert(Endpoint):
+        scope = Scope.LABEL
+
         def post(self, request: Any) -> Response:
             row = Event.objects.create(actor=self.person, verb="noted", target="nothing", data=self.sent(Note))
             return Response({"id": row.pk}, status=201)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+sys.path.pop(0)  # this folder, whose `queue` is not Python's
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.benchmarks.product import Client, Product, new_password, running

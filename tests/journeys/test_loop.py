@@ -1,7 +1,6 @@
 """The whole loop by hand: import, clean, rank, tune, and rank the tuned model's own answers."""
 
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 
