@@ -34,7 +34,7 @@ QUICK = "--quick" in sys.argv
 SIZES = {"10k": 10_000, "100k": 100_000, "1m": 1_000_000} if not QUICK else {"10k": 1_000, "100k": 3_000, "1m": 10_000}
 HISTORY = 10_000 if not QUICK else 200  # labels of each of the first PEOPLE
 PEOPLE, MOST = 32, 128
-SECONDS = 12 if not QUICK else 3
+SECONDS = 20 if not QUICK else 3
 TURNS = 3 if not QUICK else 1
 
 MAKE = """
