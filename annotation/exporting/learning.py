@@ -1,6 +1,6 @@
 """Rows to train on, made of what people said: good answers, preferences, answers good or bad by themselves.
 
-They are the rows that a snapshot of the same labels has (training/snapshots.py), read prompt by prompt, so that memory
+They are the rows that a snapshot of the same labels has (training/snapshots/), read prompt by prompt, so that memory
 stays flat: votes on the same two answers count together, whichever items they were asked in.
 """
 

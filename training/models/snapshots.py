@@ -37,7 +37,7 @@ class RecipeVersion(models.Model):
 
 
 class Snapshot(models.Model):
-    """Rows frozen to Parquet with a manifest; `sha256` is of their contents (training/snapshots.py)."""
+    """Rows frozen to Parquet with a manifest; `sha256` is of their contents (training/snapshots/files.py)."""
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="snapshots")
     kind = models.CharField(max_length=16, choices=SnapshotKind)
