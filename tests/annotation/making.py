@@ -43,6 +43,7 @@ def a_demonstration(project: Project, answer: str | None = "A draft.", **more: A
 
 
 def first_is_better(**more: Any) -> Said:
+    """Of the answers as this person sees them, in an order drawn by lot: two who say it need not agree (`prefers`)."""
     return Said(ranks=(1, 2), **more)
 
 

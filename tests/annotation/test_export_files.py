@@ -23,7 +23,7 @@ from annotation.exporting.wanted import Wanted
 from annotation.labelling import Said
 from annotation.models import Event, Export, Membership, Project
 from annotation.shapes.outgoing import SHAPES
-from tests.annotation.making import a_comparison, a_demonstration, first_is_better, lease
+from tests.annotation.making import a_comparison, a_demonstration, lease, prefers
 
 PAGE = "/projects/desk/data/export/"
 
@@ -33,10 +33,11 @@ def labelled(project, bob, bea):
     project.labels_per_item = 2
     project.licence = "cc-by-4.0"
     project.save()
-    a_comparison(project, ("Good day.", "Hi | you"))
+    greeting = a_comparison(project, ("Good day.", "Hi | you"))
     a_demonstration(project)
+    best = greeting.answers.earliest("order").response_id
     for who in (bob, bea):
-        labelling.submit(assignment=lease(who), said=first_is_better())
+        prefers(who, greeting, best)
     labelling.submit(assignment=lease(bob, "demonstration"), said=Said(verdict="edit", text="Better."))
     return project
 
@@ -71,7 +72,9 @@ def test_parquet_has_everything(labelled):
     rows = pyarrow.parquet.read_table(make(labelled, "parquet").path).to_pylist()
     assert [row["kind"] for row in rows] == ["comparison", "demonstration"]
     assert [len(row["labels"]) for row in rows] == [2, 1]
-    assert [vote["rank"] for vote in rows[0]["labels"][0]["votes"]] == [1, 2]
+    best, other = (answer["id"] for answer in rows[0]["answers"])
+    for label in rows[0]["labels"]:
+        assert {vote["answer"]: vote["rank"] for vote in label["votes"]} == {best: 1, other: 2}
 
 
 def test_a_dataset_has_a_table_of_each_kind_and_a_card_made_from_facts(labelled, tmp_path):
