@@ -40,7 +40,7 @@ test: install browser ## all tests: units, then training and database processes,
 	@$(RUN) -m pytest $(TEST_FLAGS) -n 2 --dist loadfile -m process
 	@$(RUN) -m pytest $(TEST_FLAGS) -n 2 --dist loadfile -m journey
 
-lint: install ## style, types, import contracts, templates, scripts, migrations, production settings
+lint: install ## style, types, import contracts, templates, scripts, Dockerfiles, migrations, production settings
 	@echo "ruff";            $(RUN) -m ruff check --quiet .
 	@echo "ruff format";     $(RUN) -m ruff format --check --quiet .
 	@echo "mypy";            $(RUN) -m mypy --no-error-summary $(PACKAGES)
@@ -49,6 +49,7 @@ lint: install ## style, types, import contracts, templates, scripts, migrations,
 		>$(VENV)/lint-imports 2>&1 || { cat $(VENV)/lint-imports; exit 1; }
 	@echo "djlint";          $(RUN) -m djlint --lint --quiet templates
 	@echo "oxlint";          $(VENV)/bin/oxlint --deny-warnings --quiet static/js
+	@echo "hadolint";        $(VENV)/bin/hadolint docker/*.Dockerfile
 	@echo "migrations";      $(RUN) manage.py makemigrations --check --dry-run
 	@echo "check --deploy";  TOUCHSTONE_ENV=production TOUCHSTONE_ALLOWED_HOSTS=touchstone.example \
 		TOUCHSTONE_SECRET_KEY=$$($(RUN) -c 'import secrets; print(secrets.token_urlsafe(64))') \
