@@ -12,8 +12,10 @@ WORKDIR /srv/touchstone
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 RUN python -m venv /opt/venv && pip install -c constraints.txt .
 COPY . .
+# A volume belongs at first to whom the folder in the image belongs to.
 RUN sh docker/collect.sh \
-    && useradd --system --uid 10001 --home-dir /var/lib/touchstone --create-home touchstone
+    && useradd --system --uid 10001 --home-dir /var/lib/touchstone --create-home touchstone \
+    && install -d -o touchstone -m 700 /backups
 
 USER 10001
 VOLUME /var/lib/touchstone

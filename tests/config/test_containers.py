@@ -1,4 +1,4 @@
-"""What deploys Touchstone on Kubernetes is valid, and as locked up as it says."""
+"""What deploys Touchstone in containers is valid, and as locked up as it says."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,3 +103,12 @@ def test_the_user_of_the_pods_is_the_images():
         lines = (DOCKER / f"{image}.Dockerfile").read_text().splitlines()
         assert "USER 10001" in lines
     assert {pod["spec"]["securityContext"]["runAsUser"] for pod in pods().values()} == {10001}
+
+
+def test_the_folders_that_compose_mounts_volumes_on_belong_to_the_user():
+    """Docker makes a folder that the image lacks for root, and then nothing can be written into the volume."""
+    services = yaml.safe_load((DOCKER / "compose.yaml").read_text())["services"]
+    ours = [service for service in services.values() if service["image"].startswith("touchstone-")]
+    image = (DOCKER / "web.Dockerfile").read_text()
+    for folder in {volume.split(":")[1] for service in ours for volume in service["volumes"]}:
+        assert f"--home-dir {folder} --create-home" in image or f"install -d -o touchstone -m 700 {folder}" in image
