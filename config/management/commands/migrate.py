@@ -41,7 +41,10 @@ def _our_turn(connection: BaseDatabaseWrapper) -> Iterator[None]:
     try:
         with holder.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [ONE_AT_A_TIME])
-            yield
+            try:
+                yield
+            finally:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [ONE_AT_A_TIME])
     finally:
         holder.close()
 
