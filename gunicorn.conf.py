@@ -9,7 +9,6 @@ from typing import Any
 
 import psutil
 from gunicorn.glogging import Logger
-from prometheus_client import multiprocess
 
 COUNTED = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -36,6 +35,8 @@ def on_starting(server: Any) -> None:
 
 def child_exit(server: Any, worker: Any) -> None:
     """What a process counted stays; what it held does not."""
+    from prometheus_client import multiprocess  # which looks at its first import whether there is such a place
+
     multiprocess.mark_process_dead(worker.pid)
 
 

@@ -15,7 +15,6 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.core.signals import request_finished
 from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -60,12 +59,12 @@ POOL_WAITING = Gauge(
 
 def measured(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
     """Middleware."""
-    request_finished.connect(watch_pool)
 
     def respond(request: HttpRequest) -> HttpResponse:
         if request.path_info == PATH:
             return answer(request)
         began = perf_counter()
+        _watch_pool()
         response = get_response(request)
         method = request.method if request.method in METHODS else "other"
         view = _view(request)
@@ -82,8 +81,8 @@ def _view(request: HttpRequest) -> str:
     return (match.view_name or match.route) if match else ""
 
 
-def watch_pool(**more: Any) -> None:
-    """After a request has given its connection back."""
+def _watch_pool() -> None:
+    """As a request finds it, before it takes a connection itself."""
     if not connection.settings_dict["OPTIONS"].get("pool"):
         return
     held = connection.pool.get_stats()  # type: ignore[attr-defined]  # stubs are older than pools
