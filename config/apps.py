@@ -25,6 +25,12 @@ class ConfigConfig(AppConfig):
     verbose_name = "Touchstone"
 
     def ready(self) -> None:
+        from django_q.signals import pre_enqueue, pre_execute
+
+        from config import logs
+
+        pre_enqueue.connect(logs.enqueued)
+        pre_execute.connect(logs.begun)
         post_migrate.connect(_schedule, sender=apps.get_app_config("django_q"))  # an app without models sends none
 
 

@@ -22,10 +22,12 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
+from annotation.models import Event
 from config.postgres import packaged
 
 MANIFEST = "manifest.json"
 DUMP = "database.dump"
+MADE = "backup made"  # the verb of the event that a database keeps of its backups
 ARTIFACTS = "artifacts"
 # How PostgreSQL's programs are told of what is in DATABASE_URL.
 LIBPQ = {f"PG{name.upper()}": name for name in ("host", "port", "user", "password", "sslmode", "sslrootcert")}
@@ -49,6 +51,8 @@ def back_up(*, into: Path, artifacts: bool = True) -> Path:
     manifest = {"made_at": now.isoformat(), "artifacts": artifacts, "files": files}
     (draft / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     os.rename(draft, target)
+    size = sum(one["bytes"] for one in files.values())
+    Event.objects.create(verb=MADE, target=target.name[:64], data={"artifacts": artifacts, "bytes": size})
     return target
 
 

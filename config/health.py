@@ -31,9 +31,14 @@ def answers(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Ht
 def why_not_ready() -> str:
     """What is missing, in a sentence; empty if nothing is."""
     try:
-        executor = MigrationExecutor(connection)
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        if is_behind():
             return "The database is behind the code: run manage.py migrate."
     except (Error, ImproperlyConfigured):
         return "The database does not answer."
     return ""
+
+
+def is_behind() -> bool:
+    """Whether the database lacks a migration; raises what the database raises."""
+    executor = MigrationExecutor(connection)
+    return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))

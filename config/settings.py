@@ -11,7 +11,7 @@ from django.conf import global_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
-from config import browsers, database, mail, oidc, postgres
+from config import browsers, database, logs, mail, oidc, postgres, sentry
 from config.paths import BASE, VAR
 
 ENVIRONMENT = os.environ.get("TOUCHSTONE_ENV") or "development"
@@ -91,6 +91,8 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.health.answers",
+    "config.metrics.measured",
+    "config.logs.requests",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "config.browsers.packaged_pages",
@@ -228,6 +230,7 @@ _queue = {
 Q_CLUSTER = {
     **_queue,
     "name": "default",
+    "broker_class": "config.heartbeat.Broker",
     "workers": 1,
     "queue_limit": 1,
     "timeout": 600,
@@ -355,17 +358,24 @@ UNFOLD = {
                     )
                 ],
             },
+            {
+                "title": "The installation",
+                "items": [
+                    {
+                        "title": "Is everything well?",
+                        "icon": "monitor_heart",
+                        "link": reverse_lazy("everything_is_well"),
+                    }
+                ],
+            },
         ],
     },
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": os.environ.get("TOUCHSTONE_LOG_LEVEL", "INFO")},
-}
+LOG_FORMAT = os.environ.get("TOUCHSTONE_LOG_FORMAT") or "line"
+if LOG_FORMAT not in {"line", "json"}:
+    raise ImproperlyConfigured(f"TOUCHSTONE_LOG_FORMAT is line or json, not {LOG_FORMAT!r}.")
+LOGGING = logs.settings_for(LOG_FORMAT, os.environ.get("TOUCHSTONE_LOG_LEVEL", "INFO"))
 
 # Touchstone's own.
 API_PER_MINUTE = int(os.environ.get("TOUCHSTONE_API_PER_MINUTE", "6000"))  # of one person, by each web process
@@ -373,6 +383,9 @@ SIGN_INS_PER_MINUTE = 30  # tried from one address
 PROXIES = int(os.environ.get("TOUCHSTONE_PROXIES", "1" if PRODUCTION else "0"))  # between people and the web server
 if min(API_PER_MINUTE, PROXIES + 1) < 1:
     raise ImproperlyConfigured("TOUCHSTONE_API_PER_MINUTE must be 1 or more, TOUCHSTONE_PROXIES not negative.")
+METRICS_TOKEN = os.environ.get("TOUCHSTONE_METRICS_TOKEN", "")  # with which /metrics answers; without, to nobody
+if METRICS_TOKEN and len(METRICS_TOKEN) < 20:
+    raise ImproperlyConfigured("TOUCHSTONE_METRICS_TOKEN needs 20 random characters or more.")
 ARTIFACTS = Path(os.environ.get("TOUCHSTONE_ARTIFACTS") or VAR / "artifacts").resolve()
 IMPORT_LIMIT_MB = int(os.environ.get("TOUCHSTONE_IMPORT_LIMIT_MB", "4096"))  # of one file that is brought in
 STORE = os.environ.get("TOUCHSTONE_STORE", "").rstrip("/")  # for machines that share no folder
@@ -390,3 +403,5 @@ MORE_FILTERS = ["training.browsing.BY_MODEL"]  # of Browse, by what the annotato
 WRITTEN_BY = "training.browsing.written_by"  # which models gave an answer, for leads
 COUNT_TOKENS = "training.tokens.count"  # how long a conversation is for a project's model, told while people write
 MORE_CHECKS = ["evaluation.label_errors.find"]  # of whole projects, by rooms that know more than annotation does
+if os.environ.get("SENTRY_DSN"):
+    sentry.start(os.environ["SENTRY_DSN"], ENVIRONMENT)

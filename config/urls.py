@@ -9,6 +9,7 @@ from django.views.defaults import page_not_found
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from annotation.views.signing_in import to_the_admin
+from config.pages import everything_is_well
 
 
 @csrf_exempt
@@ -25,6 +26,7 @@ urlpatterns = [
     path("", include("annotation.urls")),
     path("", include("evaluation.urls")),
     path("", include("config.account_urls")),
+    path("is-everything-well/", everything_is_well, name="everything_is_well"),
     re_path(r"^admin/r/", page_not_found, {"exception": Http404()}),  # "view on site": it asks nobody who they are
     path("admin/login/", to_the_admin),
     path("admin/", admin.site.urls),

@@ -1,6 +1,7 @@
 """Queue tasks of the default cluster: ids in, reload, one call."""
 
 from annotation import imports, leasing
+from annotation.logcontext import bind
 from annotation.models import Project
 from evaluation import comparing, drift, features, head_to_head, rounds, scoring, starting, steering
 from evaluation.models import Round
@@ -11,14 +12,15 @@ from training.snapshots import asking
 
 def run_finished(run_id: int) -> None:
     """A run has ended: what it promised is done, and the round that waits for it goes on."""
-    run = Run.objects.select_related("project", "base").get(pk=run_id)
-    comparing.compare_samples(run)
-    scoring.conclude_if_asked(run)
-    head_to_head.ask_if_ready(run)
-    features.take_in_if_read(run)
-    waiting = Round.objects.active().filter(steps__step_runs__run_id=run_id).values_list("pk", flat=True).first()
-    if waiting is not None:
-        rounds.advance(round_id=waiting)
+    with bind(run_id=run_id):
+        run = Run.objects.select_related("project", "base").get(pk=run_id)
+        comparing.compare_samples(run)
+        scoring.conclude_if_asked(run)
+        head_to_head.ask_if_ready(run)
+        features.take_in_if_read(run)
+        waiting = Round.objects.active().filter(steps__step_runs__run_id=run_id).values_list("pk", flat=True).first()
+        if waiting is not None:
+            rounds.advance(round_id=waiting)
 
 
 def advance_round(round_id: int) -> None:

@@ -6,9 +6,11 @@ worker process takes a free part by a file lock, which the kernel lets go of how
 
 import fcntl
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 
@@ -58,3 +60,35 @@ def environment(part: Part, count: int) -> dict[str, str]:
     if part[0] == "cpu":
         return {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true"}
     return {"CUDA_VISIBLE_DEVICES": ",".join(part[:count])}
+
+
+ASKED = ["nvidia-smi", "--query-gpu=index,name,memory.used,memory.total", "--format=csv,noheader,nounits"]
+
+
+def memory() -> list[dict[str, Any]]:
+    """The devices of this machine's gpu workers: number, name, bytes used (by anybody) and in all.
+
+    NVIDIA's driver is asked, since whoever asks torch holds memory of each device; nothing where it does not answer.
+    """
+    ours = sorted({one for part in settings.DEVICES or [visible()] for one in part})
+    if "cpu" in ours:
+        return []
+    command = [*ASKED, *([f"--id={','.join(ours)}"] if ours else [])]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=3, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return parsed(done.stdout)
+
+
+def parsed(answer: str) -> list[dict[str, Any]]:
+    """
+    >>> parsed("0, NVIDIA H200, 1024, 143771\\n1, NVIDIA H200, [N/A], [N/A]\\n")
+    [{'number': '0', 'name': 'NVIDIA H200', 'used': 1073741824, 'total': 150754820096}]
+    """
+    rows = [[part.strip() for part in line.split(",")] for line in answer.splitlines()]
+    return [
+        {"number": row[0], "name": row[1], "used": int(row[2]) * 2**20, "total": int(row[3]) * 2**20}
+        for row in rows
+        if len(row) == 4 and row[2].isdigit() and row[3].isdigit()
+    ]

@@ -24,6 +24,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
+from annotation import logcontext
 from training import artifacts, devices, finishing, launching, registry, reproducing, runs, snapshots
 from training.causes import DISK_FULL_CODE, is_disk_full
 from training.models import Metric, Run
@@ -53,20 +54,23 @@ def execute(run: Run, part: devices.Part | None = None) -> Run:
     Raises what the database raises if it is away when the outcome should be stored: then the row stays as it is,
     and `runs.recover` gives it to a worker again, which finds the result.
     """
-    try:
-        finishing.finish(run=run, result=_perform(run, part or devices.visible()))
-    except LostClaim:
-        pass
-    except (InterfaceError, OperationalError):
-        raise
-    except Exception as error:
-        log.exception("%s could not go on", run)
-        reason = "disk_full" if is_disk_full(error) else "crashed"
-        finishing.fail(run=run, reason=reason, error=f"The worker could not go on: {error}")
-    run.refresh_from_db()
-    if not run.is_open:
-        runs.tell_finished(run.pk)
-    return run
+    with logcontext.bind(run_id=run.pk):
+        log.info("%s begins, attempt %s", run.method, run.attempt)
+        try:
+            finishing.finish(run=run, result=_perform(run, part or devices.visible()))
+        except LostClaim:
+            log.warning("Another worker has taken it meanwhile")
+        except (InterfaceError, OperationalError):
+            raise
+        except Exception as error:
+            log.exception("%s could not go on", run)
+            reason = "disk_full" if is_disk_full(error) else "crashed"
+            finishing.fail(run=run, reason=reason, error=f"The worker could not go on: {error}")
+        run.refresh_from_db()
+        log.info("%s: %s", run.status, run.reason or "as asked")
+        if not run.is_open:
+            runs.tell_finished(run.pk)
+        return run
 
 
 def _perform(run: Run, part: devices.Part) -> dict[str, Any]:
@@ -149,6 +153,7 @@ def _launch(run: Run, folder: Path, output: IO[bytes], part: devices.Part) -> su
         **devices.environment(part, run.devices),
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "PYTHONUNBUFFERED": "1",
+        "TOUCHSTONE_RUN": str(run.pk),
         "PYTHONPATH": str(REPOSITORY),
     }
     process = subprocess.Popen(

@@ -116,6 +116,7 @@ class Delivery(models.Model):
         indexes = [
             models.Index(fields=["next_try_at"], condition=Q(state="waiting"), name="delivery_due"),
             models.Index(fields=["webhook", "-id"], name="delivery_newest"),
+            models.Index(fields=["created_at"], condition=Q(state="failed"), name="delivery_given_up"),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(state__in=DeliveryState.values), name="delivery_state_known"),

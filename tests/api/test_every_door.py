@@ -124,6 +124,7 @@ DOORS: dict[str, str | list[str]] = {
 NONE = {
     "login": "a browser's; programs send a key, or ask token/ for one",
     "logout": "the same",
+    "everything_is_well": "`/metrics` and `manage.py doctor` tell programs",
     "keys": "shortcuts of a keyboard, which programs have none of",
     "schema": "the API's own document",
     "api_docs": "the API's own page",

@@ -11,7 +11,9 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
 
+from annotation.models import Event
 from config import postgres
+from config.backups import MADE
 from tests.training.making import a_preference, an_edit
 from training import snapshots
 
@@ -58,6 +60,7 @@ def manage(environment, *arguments):
 
 def test_dump_restore_elsewhere_and_hashes_equal(backup, elsewhere, tmp_path):
     folder, said, snapshot = backup
+    assert Event.objects.get(verb=MADE).target == folder.name
     address, environment = elsewhere
     done = manage(environment, "restore", str(folder))
     assert (done.returncode, done.stdout) == (0, "Restored.\n"), done.stderr

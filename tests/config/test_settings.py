@@ -24,7 +24,11 @@ SAFE = {
 
 
 def without_ours() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(("TOUCHSTONE_", "DATABASE_"))}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TOUCHSTONE_", "DATABASE_", "SENTRY_"))
+    }
 
 
 @pytest.fixture
@@ -83,6 +87,9 @@ def test_production_starts_with_safe_settings(load):
         ({"TOUCHSTONE_SECRET_KEY": "changeme"}, "TOUCHSTONE_SECRET_KEY"),
         ({"TOUCHSTONE_SECRET_KEY": "x" * 49}, "TOUCHSTONE_SECRET_KEY"),
         ({"TOUCHSTONE_DEBUG": "1"}, "TOUCHSTONE_DEBUG"),
+        ({"TOUCHSTONE_METRICS_TOKEN": "short"}, "TOUCHSTONE_METRICS_TOKEN"),
+        ({"TOUCHSTONE_LOG_FORMAT": "xml"}, "TOUCHSTONE_LOG_FORMAT"),
+        ({"SENTRY_DSN": "nowhere"}, "SENTRY_DSN"),
         ({"TOUCHSTONE_ENV": "Production"}, "TOUCHSTONE_ENV"),
         ({"TOUCHSTONE_ENV": "prod"}, "TOUCHSTONE_ENV"),
     ],
@@ -261,3 +268,13 @@ def test_sessions_and_passwords_are_strict(load):
     assert settings.SESSION_COOKIE_HTTPONLY
     assert settings.PASSWORD_HASHERS[0] == "config.hashing.Argon2"
     assert {"min_length": 12} in [one["OPTIONS"] for one in settings.AUTH_PASSWORD_VALIDATORS]
+
+
+def test_the_log_is_for_people_or_for_programs(load):
+    assert load().LOGGING["handlers"]["console"]["formatter"] == "line"
+    assert load(TOUCHSTONE_LOG_FORMAT="json").LOGGING["handlers"]["console"]["formatter"] == "json"
+
+
+def test_metrics_are_for_nobody_unless_there_is_a_token(load):
+    assert load().METRICS_TOKEN == ""
+    assert load(TOUCHSTONE_METRICS_TOKEN="t" * 20).METRICS_TOKEN == "t" * 20

@@ -119,6 +119,7 @@ PAGES: dict[str, list[Shown]] = {
     "mfa_reauthenticate_webauthn": [Shown("/account/confirm/passkey/", "bea")],
     "socialaccount_connections": [Shown("/account/connected/")],
     "sessions": [Shown("/account/sessions/")],
+    "everything_is_well": [Shown("/is-everything-well/")],
     "projects": [Shown("/"), Shown("/", "charlie")],
     "project": [Shown("/projects/desk/"), Shown("/projects/desk/", "bob"), Shown("/projects/empty/")],
     "guidelines": [Shown("/projects/desk/guidelines/", "bob"), Shown("/projects/empty/guidelines/")],

@@ -4,6 +4,7 @@ from training.models.jobs import TrainingFile, TuningJob
 from training.models.registry import Generation, ModelVersion, Sample
 from training.models.runs import Metric, Run, Source
 from training.models.snapshots import Freezing, RecipeVersion, Snapshot, SnapshotLabel
+from training.models.workers import Worker
 
 __all__ = [
     "Freezing",
@@ -18,4 +19,5 @@ __all__ = [
     "Source",
     "TrainingFile",
     "TuningJob",
+    "Worker",
 ]

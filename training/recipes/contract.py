@@ -243,7 +243,8 @@ def main(method: str, run: Callable[[Job], dict[str, Any]]) -> None:
         raise
     stop.ignore()
     with suppress(OSError):
-        print(json.dumps({key: result.get(key) for key in ("status", "reason", "error", "seconds")}), flush=True)
+        ended = {key: result.get(key) for key in ("status", "reason", "error", "seconds")}
+        print(json.dumps({"run_id": os.environ.get("TOUCHSTONE_RUN"), **ended}), flush=True)
     sys.exit(0 if result["status"] == "ok" else 1)
 
 
