@@ -12,7 +12,7 @@ TEST_FLAGS ?= -q
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install browser demo test lint format loop bench clean
+.PHONY: help install browser demo test lint audit format loop bench clean
 
 help: ## list what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -43,9 +43,10 @@ test: install browser ## all tests: units, then training and database processes,
 	@$(RUN) -m pytest $(TEST_FLAGS) -n 2 --dist loadfile -m process
 	@$(RUN) -m pytest $(TEST_FLAGS) -n 2 --dist loadfile -m journey
 
-lint: install ## style, types, import contracts, templates, scripts, Dockerfiles, migrations, production settings
+lint: install ## style, security, types, import contracts, templates, scripts, Dockerfiles, migrations, production settings
 	@echo "ruff";            $(RUN) -m ruff check --quiet .
 	@echo "ruff format";     $(RUN) -m ruff format --check --quiet .
+	@echo "bandit";          $(RUN) -m bandit --quiet --configfile pyproject.toml --recursive $(PACKAGES) client manage.py
 	@echo "mypy";            $(RUN) -m mypy --no-error-summary $(PACKAGES)
 	@echo "mypy client";     $(RUN) -m mypy --no-error-summary --config-file client/pyproject.toml client/touchstone_client
 	@echo "import-linter";   $(RUN) -c 'from importlinter.cli import lint_imports_command as run; run()' --no-logo \
@@ -58,6 +59,9 @@ lint: install ## style, types, import contracts, templates, scripts, Dockerfiles
 		TOUCHSTONE_SECRET_KEY=$$($(RUN) -c 'import secrets; print(secrets.token_urlsafe(64))') \
 		DATABASE_URL=postgresql://touchstone@database.example/touchstone \
 		$(RUN) manage.py check --deploy --fail-level WARNING
+
+audit: install ## known weaknesses of the packages we use, as the Python Package Index knows them; needs the network
+	@$(RUN) -m pip_audit --strict --disable-pip --no-deps --progress-spinner off --requirement constraints.txt
 
 format: install ## let ruff put the Python in order
 	@$(RUN) -m ruff check --fix --quiet . ; $(RUN) -m ruff format .

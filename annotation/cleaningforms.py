@@ -26,9 +26,9 @@ class FindingsForm(forms.Form):
         return cls({**given, "state": query.get("state", Decision.OPEN)})
 
     def wanted(self) -> dict[str, str]:
-        """What the fields say that say something sensible."""
+        """What the fields say that say something sensible; the open ones where that of the state makes no sense."""
         self.is_valid()
-        return dict(self.cleaned_data)
+        return {"state": str(Decision.OPEN), **self.cleaned_data}
 
 
 class DecisionForm(forms.Form):

@@ -17,7 +17,6 @@ from pydantic import BaseModel
 from rest_framework import serializers, status
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.generics import GenericAPIView
-from rest_framework.parsers import BaseParser
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
@@ -39,17 +38,6 @@ class Conflict(APIException):
 
     status_code = status.HTTP_409_CONFLICT
     default_code = "conflict"
-
-
-class NdjsonParser(BaseParser):
-    """JSON Lines in: `request.data` is an iterator over the lines, read as they arrive."""
-
-    media_type = NDJSON
-
-    def parse(  # type: ignore[override]  # lines, and not a form
-        self, stream: Any, media_type: str | None = None, parser_context: Any = None
-    ) -> Iterator[bytes]:
-        return iter(stream.readline, b"")
 
 
 class NdjsonRenderer(BaseRenderer):

@@ -97,22 +97,25 @@ def _addresses(parts: SplitResult, port: int) -> list[str]:
 
 
 def is_public(address: str) -> bool:
-    """
-    >>> [is_public(a) for a in ("93.184.216.34", "10.0.0.1", "127.0.0.1", "169.254.169.254", "::1", "fe80::1%eth0")]
-    [True, False, False, False, False, False]
-    >>> [is_public(a) for a in ("::ffff:10.0.0.1", "2002:7f00:1::", "64:ff9b::a00:1", "224.0.0.1", "0.0.0.0")]
+    """Whether an address is one of the open Internet: in IPv6 global unicast alone, and no other's address in disguise.
+
+    >>> [is_public(a) for a in ("93.184.216.34", "2606:4700::1", "10.0.0.1", "127.0.0.1", "::1", "fe80::1%eth0")]
+    [True, True, False, False, False, False]
+    >>> [is_public(a) for a in ("::ffff:10.0.0.1", "2002:7f00:1::", "64:ff9b::a00:1", "fec0::1", "::10.0.0.1")]
     [False, False, False, False, False]
     """
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    inner = None
+    ip: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour
         if ip in NAT64:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-    return (inner or ip).is_global and not ip.is_multicast
+        if inner is None and ip not in GLOBAL:
+            return False
+        ip = inner or ip
+    return ip.is_global and not ip.is_multicast
 
 
-NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+NAT64, GLOBAL = ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("2000::/3")
 
 
 class _Pinned(http.client.HTTPConnection):

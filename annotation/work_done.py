@@ -12,7 +12,7 @@ from annotation.models import Judgement, Label, Project, User
 from annotation.models.events import record
 from annotation.models.items import Kind
 from annotation.models.labels import LabelQuerySet
-from annotation.shapes.sheet import FORMULA
+from annotation.shapes.sheet import FORMULA, SPACES
 
 BATCH = 500  # labels in memory at once
 COLUMNS = (
@@ -118,7 +118,7 @@ def cell(value: Any) -> Any:
     """
     if value is None:
         return ""
-    if isinstance(value, str) and value.lstrip(" \u00a0").startswith(FORMULA):
+    if isinstance(value, str) and value.lstrip(SPACES).startswith(FORMULA):
         return f"'{value}"
     return value
 

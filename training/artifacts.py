@@ -50,6 +50,8 @@ def bring(location: str, is_whole: Callable[[Path], bool] = Path.exists) -> None
         whole = arriving / here.name
         for remote in system.find(there):
             path = whole / remote[len(there) :].strip("/") if remote != there else whole
+            if ".." in path.parts:  # a name in the store may be anything
+                raise Damaged(f"{settings.STORE}/{location} has a file that leads out of it: {remote}.")
             path.parent.mkdir(parents=True, exist_ok=True)
             system.get_file(remote, str(path))
         if not is_whole(whole):

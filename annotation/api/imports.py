@@ -8,17 +8,18 @@ from django.urls import path
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
-from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.parsers import MultiPartParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation import access, imports, receiving
-from annotation.endpoints import NDJSON, Conflict, Endpoint, NdjsonParser, NdjsonRenderer, documented
+from annotation.endpoints import NDJSON, Conflict, Endpoint, NdjsonRenderer, documented
 from annotation.models import Import
 from annotation.models.accesskeys import Scope
 from annotation.models.imports import Stage
 from annotation.models.people import Role
+from annotation.parsers import NdjsonParser, PlainJsonParser
 from annotation.serializers import CountsSerializer
 from annotation.shapes import SHAPES
 
@@ -76,7 +77,7 @@ class SendingSerializer(serializers.Serializer):
 class Imports(Endpoint):
     scope = Scope.DATA
 
-    parser_classes = [MultiPartParser, NdjsonParser, JSONParser]
+    parser_classes = [MultiPartParser, NdjsonParser, PlainJsonParser]
 
     @documented("Imports", ImportSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:

@@ -9,14 +9,13 @@ from django.db.models import prefetch_related_objects
 from django.urls import path
 from drf_spectacular.types import OpenApiTypes
 from rest_framework.exceptions import ValidationError
-from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation import access, gold, labelling, leasing, standing
 from annotation.api.browse import Browsing
 from annotation.browseserializers import PromptFilterSerializer
-from annotation.endpoints import NDJSON, Conflict, Endpoint, NdjsonParser, documented
+from annotation.endpoints import NDJSON, Conflict, Endpoint, documented
 from annotation.filters import LABELS, PROMPTS
 from annotation.importing import import_lines
 from annotation.labelserializers import (
@@ -39,6 +38,7 @@ from annotation.labelserializers import (
 from annotation.models import Assignment, Membership, Project, User
 from annotation.models.accesskeys import Scope
 from annotation.models.people import Role
+from annotation.parsers import NdjsonParser, PlainJsonParser
 from annotation.serializers import (
     ImportRowSerializer,
     ProjectDetailSerializer,
@@ -75,7 +75,7 @@ class OneProject(Endpoint):
 
 class Prompts(Browsing):
     scope = Scope.DATA
-    parser_classes = [NdjsonParser, JSONParser]
+    parser_classes = [NdjsonParser, PlainJsonParser]
 
     @documented(
         "Prompts", PromptSerializer(many=True), parameters=[PromptFilterSerializer], refuses=(400, 401, 403, 404)

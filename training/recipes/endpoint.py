@@ -96,7 +96,7 @@ class Endpoint:
             raise BadData(f"{self.url} refused the request with status {response.status}: {words}")
         try:
             return json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadData(f"{self.url} did not answer with JSON: check the address.") from error
 
 
@@ -133,13 +133,25 @@ def allowed_addresses(url: str) -> list[tuple[str, int]]:
 
 
 def _is_public(address: str) -> bool:
+    """Whether an address is one of the open Internet: in IPv6 global unicast alone, and no other's address in disguise.
+
+    >>> [_is_public(a) for a in ("93.184.216.34", "2606:4700::1", "10.0.0.1", "127.0.0.1", "::1", "fe80::1%eth0")]
+    [True, True, False, False, False, False]
+    >>> [_is_public(a) for a in ("::ffff:10.0.0.1", "2002:7f00:1::", "64:ff9b::a00:1", "fec0::1", "::10.0.0.1")]
+    [False, False, False, False, False]
     """
-    >>> [_is_public(a) for a in ("93.184.216.34", "10.0.0.1", "127.0.0.1", "::1", "::ffff:10.0.0.1", "fe80::1%eth0")]
-    [True, False, False, False, False, False]
-    """
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    inner = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None)
-    return (inner or ip).is_global and not ip.is_multicast
+    ip: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour
+        if ip in NAT64:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is None and ip not in GLOBAL:
+            return False
+        ip = inner or ip
+    return ip.is_global and not ip.is_multicast
+
+
+NAT64, GLOBAL = ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("2000::/3")
 
 
 def _key_for(origin: str) -> str | None:

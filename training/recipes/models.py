@@ -34,6 +34,7 @@ NO_TEMPLATE = (
     "This model has no chat template, so it is not known how it reads a conversation: use a chat model "
     '(often named "instruct"), or add a chat template to its tokenizer.'
 )
+AS_DATA: dict[str, Any] = {"trust_remote_code": False, "use_safetensors": True}  # no code beside it, no pickle
 
 
 def device() -> str:
@@ -51,7 +52,7 @@ def frozen_dtype() -> torch.dtype:
 
 def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
     _must_exist(base)
-    tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=False)  # nosec B615  # a folder, here and below
     if not tokenizer.chat_template:
         raise BadData(NO_TEMPLATE)
     if tokenizer.pad_token is None:
@@ -66,8 +67,8 @@ def load_policy(
     on ("train"). What cannot be merged is read beside them.
     """
     _must_exist(model.base)
-    policy = AutoModelForCausalLM.from_pretrained(
-        model.base, dtype=dtype, trust_remote_code=False, **(quantised(dtype) if four_bits else {})
+    policy = AutoModelForCausalLM.from_pretrained(  # nosec B615
+        model.base, dtype=dtype, **AS_DATA, **(quantised(dtype) if four_bits else {})
     )
     if four_bits:
         policy = prepare_model_for_kbit_training(policy, use_gradient_checkpointing=False)
@@ -109,11 +110,12 @@ def load_scorer(
     """The model that scores: one number at the last token. The pad token tells it which token is the last."""
     _must_exist(base)
     if adapter is not None and heads.is_head(adapter):
-        return heads.load_head(AutoModel.from_pretrained(base, dtype=dtype, trust_remote_code=False), adapter)
+        body = AutoModel.from_pretrained(base, dtype=dtype, **AS_DATA)  # nosec B615
+        return heads.load_head(body, adapter)
     verbosity = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()  # a policy has no head for scores yet, and that is no warning
-    scorer = AutoModelForSequenceClassification.from_pretrained(
-        base, num_labels=1, dtype=dtype, trust_remote_code=False, **(quantised(dtype) if four_bits else {})
+    scorer = AutoModelForSequenceClassification.from_pretrained(  # nosec B615
+        base, num_labels=1, dtype=dtype, **AS_DATA, **(quantised(dtype) if four_bits else {})
     )
     transformers.logging.set_verbosity(verbosity)
     if four_bits:
@@ -225,8 +227,11 @@ def environment(dtype: torch.dtype) -> dict[str, Any]:
 
 
 def _must_exist(folder: str, *, what: str = "base model") -> None:
+    """Raises MissingBase for a folder without a model, and BadData for an adapter whose weights are a pickle."""
     name = "adapter_config.json" if what == "adapter" else "config.json"
     if not (Path(folder) / name).is_file():
         raise MissingBase(
             f"The {what} is not where it was stored (no {name}): import or train it again, or restore it."
         )
+    if what == "adapter" and (Path(folder) / "adapter_model.bin").exists():
+        raise BadData("The adapter has weights as a pickle, which is a program: it is not opened. Train it again.")

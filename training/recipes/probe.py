@@ -37,7 +37,7 @@ def run(job: Job) -> dict[str, Any]:
         for side in ("chosen", "rejected")
     ]
 
-    model = AutoModel.from_pretrained(job.model.base, dtype=torch.float32, trust_remote_code=False)
+    model = AutoModel.from_pretrained(job.model.base, dtype=torch.float32, **models.AS_DATA)  # nosec B615  # a folder
     model.to(models.device()).eval()
     layer = max(1, round(settings.depth * model.config.get_text_config().num_hidden_layers))
     found = torch.zeros(len(texts), model.config.get_text_config().hidden_size)

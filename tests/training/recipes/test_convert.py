@@ -6,6 +6,7 @@ import pytest
 
 from tests.tiny_model import build
 from tests.training.recipes.runs import Run, weights
+from training.recipes.contract import BadData
 
 
 @pytest.fixture
@@ -68,6 +69,15 @@ def test_weights_that_are_a_pickle_are_not_opened(convert, tmp_path):
     assert run.result["reason"] == "bad_data"
     assert "safetensors" in run.result["error"]
     assert not opened.exists()
+
+
+def test_an_adapter_that_is_a_pickle_is_refused(tmp_path):
+    from training.recipes import models
+
+    (tmp_path / "adapter_config.json").write_text("{}")
+    (tmp_path / "adapter_model.bin").write_bytes(b"a program")
+    with pytest.raises(BadData, match="it is not opened"):
+        models.task_of(str(tmp_path))
 
 
 @pytest.mark.model
