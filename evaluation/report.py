@@ -86,7 +86,9 @@ def words(step: str, detail: dict[str, Any], runs: list[Run]) -> list[tuple[str,
     """What a step wrote down, as (label, value) for people; keys nobody has words for are left out."""
     said: list[tuple[str, str]] = []
     if "wanted" in detail:
-        said.append(("Preferences so far", f"{detail.get('preferences', 0)} of {detail['wanted']} wanted"))
+        there, wanted = detail.get("preferences", 0), detail["wanted"]
+        how_many = f"{there} of {wanted} wanted" if there < wanted else f"{there} ({wanted} wanted)"
+        said.append(("Preferences so far", how_many))
     if step == Step.FREEZING:
         kinds = [kind for kind in ("demonstrations", "preferences") if kind in detail]
         said += [(kind.capitalize(), counted(detail[kind], "row")) for kind in kinds]
