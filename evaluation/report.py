@@ -56,7 +56,7 @@ def _runs_by_step(current: Round) -> dict[str, list[Run]]:
     linked = StepRun.objects.filter(step__round=current).select_related("step", "run__project").order_by("id")
     for step_run in linked:
         run: Any = step_run.run
-        run.purpose = step_run.purpose
+        run.whose = step_run.purpose.partition(" ")[2]  # of "generate champion" the model, which the run's name lacks
         runs[step_run.step.name].append(run)
     return runs
 
