@@ -3,4 +3,4 @@ from django.apps import AppConfig
 
 class AnnotationConfig(AppConfig):
     name = "annotation"
-    verbose_name = "People judge"
+    verbose_name = "1. People judge"

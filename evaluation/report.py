@@ -260,8 +260,9 @@ def _length(detail: dict[str, Any]) -> list[str]:
         return []
     change = after / before - 1
     if abs(change) < 0.005:
-        return ["Its answers are as long as before on average."]
-    return [f"Its answers are {percent(abs(change))} {'longer' if change > 0 else 'shorter'} on average."]
+        return ["In the answers drawn to be ranked it uses as many characters as the champion."]
+    more = f"{percent(abs(change))} {'more' if change > 0 else 'fewer'} characters"
+    return [f"In the answers drawn to be ranked it uses {more} than the champion."]
 
 
 def of_steering(project: Project) -> list[str]:
