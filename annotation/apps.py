@@ -3,4 +3,4 @@ from django.apps import AppConfig
 
 class AnnotationConfig(AppConfig):
     name = "annotation"
-    verbose_name = "Room 1: people judge"
+    verbose_name = "1. People judge"

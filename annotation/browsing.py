@@ -204,7 +204,9 @@ def _rare(wanted: Wanted) -> Statement | None:
     if not few:
         return None
     parts = [_hanging(one, wanted.view) for one in few]
-    return Statement(" INTERSECT ".join(one.sql for one in parts), sum((one.values for one in parts), ()))
+    both = " INTERSECT ".join(one.sql for one in parts)
+    # One prompt may have been found by its own words and by those of each answer: it is still one row.
+    return Statement(f"SELECT DISTINCT id FROM ({both}) one (id)", sum((one.values for one in parts), ()))
 
 
 def _size(probe: Statement) -> int:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from statistics import median
 
-from django.db.models import Count, Q, QuerySet, Sum
-from django.db.models.functions import Least, TruncDate
+from django.db.models import Count, Q, QuerySet
+from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from annotation.models import Label, Membership
@@ -23,11 +23,10 @@ LONGEST = 600.0  # seconds that one item counts for: somebody was called away
 
 @dataclass(frozen=True)
 class Glance:
-    """What stands above an item: labels in all and today, and how many an hour of work today."""
+    """What stands above an item: labels in all and today."""
 
     total: int
     today: int
-    per_hour: int | None
 
 
 @dataclass(frozen=True)
@@ -58,14 +57,7 @@ def at_a_glance(membership: Membership) -> Glance:
     """In one statement, as it is asked for every item."""
     midnight = timezone.make_aware(datetime.combine(timezone.localdate(), time()))
     today = Q(created_at__gte=midnight)
-    timed = today & Q(seconds__gt=0)
-    found = _labels(membership).aggregate(
-        total=Count("id"),
-        today=Count("id", filter=today),
-        timed=Count("id", filter=timed),
-        seconds=Sum(Least("seconds", LONGEST), filter=timed),
-    )
-    return Glance(found["total"], found["today"], _per_hour(found["timed"], found["seconds"]))
+    return Glance(**_labels(membership).aggregate(total=Count("id"), today=Count("id", filter=today)))
 
 
 def of(membership: Membership) -> Work:
@@ -86,7 +78,7 @@ def of(membership: Membership) -> Work:
         by_kind={kind: kinds.get(kind, 0) for kind in Kind.values},
         streak=streak(set(counts), today),
         seconds=median(recent) if recent else None,
-        per_hour=_per_hour(len(recent), sum(min(one, LONGEST) for one in recent)),
+        per_hour=round(3600 * len(recent) / sum(min(one, LONGEST) for one in recent)) if recent else None,
         days=[Day(day, counts.get(day, 0)) for day in (today - timedelta(days=n) for n in reversed(range(DAYS)))],
         gold=score_of(membership) if membership.project.gold_feedback else None,
     )
@@ -94,10 +86,6 @@ def of(membership: Membership) -> Work:
 
 def _labels(membership: Membership) -> QuerySet[Label]:
     return Label.objects.live().filter(person_id=membership.person_id, project_id=membership.project_id)
-
-
-def _per_hour(labels: int, seconds: float | None) -> int | None:
-    return round(3600 * labels / seconds) if seconds else None
 
 
 def streak(days: set[date], today: date) -> int:

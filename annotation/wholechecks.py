@@ -175,13 +175,14 @@ def _lengths(project: Project, read: Texts, what: str, *, answer: bool = False) 
     usual = int(np.median(lengths)) if len(lengths) else 0
     for place, far in outliers(lengths):
         kind = "long" if far > 0 else "short"
+        length = f"{lengths[place]:,} character{'' if lengths[place] == 1 else 's'}"
         yield Finding(
             project=project,
             kind=Check.LENGTH,
             prompt_id=read.prompts[place],
             response_id=read.ids[place] if answer else None,
             key="",
-            sentence=f"Very {kind} for {'an answer' if answer else 'a prompt'} here: {lengths[place]:,} characters; "
+            sentence=f"Very {kind} for {'an answer' if answer else 'a prompt'} here: {length}; "
             f"half of the {what}s have more than {usual:,}.",
             score=round(min(1.0, abs(far) / 20), 3),
         )

@@ -20,6 +20,7 @@ from training.recipes.demo_model import smollm2_gguf
 CONTENT = BASE / "annotation" / "demo"
 SLUG = "shop-desk"
 MODEL = "SmolLM2-135M-Instruct"
+HELDOUT_SHARE = 0.25
 BATCHES, PROMPTS_PER_BATCH = 3, 12  # the first comparisons come after one short batch
 
 
@@ -44,7 +45,7 @@ def set_up(say: Callable[[str], object], *, model: bool = True, samples: bool = 
             defaults={
                 "name": "Fern & Kettle: customer service",
                 "description": "Replies of a small shop for teas, teapots and house plants.",
-                "heldout_share": 0.25,
+                "heldout_share": HELDOUT_SHARE,
             },
         )
         people = [_person(project, sign_in) for sign_in in sign_ins]
@@ -96,8 +97,8 @@ def _import(project: Project) -> ModelVersion:
 
 
 def _sample(project: Project, version: ModelVersion, lead: User) -> None:
-    """Candidate answers, in the background: prompts of both splits, a few at a time."""
-    prompts = list(project.prompts.filter(items__isnull=True).order_by("sha256").values_list("pk", flat=True))
+    """Candidate answers, in the background, a few at a time."""
+    prompts = prompts_to_answer(project)
     for number in range(BATCHES):
         batch = prompts[number * PROMPTS_PER_BATCH : (number + 1) * PROMPTS_PER_BATCH]
         sampling.sample(
@@ -109,3 +110,13 @@ def _sample(project: Project, version: ModelVersion, lead: User) -> None:
             seed=number,
             actor=lead,
         )
+
+
+def prompts_to_answer(project: Project) -> list[int]:
+    """The ids of prompts without work, splits mixed, in the same order everywhere.
+
+    Hashes are sorted from their end: how they begin decides the split, so that their own order has all that is held out
+    first, and no round could learn from the first hundred comparisons.
+    """
+    rows = project.prompts.filter(items__isnull=True).values_list("sha256", "pk")
+    return [pk for _, pk in sorted((sha256[::-1], pk) for sha256, pk in rows)]

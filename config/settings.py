@@ -9,6 +9,7 @@ from pathlib import Path
 
 from django.conf import global_settings
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 from config import browsers, database, logs, mail, oidc, postgres, sentry
@@ -299,7 +300,10 @@ UNFOLD = {
     "SITE_HEADER": "Touchstone",
     "SITE_SUBHEADER": "Leads' desk",
     "SITE_URL": "/",
-    "SITE_SYMBOL": "diamond",
+    "SITE_ICON": lambda request: static("img/mark.svg"),
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("img/mark.svg")},
+    ],
     "SHOW_HISTORY": False,
     "SHOW_BACK_BUTTON": True,
     "COLORS": {

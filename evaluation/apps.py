@@ -3,4 +3,4 @@ from django.apps import AppConfig
 
 class EvaluationConfig(AppConfig):
     name = "evaluation"
-    verbose_name = "Room 3: is it better, and what to ask next"
+    verbose_name = "3. Is it better, and what to ask next"

@@ -115,7 +115,7 @@ def verdict(version: ModelVersion, *, champion: ModelVersion | None = None) -> V
                 "Distance from the base model",
                 policy.max_distance,
                 lambda value: f"{value:.2f}",
-                f"at most {policy.max_distance:g} nats for each token",
+                f"at most {policy.max_distance:g} nat{'' if policy.max_distance == 1 else 's'} for each token",
             )
         )
     return Verdict(rows)

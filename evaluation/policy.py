@@ -13,8 +13,8 @@ class RoundSettings(BaseModel):
     minimum_comparisons: int = Field(
         20,
         ge=1,
-        title="Comparisons to wait for",
-        description="The round waits until this many pairs are judged.",
+        title="Preferences to wait for",
+        description="Ranked pairs, and edits that beat their originals; not those held out.",
     )
     fresh_prompts: int = Field(
         24, ge=1, le=10_000, title="Prompts to answer anew", description="Those asked about least come first."

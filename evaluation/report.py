@@ -56,7 +56,7 @@ def _runs_by_step(current: Round) -> dict[str, list[Run]]:
     linked = StepRun.objects.filter(step__round=current).select_related("step", "run__project").order_by("id")
     for step_run in linked:
         run: Any = step_run.run
-        run.purpose = step_run.purpose
+        run.whose = step_run.purpose.partition(" ")[2]  # of "generate champion" the model, which the run's name lacks
         runs[step_run.step.name].append(run)
     return runs
 
@@ -86,7 +86,9 @@ def words(step: str, detail: dict[str, Any], runs: list[Run]) -> list[tuple[str,
     """What a step wrote down, as (label, value) for people; keys nobody has words for are left out."""
     said: list[tuple[str, str]] = []
     if "wanted" in detail:
-        said.append(("Preferences so far", f"{detail.get('preferences', 0)} of {detail['wanted']} wanted"))
+        there, wanted = detail.get("preferences", 0), detail["wanted"]
+        how_many = f"{there} of {wanted} wanted" if there < wanted else f"{there} ({wanted} wanted)"
+        said.append(("Preferences so far", how_many))
     if step == Step.FREEZING:
         kinds = [kind for kind in ("demonstrations", "preferences") if kind in detail]
         said += [(kind.capitalize(), counted(detail[kind], "row")) for kind in kinds]
@@ -258,8 +260,9 @@ def _length(detail: dict[str, Any]) -> list[str]:
         return []
     change = after / before - 1
     if abs(change) < 0.005:
-        return ["Its answers are as long as before on average."]
-    return [f"Its answers are {percent(abs(change))} {'longer' if change > 0 else 'shorter'} on average."]
+        return ["In the answers drawn to be ranked it uses as many characters as the champion."]
+    more = f"{percent(abs(change))} {'more' if change > 0 else 'fewer'} characters"
+    return [f"In the answers drawn to be ranked it uses {more} than the champion."]
 
 
 def of_steering(project: Project) -> list[str]:

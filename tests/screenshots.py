@@ -48,7 +48,7 @@ def main(address: str, wanted: list[str]) -> None:
         )
         tuned = [run for run in runs if run["method"] == "dpo"]
         pictures = {
-            "comparison": (annotator, f"{desk}label/comparison/", ("ArrowRight",)),
+            "comparison": (annotator, f"{desk}label/comparison/", ("ArrowRight", "3")),
             "demonstration": (annotator, f"{desk}label/demonstration/", ()),
             **({"round": (lead, f"{desk}rounds/{rounds[0]['number']}/", ())} if rounds else {}),
             **({"run": (lead, f"{desk}runs/{tuned[0]['id']}/", ())} if tuned else {}),

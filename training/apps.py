@@ -3,4 +3,4 @@ from django.apps import AppConfig
 
 class TrainingConfig(AppConfig):
     name = "training"
-    verbose_name = "Room 2: judgements become models"
+    verbose_name = "2. Judgements become models"

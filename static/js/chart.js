@@ -24,11 +24,13 @@ export function ticks(low, high, wanted) {
   return found;
 }
 
-export function format(value) {
+/** Three digits, or as many as tell a value from its neighbours on an axis, so far `apart`. */
+export function format(value, apart = Infinity) {
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(1).replace("e-", "e−").replace("e+", "e");
-  if (size >= 100) return value.toFixed(0).replace("-", "−");
-  return String(Number(value.toPrecision(3))).replace("-", "−");
+  if (size >= 100 && apart >= 1) return value.toFixed(0).replace("-", "−");
+  const digits = Math.max(3, Math.ceil(Math.log10(size / apart)) + 1);
+  return String(Number(value.toPrecision(digits))).replace("-", "−");
 }
 
 /** Each point becomes the mean of its neighbourhood, which shrinks towards both ends so that nothing lags. */
@@ -81,7 +83,7 @@ export function draw(holder, { points, name, total, others = [] }) {
   for (const row of rows) {
     svg.append(
       element("line", { class: "chart-grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: y(row), y2: y(row) }),
-      element("text", { class: "chart-tick", x: MARGIN.left - 8, y: y(row) + 4, "text-anchor": "end" }, format(row)),
+      element("text", { class: "chart-tick", x: MARGIN.left - 8, y: y(row) + 4, "text-anchor": "end" }, format(row, gap)),
     );
   }
   const columns = ticks(firstStep, lastStep, Math.max(4, Math.min(8, width / 110))).filter(Number.isInteger);

@@ -88,7 +88,7 @@ function count({ tokens, limit }) {
   if (tokens === null) place.textContent = "";
   else if (limit === null) place.textContent = `about ${number(tokens)} tokens in all`;
   else if (tokens > limit) place.textContent = `about ${number(tokens)} tokens in all: the model reads ${number(limit)}`;
-  else place.textContent = `about ${number(tokens)} of ${number(limit)} tokens`;
+  else place.textContent = `≈ ${number(tokens)} of ${number(limit)} tokens`;
 }
 
 /** Places are counted in characters; a browser counts those beyond the first 65,536 as two. */

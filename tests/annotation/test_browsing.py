@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from annotation import browsing, filters, labelling, searching, talk
+from annotation.asking import ask
 from annotation.browsing import Place, count, each, find, order_of
 from annotation.consensus import recompute
 from annotation.filters import ANSWERS, LABELS, PROMPTS, VIEWS, Wanted
@@ -209,6 +210,20 @@ def test_by_words_of_prompt_or_answer(project, bob, way):
     assert found(project, ANSWERS, q="green") == list(Response.objects.values_list("pk", flat=True))
     assert found(project, ANSWERS, q="parcel") == []
     assert found(project, LABELS, q="green") == [Label.objects.get().pk]
+
+
+def test_what_is_found_by_several_of_its_rows_is_one_row(project, bob, way):
+    prompt = a_prompt(project, "A teapot?")
+    answers = [an_answer(prompt, f"A teapot, {number}.") for number in range(3)]
+    for pair in (answers[:2], answers[1:]):
+        ask(project=project, prompt=prompt, kind="comparison", responses=pair)
+    labelling.submit(assignment=lease(bob), said=first_is_better())
+    labelling.submit(assignment=lease(bob), said=first_is_better())
+    searching.fill()
+    for wanted in ({"q": "teapot"}, {"kind": "comparison"}, {"person": "bob"}):
+        assert find(Wanted(project, PROMPTS, wanted)).ids == [prompt.pk], wanted
+        assert count(Wanted(project, PROMPTS, wanted)) == (1, False)
+    assert find(Wanted(project, ANSWERS, {"kind": "comparison"})).ids == [one.pk for one in answers]
 
 
 def test_filters_narrow_together(project, bob, way):

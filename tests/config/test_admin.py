@@ -209,7 +209,7 @@ class TestRounds:
     def test_a_lead_starts_a_round(self, desk: Client, base: ModelVersion, others: dict[str, Any], alice: Any) -> None:
         assert desk.get(url("evaluation_round", "begin")).status_code == 302
         page = desk.get(url("evaluation_round", "add")).content.decode()
-        assert "Comparisons to wait for" in page
+        assert "Preferences to wait for" in page
         assert "Elsewhere" not in page
         sent = {"project": base.project_id, "minimum_comparisons": 5, "dpo_beta": 0.2, "skip_sft": "on"}
         answer = desk.post(url("evaluation_round", "add"), sent)

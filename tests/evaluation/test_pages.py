@@ -245,14 +245,14 @@ class TestRound:
             "Round 1 learnt from 2 labels by 1 person.",
             "The reward model agrees with people on 71 % (60 to 80 %) of 54 held-out pairs.",
             "In blind comparisons people preferred the new model in 100 % (21 to 100 %) of 1.",
-            "Its answers are 12 % shorter on average.",
+            "In the answers drawn to be ranked it uses 12 % fewer characters than the champion.",
             "1 new comparison waits, the least certain first.",
         ]
         steps = {step["name"]: step for step in context["steps"]}
         assert steps["sft"]["status"] == "skipped"
         assert steps["sft"]["detail"] == [("Why", "No demonstrations yet.")]
         assert steps["freezing"]["detail"] == [("Demonstrations", "0 rows"), ("Preferences", "2 rows")]
-        assert [run.purpose for run in steps["reward"]["runs"]] == ["reward"]
+        assert [run.method for run in steps["reward"]["runs"]] == ["reward"]
         assert steps["reward"]["detail"] == [
             ("Learnt from", "2 examples, 1 cut"), ("Loss", "0.700 at first, 0.500 at the end"),
         ]  # fmt: skip

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from annotation.models import Project, User
 from training.causes import CAUSES
+from training.methods import APART, METHODS
 from training.models.snapshots import Snapshot
 
 
@@ -20,6 +21,19 @@ class Status(models.TextChoices):
     SUCCEEDED = "succeeded", "Succeeded"
     FAILED = "failed", "Failed"
     CANCELLED = "cancelled", "Cancelled"
+
+
+SHORT = {  # what lists call a run of these; the others are known by their letters: SFT, DPO
+    "convert": "Import",
+    "distill": "Distillation",
+    "features": "Features",
+    "generate": "New answers",
+    "measure": "Measures",
+    "merge": "Merge",
+    "probe": "Probe",
+    "reward": "Reward",
+    "score": "Scores",
+}
 
 
 class Spread(models.TextChoices):
@@ -136,6 +150,16 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"{self.method} run {self.pk}"
+
+    @property
+    def short_name(self) -> str:
+        """As lists have it: `SFT 3`, `New answers 4`."""
+        return f"{SHORT.get(self.method, self.method.upper())} {self.pk}"
+
+    @property
+    def title(self) -> str:
+        """What it does, in a few words."""
+        return (METHODS.get(self.method) or APART[self.method]).title
 
     @property
     def folder(self) -> Path:
