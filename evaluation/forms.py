@@ -47,6 +47,7 @@ ADVANCED = [
     Setting(DpoSettings, "beta", "dpo", "Preference tuning: loyalty to the model before (beta)"),
     Setting(GenerateSettings, "max_new_tokens", "generate"),
     Setting(GenerateSettings, "temperature", "generate"),
+    Setting(RoundSettings, "measured_prompts"),
     Setting(RoundSettings, "random_share"),
     Setting(RoundSettings, "simulated"),
     Setting(RoundSettings, "seed"),

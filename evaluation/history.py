@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet, Sum
 from annotation.models import Item, Label, Project
 from annotation.models.items import Kind
 from annotation.statistics import Interval
-from evaluation import gate, scoring, winrate
+from evaluation import lengths, scoring, winrate
 from evaluation.models import Round, Score, Step
 from training.models import ModelVersion
 from training.models.registry import Stage
@@ -74,7 +74,7 @@ def turn(current: Round) -> Turn:
         ceiling=ceiling.value if ceiling else None,
         won=rate.interval if rate else None,
         by_people=bool(compared and compared.human),
-        length=gate.length_growth(challenger, current.champion) if challenger and current.champion else None,
+        length=lengths.growth(challenger, current.champion) if challenger and current.champion else None,
         forgetting=_of(challenger, "forgetting"),
         outcome=step.detail.get("outcome", "") if step else "",
         in_production=bool(challenger and challenger.stage == Stage.PRODUCTION),

@@ -10,7 +10,7 @@ from django.utils import timezone
 from annotation.models import Item, Label, Project
 from annotation.models.items import ItemQuerySet, Kind
 from annotation.statistics import Interval
-from evaluation import gate, scoring, winrate
+from evaluation import lengths, scoring, winrate
 from evaluation.models import Evaluation, Round, RoundStatus, RoundStep, Score, Steering, Step, StepRun, StepStatus
 from training.models import ModelVersion, Run
 
@@ -153,7 +153,7 @@ def headline(current: Round) -> str:
         parts.append(f"wins {share(rate.interval)} of blind comparisons with the one before{by}")
     else:
         parts.append("has not been compared with the one before yet")
-    length = gate.length_growth(current.challenger, current.champion)
+    length = lengths.growth(current.challenger, current.champion)
     if length is not None:
         change = f"gives {percent(abs(length.value))} {'longer' if length.value > 0 else 'shorter'} answers"
         parts.append("gives answers as long as before" if abs(length.value) < 0.05 else change)

@@ -13,6 +13,7 @@ from annotation.models.items import Kind
 from evaluation import figures, heldout
 from evaluation.figures import Figure
 from evaluation.models import Evaluation, Score
+from evaluation.policy import MEASURED
 from training import artifacts, runs
 from training.models import ModelVersion, Run
 from training.models.registry import ModelKind
@@ -21,7 +22,6 @@ from training.models.runs import Status
 HELDOUT = "held-out pairs"
 MEASURES = "held-out measures"
 NOTHING = "no judged pair on a held-out prompt yet"
-PROMPTS = 24  # answered anew to see how a model answers
 
 
 def reward_inputs(*, project: Project, simulated: bool) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def measure(
     project: Project,
     model: ModelVersion,
     simulated: bool = False,
-    prompts: int = PROMPTS,
+    prompts: int = MEASURED,
     settings: dict[str, Any] | None = None,
     seed: int = 17,
     actor: User | None = None,

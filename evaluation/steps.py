@@ -93,9 +93,10 @@ def dpo(current: Round, step: RoundStep, settings: RoundSettings, force: bool) -
 
 def evaluating(current: Round, step: RoundStep, settings: RoundSettings, force: bool) -> StepStatus:
     """The reward model on judged held-out pairs, exactly; the challenger on these, on examples, on the probe and in its
-    answers; and the champion too, if it was never measured and is not what the challenger is measured against."""
+    answers; and the champion too, if it is not what the challenger is measured against and did not answer most of the
+    same prompts when it was measured."""
     started = [_measured(current, step, settings, "challenger", current.challenger)]
-    if current.champion is not None and current.champion != _root(current) and not scoring.newest(current.champion):
+    if current.champion != _root(current) and not _comparable(current, started[0]):
         started.append(_measured(current, step, settings, "champion", current.champion))
     inputs: dict[str, Any] = {}
     if not step.step_runs.filter(purpose="score heldout").exists():
@@ -120,11 +121,22 @@ def _measured(current: Round, step: RoundStep, settings: RoundSettings, role: st
     inputs = {}
     if not step.step_runs.filter(purpose=purpose).exists():
         inputs = scoring.policy_inputs(
-            project=current.project, model=model, simulated=settings.simulated, prompts=settings.heldout_prompts
+            project=current.project, model=model, simulated=settings.simulated, prompts=settings.measured_prompts
         )
     names = MeasureSettings.model_fields.keys() & GenerateSettings.model_fields.keys() - {"batch_size"}
     answering = {name: settings.generate[name] for name in sorted(names) if name in settings.generate}
     return _run(step, purpose, settings, method="measure", base=model, inputs=inputs, settings=answering)
+
+
+def _comparable(current: Round, measured: Run) -> bool:
+    """Whether the champion answered most of the prompts that the challenger is measured with, by this round's run or
+    before."""
+    assert current.champion is not None
+    evaluation = scoring.newest(current.champion)
+    if evaluation is None:
+        return False
+    asked = {str(prompt["id"]) for prompt in measured.inputs.get("prompts", [])}
+    return 2 * len(asked & evaluation.details.get("words_model", {}).keys()) >= len(asked)
 
 
 def gated(current: Round, step: RoundStep, settings: RoundSettings, force: bool) -> StepStatus:

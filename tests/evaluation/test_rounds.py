@@ -517,7 +517,7 @@ def test_reward_accuracy_is_exact_over_the_pairs(ready, heldout, bob, bea):
     verdict = detail(new, "gated")["verdict"][0]
     assert verdict["value"] == f"50 % ({100 * expected.lower:.0f} to {100 * expected.upper:.0f} %, n 3)"
     assert verdict["passed"] is False
-    assert (verdict["outcome"], detail(new, "gated")["outcome"]) == ("open", "open")
+    assert (verdict["outcome"], detail(new, "gated")["outcome"]) == ("undecided", "undecided")
     longer = Score.objects.get(name="longer answer wins")
     assert (longer.value, longer.n) == (1.0, 3)  # "good 1" is longer than "bad 1"
     assert Score.objects.get(name="brier score").n == 3

@@ -287,7 +287,7 @@ def _loop(desk: Project, alice: User) -> dict[str, Any]:
             "outcome": "failed",
             "words": "It does not pass: longer answers than the present model's.",
             "verdict": [
-                {"name": "Reward accuracy", "value": "75 %", "goal": "above 50 %", "outcome": "open", "passed": False},
+                {"name": "Reward accuracy", "value": "75 %", "goal": "above 50 %", "outcome": "undecided", "passed": False},
                 {
                     "name": "Longer answers",
                     "value": "+31 %",
