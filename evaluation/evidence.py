@@ -12,7 +12,7 @@ from math import ceil
 from annotation.statistics import Interval
 
 PASSED, FAILED, UNDECIDED = "passed", "failed", "undecided"
-# How near to its limit a figure of each kind is told from it; tests/benchmarks/coverage.py shows how often that is wrong.
+# How near to its limit a figure is told from it; tests/benchmarks/coverage.py shows how often that goes wrong.
 SHARES, LENGTH, DISTANCE = 0.05, 0.15, 0.2  # of comparisons won; of words, relative; nats a token
 FEWEST = 8  # below which no spread of a mean is known well enough to build on
 

@@ -138,7 +138,10 @@ class GateForm(forms.ModelForm):
 
     class Meta:
         model = GatePolicy
-        fields = ("min_accuracy", "min_win_rate", "max_length_growth", "max_forgetting", "max_distance")
+        fields = (
+            *("min_accuracy", "min_win_rate", "blind_prompts"),
+            *("max_length_growth", "max_forgetting", "max_distance"),
+        )
 
 
 class HeadToHeadForm(forms.Form):

@@ -4,7 +4,7 @@ Nothing is decided in secret: a round writes the table down, a lead sees the sam
 promotes past it gives a reason that stays on record.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -13,14 +13,15 @@ from django.db import transaction
 from annotation.models import Event, Project, User
 from annotation.models.events import record
 from annotation.statistics import Interval
-from evaluation import evidence, head_to_head, lengths, scoring, winrate
+from evaluation import blind, evidence, lengths, scoring
 from evaluation.evidence import FAILED, PASSED, UNDECIDED, Finding
-from evaluation.models import GatePolicy, HeadToHead, Round, Score
+from evaluation.models import GatePolicy, Round, Score
 from training import registry
 from training.models import ModelVersion
 from training.models.registry import ModelKind, Stage
 
-LIMITS = ("min_accuracy", "min_win_rate", "max_forgetting", "max_length_growth", "max_distance")
+LIMITS = ("min_accuracy", "min_win_rate", "max_forgetting", "max_length_growth", "max_distance", "blind_prompts")
+WON, WON_EVEN = "Blind comparisons won", "Blind comparisons won at equal length"
 PAIRS, COMPARISONS = "judged held-out pairs", "blind comparisons"
 
 
@@ -121,33 +122,27 @@ def _accuracies(version: ModelVersion, least: float) -> list[Row]:
 
 
 def _wins(version: ModelVersion, champion: ModelVersion, least: float) -> list[Row]:
-    rate, at_equal_length = blind(version, champion)
-    won = _above("Blind comparisons won", rate, least, COMPARISONS)
-    even = _above("Blind comparisons won at equal length", at_equal_length, least, COMPARISONS)
+    """Simulated annotators count where the round that made the model let them, and no person has said anything."""
+    made_by = round_of(version)
+    said = blind.of(version, champion, simulated=bool(made_by and made_by.settings.get("simulated")))
+    won = _above(WON, said.interval, least, COMPARISONS)
+    even = _above(WON_EVEN, said.at_equal_length, least, COMPARISONS)
+    at_equal_length = said.at_equal_length
     if won.passed and even.outcome == UNDECIDED and at_equal_length and at_equal_length.value <= least:
-        even = Row(even.name, even.value, even.goal, FAILED, "it wins by longer answers")
+        even = replace(even, outcome=FAILED, why="it wins by longer answers")
+    if said.under_way:
+        return [replace(row, why=said.under_way) if row.outcome == UNDECIDED else row for row in (won, even)]
     return [won, even]
 
 
-def blind(version: ModelVersion, champion: ModelVersion) -> tuple[Interval | None, Interval | None]:
-    """The share of blind comparisons won, and that at equal length; None where there are none.
+def of_people(found: Verdict) -> list[Row]:
+    """The rows that blind comparisons decide; none if the gate does not ask for them."""
+    return [row for row in found.rows if row.name in (WON, WON_EVEN)]
 
-    Of a head to head if the two have met in one, whose prompts were drawn at random and whose interval holds although
-    one stops when it says enough; else of all that people compared. Simulated annotators count where the round that
-    made the model let them, and no person has said anything.
-    """
-    made_by = round_of(version)
-    simulated = bool(made_by and made_by.settings.get("simulated"))
-    met = HeadToHead.objects.filter(challenger=version, champion=champion, identical__isnull=False).first()
-    if met is not None:
-        standing = head_to_head.standing(met)
-        if simulated and not standing.people:
-            standing = head_to_head.standing(met, simulated=True)
-        if standing.people:
-            return standing.interval, standing.at_equal_length
-    compared = winrate.between(version, champion)
-    rate = compared.human or (compared.simulated if simulated else None)
-    return (rate.interval, rate.at_equal_length) if rate else (None, None)
+
+def written(found: Verdict) -> dict[str, Any]:
+    """As a round writes it down."""
+    return {"outcome": found.outcome, "words": found.words, "verdict": [row.as_json() for row in found.rows]}
 
 
 def _length(version: ModelVersion, champion: ModelVersion, most: float) -> Row:

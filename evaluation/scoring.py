@@ -119,13 +119,18 @@ def _keep(run: Run, kind: str, rows: Iterable[Figure], details: dict[str, Any]) 
     evaluation, _ = Evaluation.objects.get_or_create(
         run=run, defaults={"project": run.project, "model_version": run.base, "kind": kind, "details": details}
     )
+    keep(evaluation, rows)
+    return evaluation
+
+
+def keep(evaluation: Evaluation, rows: Iterable[Figure]) -> None:
+    """Add figures to an evaluation, or bring those that it has up to date."""
     Score.objects.bulk_create(
         [Score(evaluation=evaluation, **vars(row)) for row in rows],
         update_conflicts=True,
         unique_fields=["evaluation", "name", "group"],
         update_fields=["value", "lower", "upper", "n"],
     )
-    return evaluation
 
 
 def _ceiling(project: Project, simulated: bool) -> list[Figure]:
@@ -149,6 +154,12 @@ def score_of(version: ModelVersion, name: str) -> Score | None:
 def scores(run: Run) -> dict[Any, float]:
     """What a run gave each answer, by the id it was sent with."""
     return {row["id"]: row["score"] for row in _lines(run, "scores.jsonl")}
+
+
+def answers_of(evaluation: Evaluation, by: str) -> dict[int, str]:
+    """What a model ("model") or its base ("reference") answered when it was measured, by prompt (id)."""
+    rows = _lines(evaluation.run, "answers.jsonl") if evaluation.run else []
+    return {int(row["id"]): row["text"] for row in rows if row["by"] == by}
 
 
 def _lines(run: Run, name: str) -> list[dict[str, Any]]:

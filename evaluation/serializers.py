@@ -8,6 +8,7 @@ from rest_framework import serializers
 from annotation.endpoints import plain_schema
 from evaluation import head_to_head
 from evaluation.evidence import FAILED, PASSED, UNDECIDED
+from evaluation.gate import LIMITS
 from evaluation.models import Evaluation, GatePolicy, Round, RoundPolicy, RoundStep, Score, StepRun
 from evaluation.policy import RoundSettings
 from training.models import ModelVersion
@@ -160,7 +161,7 @@ class LeaderboardSerializer(serializers.Serializer):
 class GatePolicySerializer(serializers.ModelSerializer):
     class Meta:
         model = GatePolicy
-        fields = ("min_accuracy", "min_win_rate", "max_forgetting", "max_length_growth", "max_distance")
+        fields = LIMITS
 
 
 class VerdictRowSerializer(serializers.Serializer):

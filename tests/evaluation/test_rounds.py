@@ -19,7 +19,7 @@ from annotation.models import Event, Item, Project, Prompt
 from annotation.models.items import Kind, Purpose
 from annotation.statistics import wilson
 from evaluation import comparing, report, rounds, steering, steps, tasks
-from evaluation.models import Evaluation, Reward, Round, RoundStep, Score, StepRun
+from evaluation.models import Evaluation, HeadToHead, Reward, Round, RoundStep, Score, StepRun
 from tests.annotation.making import a_prompt, all_at_once
 from tests.training.making import a_model, a_preference, an_edit, claimed, compares, fails, says, succeeds
 from training import registry, runs, sampling, snapshots
@@ -40,6 +40,7 @@ PURPOSES = [
     *("sft", "reward", "dpo", "measure challenger", "score heldout"),
     *("generate champion", "generate challenger", "score answers", "read answers"),
 ]
+MATCH = ("champion", "challenger")  # answer held-out prompts once more, for people to compare
 
 
 @pytest.fixture
@@ -338,7 +339,6 @@ def test_what_may_be_left_out_can_be(ready, skip):
 @pytest.mark.django_db(transaction=True)
 def test_however_often_and_by_how_many_it_is_advanced_each_run_is_started_once(ready):
     new = begin(ready)
-    before = Item.objects.count()
     for _ in range(20):
         all_at_once(*[lambda: rounds.advance(round_id=new.pk)] * 6)
         waiting = list(Run.objects.filter(status="queued").select_related("base").order_by("id"))
@@ -349,9 +349,10 @@ def test_however_often_and_by_how_many_it_is_advanced_each_run_is_started_once(r
     done = advanced(new)
     assert (done.status, done.step) == ("done", "done")
     assert Counter(StepRun.objects.values_list("purpose", flat=True)) == dict.fromkeys(PURPOSES, 1)
-    assert Run.objects.count() == len(PURPOSES)
+    assert Run.objects.count() == len(PURPOSES) + len(MATCH)
     assert Evaluation.objects.count() == 2
-    assert Item.objects.count() - before == detail(new, "selecting")["queued"] == 6
+    assert Item.objects.filter(selection__round=1).count() == detail(new, "selecting")["queued"] == 6
+    assert HeadToHead.objects.count() == 1
     assert Event.objects.filter(verb="round advanced").count() == 9
 
 
@@ -461,7 +462,7 @@ def test_a_cancelled_round_goes_on_where_it_stopped(ready):
     run.refresh_from_db()
     assert (run.status, run.cancel_requested) == ("queued", False)
     assert work(new).status == "done"
-    assert Run.objects.count() == len(PURPOSES)
+    assert Run.objects.count() == len(PURPOSES) + len(MATCH)
 
 
 def test_only_one_round_is_retried_while_another_is_active(ready):
