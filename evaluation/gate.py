@@ -190,7 +190,7 @@ def _above(name: str, found: Interval | None, least: float, what: str) -> Row:
 
 
 def _row(name: str, value: str, goal: str, found: Finding, what: str) -> Row:
-    why = f"too few to tell: about {found.needed} more {what}" if found.needed else ""
+    why = f"about {found.needed} more {what} would tell" if found.needed else ""
     return Row(name, value, goal, found.outcome, why)
 
 

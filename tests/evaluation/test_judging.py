@@ -137,7 +137,7 @@ def test_judges_know_no_label_the_model_learnt_from_where_there_are_enough(proje
         "pairs": 26, "prompts": 26, "learnt_by_model": learnt, "against": base.pk,
     }  # fmt: skip
     score = Score.objects.get(name="wins by cross-fitted reward")
-    assert (score.value, score.n) == (pytest.approx(1.0, abs=0.1), 6)
+    assert (score.value > 0.65, score.n) == (True, 6)  # and not more: so few labels, all alike, leave much open
     assert Score.objects.get(name="accuracy of cross-fitted reward").n == 26
 
 
