@@ -72,8 +72,7 @@ def take_in_if_read(run: Run) -> int:
     again."""
     if run.method != "features" or run.status != Status.SUCCEEDED:
         return 0
-    with (run.folder / "features.jsonl").open() as lines:
-        vectors = {row["id"]: row["vector"] for row in map(json.loads, lines)}
+    vectors = {name: vector for name, vector in vectors_of(run).items() if isinstance(name, int)}
     look_at(list(vectors))
     rows = [
         AnswerFeatures(response_id=pk, states=vector, model_version=run.base, surface=[0.0] * len(NAMES))
@@ -81,6 +80,12 @@ def take_in_if_read(run: Run) -> int:
     ]
     AnswerFeatures.objects.bulk_update(rows, ["states", "model_version"], batch_size=AT_ONCE)
     return len(rows)
+
+
+def vectors_of(run: Run) -> dict[Any, list[float]]:
+    """What a run has read, by the id it was sent with: that of an answer, or a name where it is no row."""
+    with (run.folder / "features.jsonl").open() as lines:
+        return {row["id"]: row["vector"] for row in map(json.loads, lines)}
 
 
 KNOWN = """
@@ -91,8 +96,30 @@ WHERE features.response_id = ANY(%(responses)s) ORDER BY features.response_id
 """
 
 
+@dataclass(frozen=True)
+class Stored:
+    """What is stored of answers: `ids`, `prompts` and `characters` (n,), `surface` (n, s), and `states` (n, m), rows of
+    NaN for those that the reader has not read."""
+
+    ids: np.ndarray
+    prompts: np.ndarray
+    characters: np.ndarray
+    surface: np.ndarray
+    states: np.ndarray
+
+
 def load(responses: Sequence[int], *, reader: ModelVersion | None) -> Answers | None:
-    """Those of these answers (ids) of which something is stored; None if there are none.
+    """Those of these answers (ids) of which something is stored; None if there are none."""
+    found = stored(responses, reader=reader)
+    if found is None:
+        return None
+    read = ~np.isnan(found.states).any(axis=1)
+    seen = represent(found.surface, found.states if read.any() else None, found.prompts)
+    return Answers(found.ids, found.prompts, found.characters, read, seen)
+
+
+def stored(responses: Sequence[int], *, reader: ModelVersion | None) -> Stored | None:
+    """The same as it is stored, by id.
 
     Vectors come as pgvector sends them: two 16-bit numbers, the width and nothing, then 32-bit floats, all big-endian.
     """
@@ -102,10 +129,13 @@ def load(responses: Sequence[int], *, reader: ModelVersion | None) -> Answers | 
     if not rows:
         return None
     ids, prompts, characters, surfaces, states = zip(*rows, strict=True)
-    read = np.array([one is not None for one in states])
-    prompt = np.array(prompts, np.int64)
-    seen = represent(_floats(surfaces, len(NAMES)), _floats(states, FEATURES_WIDTH) if read.any() else None, prompt)
-    return Answers(np.array(ids, np.int64), prompt, np.array(characters, float), read, seen)
+    return Stored(
+        np.array(ids, np.int64),
+        np.array(prompts, np.int64),
+        np.array(characters, float),
+        _floats(surfaces, len(NAMES)),
+        _floats(states, FEATURES_WIDTH),
+    )
 
 
 def _floats(sent: Sequence[bytes | None], width: int) -> np.ndarray:

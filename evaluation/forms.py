@@ -47,6 +47,7 @@ ADVANCED = [
     Setting(DpoSettings, "beta", "dpo", "Preference tuning: loyalty to the model before (beta)"),
     Setting(GenerateSettings, "max_new_tokens", "generate"),
     Setting(GenerateSettings, "temperature", "generate"),
+    Setting(RoundSettings, "measured_prompts"),
     Setting(RoundSettings, "random_share"),
     Setting(RoundSettings, "simulated"),
     Setting(RoundSettings, "seed"),
@@ -137,7 +138,10 @@ class GateForm(forms.ModelForm):
 
     class Meta:
         model = GatePolicy
-        fields = ("min_accuracy", "min_win_rate", "max_length_growth", "max_forgetting", "max_distance")
+        fields = (
+            *("min_accuracy", "min_win_rate", "blind_prompts"),
+            *("max_length_growth", "max_forgetting", "max_distance"),
+        )
 
 
 class HeadToHeadForm(forms.Form):

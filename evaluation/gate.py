@@ -4,7 +4,7 @@ Nothing is decided in secret: a round writes the table down, a lead sees the sam
 promotes past it gives a reason that stays on record.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -13,19 +13,21 @@ from django.db import transaction
 from annotation.models import Event, Project, User
 from annotation.models.events import record
 from annotation.statistics import Interval
-from evaluation import figures, head_to_head, scoring, winrate
-from evaluation.models import GatePolicy, HeadToHead, Round
+from evaluation import blind, evidence, lengths, scoring
+from evaluation.evidence import FAILED, PASSED, UNDECIDED, Finding
+from evaluation.models import GatePolicy, Round, Score
 from training import registry
 from training.models import ModelVersion
 from training.models.registry import ModelKind, Stage
 
-PASSED, FAILED, OPEN = "passed", "failed", "open"
-LIMITS = ("min_accuracy", "min_win_rate", "max_forgetting", "max_length_growth", "max_distance")
+LIMITS = ("min_accuracy", "min_win_rate", "max_forgetting", "max_length_growth", "max_distance", "blind_prompts")
+WON, WON_EVEN = "Blind comparisons won", "Blind comparisons won at equal length"
+PAIRS, COMPARISONS = "judged held-out pairs", "blind comparisons"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One thing that is asked. `open` is what cannot be told yet: nothing is there, or too little."""
+    """One thing that is asked. Undecided is what cannot be told yet: nothing is there, or too little (evidence.py)."""
 
     name: str
     value: str
@@ -47,14 +49,14 @@ class Verdict:
 
     @property
     def outcome(self) -> str:
-        """Failed if anything failed, open if anything cannot be told yet or nothing is asked, else passed."""
+        """Failed if anything failed, undecided if anything is or nothing is asked, else passed."""
         found = {row.outcome for row in self.rows}
-        return FAILED if FAILED in found else OPEN if OPEN in found or not found else PASSED
+        return FAILED if FAILED in found else UNDECIDED if UNDECIDED in found or not found else PASSED
 
     @property
     def words(self) -> str:
         failed = [row.name for row in self.rows if row.outcome == FAILED]
-        waits = [row.name for row in self.rows if row.outcome == OPEN]
+        waits = [row.name for row in self.rows if row.outcome == UNDECIDED]
         if failed:
             return f"It does not pass: {_list(failed)}."
         if waits:
@@ -97,27 +99,9 @@ def verdict(version: ModelVersion, *, champion: ModelVersion | None = None) -> V
         if policy.max_length_growth is not None:
             rows.append(_length(version, champion, policy.max_length_growth))
     if policy.max_forgetting is not None:
-        rows.append(
-            _limited(
-                version,
-                "forgetting",
-                "Surprise at general questions and plain text",
-                policy.max_forgetting,
-                lambda value: f"{100 * value:+.1f} %",
-                f"at most {100 * policy.max_forgetting:g} % more than the base model",
-            )
-        )
+        rows.append(_forgetting(version, policy.max_forgetting))
     if policy.max_distance is not None:
-        rows.append(
-            _limited(
-                version,
-                "distance from base",
-                "Distance from the base model",
-                policy.max_distance,
-                lambda value: f"{value:.2f}",
-                f"at most {policy.max_distance:g} nat{'' if policy.max_distance == 1 else 's'} for each token",
-            )
-        )
+        rows.append(_distance(version, policy.max_distance))
     return Verdict(rows)
 
 
@@ -129,91 +113,85 @@ def round_of(version: ModelVersion) -> Round | None:
 def _accuracies(version: ModelVersion, least: float) -> list[Row]:
     rows = []
     made_by = round_of(version)
-    goal = f"interval above {100 * least:g} %"
     if made_by is not None and made_by.reward_model is not None:
         found = scoring.score_of(made_by.reward_model, "reward accuracy")
-        rows.append(_above("Reward accuracy on held-out pairs", _interval(found), least, goal))
+        rows.append(_above("Reward accuracy on held-out pairs", _interval(found), least, PAIRS))
     found = scoring.score_of(version, "preference accuracy")
-    rows.append(_above("Its own liking for what people prefer", _interval(found), least, goal))
+    rows.append(_above("Its own liking for what people prefer", _interval(found), least, PAIRS))
     return rows
 
 
 def _wins(version: ModelVersion, champion: ModelVersion, least: float) -> list[Row]:
-    rate, at_equal_length = blind(version, champion)
-    goal = f"interval above {100 * least:g} %"
-    won = _above("Blind comparisons won", rate, least, goal)
-    even = _above("Blind comparisons won at equal length", at_equal_length, least, goal)
-    if won.passed and even.outcome == OPEN and at_equal_length and at_equal_length.value <= least:
-        even = Row(even.name, even.value, even.goal, FAILED, "it wins by longer answers")
+    """Simulated annotators count where the round that made the model let them, and no person has said anything."""
+    made_by = round_of(version)
+    said = blind.of(version, champion, simulated=bool(made_by and made_by.settings.get("simulated")))
+    won = _above(WON, said.interval, least, COMPARISONS)
+    even = _above(WON_EVEN, said.at_equal_length, least, COMPARISONS)
+    at_equal_length = said.at_equal_length
+    if won.passed and even.outcome == UNDECIDED and at_equal_length and at_equal_length.value <= least:
+        even = replace(even, outcome=FAILED, why="it wins by longer answers")
+    if said.under_way:
+        return [replace(row, why=said.under_way) if row.outcome == UNDECIDED else row for row in (won, even)]
     return [won, even]
 
 
-def blind(version: ModelVersion, champion: ModelVersion) -> tuple[Interval | None, Interval | None]:
-    """The share of blind comparisons won, and that at equal length; None where there are none.
+def of_people(found: Verdict) -> list[Row]:
+    """The rows that blind comparisons decide; none if the gate does not ask for them."""
+    return [row for row in found.rows if row.name in (WON, WON_EVEN)]
 
-    Of a head to head if the two have met in one, whose prompts were drawn at random and whose interval holds although
-    one stops when it says enough; else of all that people compared. Simulated annotators count where the round that
-    made the model let them, and no person has said anything.
-    """
-    made_by = round_of(version)
-    simulated = bool(made_by and made_by.settings.get("simulated"))
-    met = HeadToHead.objects.filter(challenger=version, champion=champion, identical__isnull=False).first()
-    if met is not None:
-        standing = head_to_head.standing(met)
-        if simulated and not standing.people:
-            standing = head_to_head.standing(met, simulated=True)
-        if standing.people:
-            return standing.interval, standing.at_equal_length
-    compared = winrate.between(version, champion)
-    rate = compared.human or (compared.simulated if simulated else None)
-    return (rate.interval, rate.at_equal_length) if rate else (None, None)
+
+def written(found: Verdict) -> dict[str, Any]:
+    """As a round writes it down."""
+    return {"outcome": found.outcome, "words": found.words, "verdict": [row.as_json() for row in found.rows]}
 
 
 def _length(version: ModelVersion, champion: ModelVersion, most: float) -> Row:
     name, goal = "Longer answers than the present model's", f"at most {100 * most:g} %"
-    found = length_growth(version, champion)
+    found = lengths.growth(version, champion)
     if found is None:
-        return Row(name, "not measured", goal, OPEN, "measure both models")
+        return Row(name, "not measured", goal, UNDECIDED, "measure both models")
     value = f"{100 * found.value:+.0f} % ({100 * found.lower:+.0f} to {100 * found.upper:+.0f} %, n {found.n})"
+    return _row(name, value, goal, evidence.at_most(found, most, margin=evidence.LENGTH), "held-out prompts")
+
+
+def _forgetting(version: ModelVersion, most: float) -> Row:
+    """The probe is the same for ever and read whole: where its interval holds the limit, nothing more can be had."""
+    name = "Surprise at general questions and plain text"
+    goal = f"at most {100 * most:g} % more than the base model"
+    found = _interval(scoring.score_of(version, "forgetting"))
+    if found is None:
+        return Row(name, "not measured", goal, UNDECIDED, "measure the model")
+    value = f"{100 * found.value:+.1f} % ({100 * found.lower:+.1f} % to {100 * found.upper:+.1f} %, n {found.n})"
     return Row(name, value, goal, PASSED if found.value <= most else FAILED)
 
 
-def length_growth(version: ModelVersion, other: ModelVersion) -> Interval | None:
-    """By how much a model's answers are longer than another's on the held-out prompts that both answered when they were
-    measured; None if they were not."""
-    mine = scoring.newest(version)
-    if mine is None:
+def _distance(version: ModelVersion, most: float) -> Row:
+    name, goal = "Distance from the base model", f"at most {most:g} nats for each token"
+    found = _interval(scoring.score_of(version, "distance from base"))
+    if found is None:
+        return Row(name, "not measured", goal, UNDECIDED, "measure the model")
+    value = f"{found.value:.2f} ({found.lower:.2f} to {found.upper:.2f}, n {found.n})"
+    return _row(name, value, goal, evidence.at_most(found, most, margin=evidence.DISTANCE), "held-out prompts")
+
+
+def _interval(score: Score | None) -> Interval | None:
+    if score is None:
         return None
-    theirs = scoring.newest(other)
-    if other == version.ancestry()[-1]:
-        words = mine.details.get("words_reference", {})
-    else:
-        words = theirs.details.get("words_model", {}) if theirs else {}
-    return figures.growth(mine.details.get("words_model", {}), words)
+    lower, upper = (score.value if end is None else end for end in (score.lower, score.upper))
+    return Interval(score.value, lower, upper, score.n)
 
 
-def _limited(version: ModelVersion, score: str, name: str, most: float, shown: Any, goal: str) -> Row:
-    found = scoring.score_of(version, score)
+def _above(name: str, found: Interval | None, least: float, what: str) -> Row:
+    goal = f"interval above {100 * least:g} %"
     if found is None:
-        return Row(name, "not measured", goal, OPEN, "measure the model")
-    value = shown(found.value)
-    if found.lower is not None and found.upper is not None:
-        value += f" ({shown(found.lower)} to {shown(found.upper)}, n {found.n})"
-    return Row(name, value, goal, PASSED if found.value <= most else FAILED)
-
-
-def _interval(score: Any) -> Interval | None:
-    return None if score is None else Interval(score.value, score.lower, score.upper, score.n)
-
-
-def _above(name: str, found: Interval | None, least: float, goal: str) -> Row:
-    """Passed if the interval is above, failed if it is below, open in between."""
-    if found is None:
-        return Row(name, "not measured", goal, OPEN, "nothing is there to tell it by")
-    outcome = PASSED if found.lower > least else FAILED if found.upper < least else OPEN
-    why = "too few to tell" if outcome == OPEN else ""
+        return Row(name, "not measured", goal, UNDECIDED, "nothing is there to tell it by")
     value = f"{100 * found.value:.0f} % ({100 * found.lower:.0f} to {100 * found.upper:.0f} %, n {found.n})"
-    return Row(name, value, goal, outcome, why)
+    return _row(name, value, goal, evidence.above(found, least, margin=evidence.SHARES), what)
+
+
+def _row(name: str, value: str, goal: str, found: Finding, what: str) -> Row:
+    why = f"about {found.needed} more {what} would tell" if found.needed else ""
+    return Row(name, value, goal, found.outcome, why)
 
 
 @transaction.atomic

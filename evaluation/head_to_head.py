@@ -50,6 +50,17 @@ class Standing:
     problems: list[str] = field(default_factory=list)
 
     @property
+    def prompts(self) -> int:
+        """All that both have answered, those to which both gave the same answer included."""
+        return self.asked + (self.match.identical or 0)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will be said."""
+        ended = self.match.ended_at is not None
+        return ended or (self.match.identical is not None and self.interval.n >= self.prompts)
+
+    @property
     def words(self) -> str:
         """What a lead should know, in a sentence or two."""
         if self.problems:
@@ -60,7 +71,7 @@ class Standing:
             return f"The new model is better: {_share(self.interval)}. You may stop now; more answers only narrow this."
         if self.decided < 0:
             return f"The new model is worse: {_share(self.interval)}. You may stop now; more answers only narrow this."
-        if self.interval.n >= self.asked + self.match.identical:
+        if self.interval.n >= self.prompts:
             return f"All is answered, and no difference could be shown: {_share(self.interval)}."
         return f"Too early to tell: {_share(self.interval)} after {self.interval.n} prompts. Go on asking."
 

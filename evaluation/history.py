@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet, Sum
 from annotation.models import Item, Label, Project
 from annotation.models.items import Kind
 from annotation.statistics import Interval
-from evaluation import gate, scoring, winrate
+from evaluation import blind, lengths, scoring
 from evaluation.models import Round, Score, Step
 from training.models import ModelVersion
 from training.models.registry import Stage
@@ -59,10 +59,9 @@ def turn(current: Round) -> Turn:
     new = new_labels(current)
     seconds = new.aggregate(total=Sum("seconds"))["total"]
     challenger, judge = current.challenger, current.reward_model
-    compared = None
+    said = blind.Blind()
     if challenger is not None and current.champion is not None and challenger != current.champion:
-        compared = winrate.between(challenger, current.champion)
-    rate = (compared.human or compared.simulated) if compared else None
+        said = blind.of(challenger, current.champion, simulated=True)
     step = current.steps.filter(name=Step.GATED).first()
     ceiling = scoring.score_of(judge, "agreement of people") if judge else None
     return Turn(
@@ -72,9 +71,9 @@ def turn(current: Round) -> Turn:
         accuracy=_of(judge, "reward accuracy"),
         own_accuracy=_of(challenger, "preference accuracy"),
         ceiling=ceiling.value if ceiling else None,
-        won=rate.interval if rate else None,
-        by_people=bool(compared and compared.human),
-        length=gate.length_growth(challenger, current.champion) if challenger and current.champion else None,
+        won=said.interval,
+        by_people=said.by_people,
+        length=lengths.growth(challenger, current.champion) if challenger and current.champion else None,
         forgetting=_of(challenger, "forgetting"),
         outcome=step.detail.get("outcome", "") if step else "",
         in_production=bool(challenger and challenger.stage == Stage.PRODUCTION),

@@ -51,5 +51,24 @@ def win_rate(score: ArrayLike, longer: ArrayLike) -> Interval:
     return Interval(value, lower, upper, len(said))
 
 
+def rates(scores: Array, longer: Array, counts: Array) -> Array:
+    """The same share without its interval, of many replicates at once: `scores` and `counts` (replicates, n), how often
+    each item is in it, `longer` (n,)."""
+    size = float(np.sqrt((longer**2).mean()))
+    design = np.column_stack([np.ones(len(longer)), np.tanh(longer / size) if size else longer])
+    precision = np.eye(2) / PRIOR_SD**2
+    weights = np.zeros((len(scores), 2))
+    for _ in range(STEPS):
+        chance = _chance(weights @ design.T)
+        bend = np.einsum("rn,ni,nj->rij", counts * chance * (1 - chance), design, design) + precision
+        slope = (counts * (scores - chance)) @ design - weights @ precision
+        step = np.linalg.solve(bend, slope[:, :, None])[:, :, 0]
+        step *= np.minimum(1.0, 2.0 / np.maximum(1e-12, np.abs(step).max(axis=1, keepdims=True)))
+        weights += step
+        if np.abs(step).max() < 1e-6:
+            break
+    return _chance(weights[:, 0])
+
+
 def _chance(eta: Array) -> Array:
     return 1 / (1 + np.exp(-np.clip(eta, -500, 500)))

@@ -102,6 +102,16 @@ class GatePolicy(models.Model):
         validators=[MinValueValidator(0), MaxValueValidator(10)],
         help_text="How much longer its answers may be than the present model's on the same prompts; 0.15 is 15 %.",
     )
+    blind_prompts = models.PositiveIntegerField(
+        "Blind comparisons for each round",
+        default=50,
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(1000)],
+        help_text="The new and the present model answer so many held-out prompts, and people choose between the "
+        "answers in the ordinary queue without knowing, unless the new one has failed already. Ends by itself once "
+        "enough is said. Empty asks nobody.",
+    )
     max_distance = models.FloatField(
         "Distance from the base model",
         default=1.0,

@@ -4,6 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+MEASURED = 100  # held-out prompts that a model answers when it is measured: enough to tell 15 % longer answers
+
 
 class RoundSettings(BaseModel):
     """What a lead may choose when starting a round; the defaults suit a small model and a few hundred labels."""
@@ -25,6 +27,14 @@ class RoundSettings(BaseModel):
         le=10_000,
         title="Held-out prompts to answer anew",
         description="Their labels measure the next models and are never trained on.",
+    )
+    measured_prompts: int = Field(
+        MEASURED,
+        ge=0,
+        le=10_000,
+        title="Held-out prompts to measure with",
+        description="The new model answers as many, beside the base model: how long its answers are, how repetitive, "
+        "how far from the base. They are shown to nobody.",
     )
     new_items: int = Field(
         40, ge=1, le=100_000, title="New comparisons", description="At most so many are put into the queue."

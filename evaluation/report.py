@@ -10,7 +10,7 @@ from django.utils import timezone
 from annotation.models import Item, Label, Project
 from annotation.models.items import ItemQuerySet, Kind
 from annotation.statistics import Interval
-from evaluation import gate, scoring, winrate
+from evaluation import blind, judging, lengths, scoring, winrate
 from evaluation.models import Evaluation, Round, RoundStatus, RoundStep, Score, Steering, Step, StepRun, StepStatus
 from training.models import ModelVersion, Run
 
@@ -101,6 +101,10 @@ def words(step: str, detail: dict[str, Any], runs: list[Run]) -> list[tuple[str,
     for role in ("champion", "challenger"):
         if (mean := detail.get(f"{role}_mean_characters")) is not None:
             said.append((f"Answers of the {role}", f"{mean:.0f} characters on average"))
+    if "match" in detail:
+        said.append(("People", "have compared it blind" if detail.get("settled") else "compare it blind in the queue"))
+    if why := detail.get("not_asked"):
+        said.append(("People", why))
     if "candidates" in detail:
         said.append(("Pairs to choose from", str(detail["candidates"])))
     if by := detail.get("chosen_by"):
@@ -147,15 +151,16 @@ def headline(current: Round) -> str:
     """The round in one sentence: does the new model win, is it longer, did it forget?"""
     if current.challenger is None or current.champion is None:
         return "This round made no new model."
-    compared = winrate.between(current.challenger, current.champion)
-    rate = compared.human or compared.simulated
+    said = blind.of(current.challenger, current.champion, simulated=True)
     parts = []
-    if rate is not None:
-        by = "" if compared.human else ", judged by simulated annotators"
-        parts.append(f"wins {share(rate.interval)} of blind comparisons with the one before{by}")
+    if said.interval is not None:
+        by = "" if said.by_people else ", judged by simulated annotators"
+        parts.append(f"wins {share(said.interval)} of blind comparisons with the one before{by}")
+    elif said.under_way:
+        parts.append(f"is being compared with the one before ({said.under_way})")
     else:
         parts.append("has not been compared with the one before yet")
-    length = gate.length_growth(current.challenger, current.champion)
+    length = lengths.growth(current.challenger, current.champion)
     if length is not None:
         change = f"gives {percent(abs(length.value))} {'longer' if length.value > 0 else 'shorter'} answers"
         parts.append("gives answers as long as before" if abs(length.value) < 0.05 else change)
@@ -163,8 +168,8 @@ def headline(current: Round) -> str:
     if lost is not None:
         forgot = lost.lower is not None and lost.lower > 0.01
         parts.append(f"has forgotten a little ({figure(lost)})" if forgot else "forgets nothing")
-    said = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-    return f"The new model {said}."
+    words = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return f"The new model {words}."
 
 
 def scores_of(current: Round) -> "QuerySet[Score]":
@@ -199,6 +204,7 @@ def sentences(current: Round) -> list[str]:
         *_who(current),
         *_agreement(steps.get(Step.EVALUATING, {}), bool(current.settings.get("simulated"))),
         *_preferred(current),
+        *_judged(current),
         *_length(steps.get(Step.SAMPLING, {})),
     ]
     waiting = new_items(current).open().work().count()
@@ -252,6 +258,23 @@ def _preferred(current: Round) -> list[str]:
             sentence += f"; {counted(rate.both_unacceptable, 'label')} called both answers unacceptable"
         said.append(f"{sentence}.")
     return said
+
+
+def _judged(current: Round) -> list[str]:
+    """What a reward model says that has learned from other pairs."""
+    evaluation = scoring.newest(current.challenger) if current.challenger else None
+    judges = evaluation.details.get("judges", {}) if evaluation else {}
+    if evaluation is None or current.champion is None or judges.get("against") != current.champion.pk:
+        return []
+    found = {score.name: score for score in evaluation.scores.filter(group="")}
+    wins, even, right = (found.get(name) for name in (judging.WINS, judging.EVEN, judging.ACCURACY))
+    if wins is None or even is None or right is None:
+        return []
+    seen = "no label on these prompts" if judges["learnt_by_model"] else "no label that the new model learnt from"
+    won, level, agrees = (Interval(one.value, one.lower or 0, one.upper or 0, one.n) for one in (wins, even, right))
+    said = f"A reward model that has seen {seen} prefers the new answers to {share(won)} of {won.n} prompts"
+    said += f", and {share(level)} at equal length."
+    return [f"{said} It is right on {share(agrees)} of {agrees.n} pairs that it has not seen."]
 
 
 def _length(detail: dict[str, Any]) -> list[str]:

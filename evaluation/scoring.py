@@ -13,6 +13,7 @@ from annotation.models.items import Kind
 from evaluation import figures, heldout
 from evaluation.figures import Figure
 from evaluation.models import Evaluation, Score
+from evaluation.policy import MEASURED
 from training import artifacts, runs
 from training.models import ModelVersion, Run
 from training.models.registry import ModelKind
@@ -21,7 +22,6 @@ from training.models.runs import Status
 HELDOUT = "held-out pairs"
 MEASURES = "held-out measures"
 NOTHING = "no judged pair on a held-out prompt yet"
-PROMPTS = 24  # answered anew to see how a model answers
 
 
 def reward_inputs(*, project: Project, simulated: bool) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def measure(
     project: Project,
     model: ModelVersion,
     simulated: bool = False,
-    prompts: int = PROMPTS,
+    prompts: int = MEASURED,
     settings: dict[str, Any] | None = None,
     seed: int = 17,
     actor: User | None = None,
@@ -119,13 +119,18 @@ def _keep(run: Run, kind: str, rows: Iterable[Figure], details: dict[str, Any]) 
     evaluation, _ = Evaluation.objects.get_or_create(
         run=run, defaults={"project": run.project, "model_version": run.base, "kind": kind, "details": details}
     )
+    keep(evaluation, rows)
+    return evaluation
+
+
+def keep(evaluation: Evaluation, rows: Iterable[Figure]) -> None:
+    """Add figures to an evaluation, or bring those that it has up to date."""
     Score.objects.bulk_create(
         [Score(evaluation=evaluation, **vars(row)) for row in rows],
         update_conflicts=True,
         unique_fields=["evaluation", "name", "group"],
         update_fields=["value", "lower", "upper", "n"],
     )
-    return evaluation
 
 
 def _ceiling(project: Project, simulated: bool) -> list[Figure]:
@@ -149,6 +154,12 @@ def score_of(version: ModelVersion, name: str) -> Score | None:
 def scores(run: Run) -> dict[Any, float]:
     """What a run gave each answer, by the id it was sent with."""
     return {row["id"]: row["score"] for row in _lines(run, "scores.jsonl")}
+
+
+def answers_of(evaluation: Evaluation, by: str) -> dict[int, str]:
+    """What a model ("model") or its base ("reference") answered when it was measured, by prompt (id)."""
+    rows = _lines(evaluation.run, "answers.jsonl") if evaluation.run else []
+    return {int(row["id"]): row["text"] for row in rows if row["by"] == by}
 
 
 def _lines(run: Run, name: str) -> list[dict[str, Any]]:

@@ -7,10 +7,14 @@ from rest_framework import serializers
 
 from annotation.endpoints import plain_schema
 from evaluation import head_to_head
+from evaluation.evidence import FAILED, PASSED, UNDECIDED
+from evaluation.gate import LIMITS
 from evaluation.models import Evaluation, GatePolicy, Round, RoundPolicy, RoundStep, Score, StepRun
 from evaluation.policy import RoundSettings
 from training.models import ModelVersion
 from training.serializers import BIGGEST_SEED, InProject, ModelNameSerializer
+
+OUTCOMES = [PASSED, FAILED, UNDECIDED]
 
 
 class ScoreSerializer(serializers.ModelSerializer):
@@ -157,19 +161,19 @@ class LeaderboardSerializer(serializers.Serializer):
 class GatePolicySerializer(serializers.ModelSerializer):
     class Meta:
         model = GatePolicy
-        fields = ("min_accuracy", "min_win_rate", "max_forgetting", "max_length_growth", "max_distance")
+        fields = LIMITS
 
 
 class VerdictRowSerializer(serializers.Serializer):
     name = serializers.CharField()
     value = serializers.CharField(help_text="What was found, with its interval.")
     goal = serializers.CharField()
-    outcome = serializers.ChoiceField(["passed", "failed", "open"], help_text="open: it cannot be told yet.")
+    outcome = serializers.ChoiceField(OUTCOMES, help_text="undecided: too few to tell; `why` says how many more would.")
     why = serializers.CharField()
 
 
 class VerdictSerializer(serializers.Serializer):
-    outcome = serializers.ChoiceField(["passed", "failed", "open"])
+    outcome = serializers.ChoiceField(OUTCOMES)
     words = serializers.CharField()
     rows = VerdictRowSerializer(many=True)
 

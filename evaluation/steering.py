@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from annotation.models import Item, ItemResponse, Judgement, Label, Project
@@ -47,6 +47,7 @@ class Judged:
     counts, since the pairs of one ranking say less than as many of one each."""
 
     item: int
+    prompt: int
     first: int
     second: int
     outcome: float
@@ -77,16 +78,21 @@ class Knowledge:
 
 def judged_pairs(project: Project, *, simulated: bool) -> list[Judged]:
     """What the trainable labels say of each two answers; two unacceptable answers say nothing."""
-    labels = Label.objects.trainable(simulated=simulated).filter(project=project, item__kind=Kind.COMPARISON)
+    return pairs_of(Label.objects.trainable(simulated=simulated).filter(project=project, item__kind=Kind.COMPARISON))
+
+
+def pairs_of(labels: QuerySet[Label]) -> list[Judged]:
+    """The same of these labels, all of which are on comparisons."""
     rows = Judgement.objects.filter(label__in=labels.order_by(), response__excluded_at__isnull=True).order_by(
         "label_id", "response_id"
     )
-    by_label: dict[tuple[int, int], list[Any]] = defaultdict(list)
-    for label, item, *said in rows.values_list("label_id", "label__item_id", "response_id", "rank", "unacceptable"):
-        by_label[label, item].append(said)
+    by_label: dict[tuple[int, int, int], list[Any]] = defaultdict(list)
+    names = ("label_id", "label__item_id", "response__prompt_id", "response_id", "rank", "unacceptable")
+    for label, item, prompt, *said in rows.values_list(*names):
+        by_label[label, item, prompt].append(said)
     return [
-        Judged(item, a, b, 0.5 if rank_a == rank_b else float(rank_a < rank_b), 2 / len(said))
-        for (_, item), said in by_label.items()
+        Judged(item, prompt, a, b, 0.5 if rank_a == rank_b else float(rank_a < rank_b), 2 / len(said))
+        for (_, item, prompt), said in by_label.items()
         for (a, rank_a, bad_a), (b, rank_b, bad_b) in combinations(said, 2)
         if not (bad_a and bad_b)
     ]

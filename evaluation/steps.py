@@ -15,7 +15,7 @@ from annotation.models import Prompt, Response
 from annotation.models.items import Kind, Purpose
 from annotation.models.prompts import Split
 from annotation.text import as_seen, sha256
-from evaluation import features, gate, scoring, steering
+from evaluation import features, gate, judging, polling, scoring, steering
 from evaluation.models import Reward, Round, RoundStep, Step, StepRun, StepStatus
 from evaluation.policy import RoundSettings
 from evaluation.selection import Pair, select
@@ -93,9 +93,10 @@ def dpo(current: Round, step: RoundStep, settings: RoundSettings, force: bool) -
 
 def evaluating(current: Round, step: RoundStep, settings: RoundSettings, force: bool) -> StepStatus:
     """The reward model on judged held-out pairs, exactly; the challenger on these, on examples, on the probe and in its
-    answers; and the champion too, if it was never measured and is not what the challenger is measured against."""
+    answers; and the champion too, if it is not what the challenger is measured against and did not answer most of the
+    same prompts when it was measured."""
     started = [_measured(current, step, settings, "challenger", current.challenger)]
-    if current.champion is not None and current.champion != _root(current) and not scoring.newest(current.champion):
+    if current.champion != _root(current) and not _comparable(current, started[0]):
         started.append(_measured(current, step, settings, "champion", current.champion))
     inputs: dict[str, Any] = {}
     if not step.step_runs.filter(purpose="score heldout").exists():
@@ -106,8 +107,13 @@ def evaluating(current: Round, step: RoundStep, settings: RoundSettings, force: 
         started.append(_run(step, "score heldout", settings, method="score", base=current.reward_model, inputs=inputs))
     if any(_ended(run) == StepStatus.RUNNING for run in started):
         return StepStatus.RUNNING
-    for run in started:
-        evaluation = scoring.conclude(run)
+    concluded = [scoring.conclude(run) for run in started]
+    judges = _judges(current, step, settings)
+    if judges is not None and judges.is_open:
+        return StepStatus.RUNNING
+    if judges is not None and judges.status == Status.SUCCEEDED:  # one that failed fails nothing: it is a figure more
+        judging.conclude(_match(current, settings), concluded[0], judges)
+    for evaluation in concluded:
         accuracy = evaluation.scores.filter(name="reward accuracy", group="").first()
         if accuracy is not None:
             step.detail["reward_accuracy"] = [accuracy.value, accuracy.lower, accuracy.upper, accuracy.n]
@@ -120,23 +126,48 @@ def _measured(current: Round, step: RoundStep, settings: RoundSettings, role: st
     inputs = {}
     if not step.step_runs.filter(purpose=purpose).exists():
         inputs = scoring.policy_inputs(
-            project=current.project, model=model, simulated=settings.simulated, prompts=settings.heldout_prompts
+            project=current.project, model=model, simulated=settings.simulated, prompts=settings.measured_prompts
         )
     names = MeasureSettings.model_fields.keys() & GenerateSettings.model_fields.keys() - {"batch_size"}
     answering = {name: settings.generate[name] for name in sorted(names) if name in settings.generate}
     return _run(step, purpose, settings, method="measure", base=model, inputs=inputs, settings=answering)
 
 
+def _match(current: Round, settings: RoundSettings) -> judging.Match:
+    assert current.challenger is not None
+    assert current.champion is not None
+    return judging.Match(current.challenger, current.champion, _root(current), settings.simulated)
+
+
+def _judges(current: Round, step: RoundStep, settings: RoundSettings) -> Run | None:
+    """The run that reads what both models answered; None where nobody can judge it."""
+    purpose = "read measured answers"
+    asked: list[dict[str, Any]] = []
+    if not step.step_runs.filter(purpose=purpose).exists():
+        asked = judging.to_read(_match(current, settings))
+        if not asked:
+            return None
+    return _run(step, purpose, settings, method="features", base=_root(current), inputs={"answers": asked})
+
+
+def _comparable(current: Round, measured: Run) -> bool:
+    """Whether the champion answered most of the prompts that the challenger is measured with, by this round's run or
+    before."""
+    assert current.champion is not None
+    evaluation = scoring.newest(current.champion)
+    if evaluation is None:
+        return False
+    asked = {str(prompt["id"]) for prompt in measured.inputs.get("prompts", [])}
+    return 2 * len(asked & evaluation.details.get("words_model", {}).keys()) >= len(asked)
+
+
 def gated(current: Round, step: RoundStep, settings: RoundSettings, force: bool) -> StepStatus:
-    """Write down what speaks for the challenger and what against it (evaluation/gate.py). Promotion is a lead's
-    decision; a round goes on either way, since the next labels are what will tell."""
+    """Write down what speaks for the challenger and what against it (evaluation/gate.py), and have people compare it
+    with the champion. Promotion is a lead's decision; a round goes on either way, since the next labels are what will
+    tell."""
     assert current.challenger is not None
     found = gate.verdict(current.challenger, champion=current.champion)
-    step.detail |= {
-        "outcome": found.outcome,
-        "words": found.words,
-        "verdict": [row.as_json() for row in found.rows],
-    }
+    step.detail |= {**gate.written(found), **polling.ask_people(current, settings, found)}
     return StepStatus.DONE
 
 

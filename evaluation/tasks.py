@@ -3,7 +3,7 @@
 from annotation import imports, leasing
 from annotation.logcontext import bind
 from annotation.models import Project
-from evaluation import comparing, drift, features, head_to_head, rounds, scoring, starting, steering
+from evaluation import comparing, drift, features, head_to_head, polling, rounds, scoring, starting, steering
 from evaluation.models import Round
 from training import jobs, runs
 from training.models import Run
@@ -30,7 +30,7 @@ def advance_round(round_id: int) -> None:
 def recover() -> dict[str, int]:
     """Return overdue leases, take up what was lost, move rounds on; scheduled every minute, safe at any time."""
     counts = {"leases": leasing.return_overdue(), "imports": imports.recover(), "jobs": jobs.recover()}
-    counts |= {**runs.recover(), **asking.recover()}
+    counts |= {**runs.recover(), **asking.recover(), "matches": polling.settle()}
     for pk in Round.objects.active().values_list("pk", flat=True):
         rounds.advance(round_id=pk)
     return counts

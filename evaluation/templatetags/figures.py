@@ -23,6 +23,9 @@ MEANINGS = {
     "repetitive answers": "that say the same thing again and again",
     "refusals": "that decline to answer",
     "answers cut off": "that did not end by themselves",
+    "wins by cross-fitted reward": "against the model before, by a reward model that has learned from other prompts",
+    "wins by cross-fitted reward at equal length": "the same once length is taken out",
+    "accuracy of cross-fitted reward": "how often that reward model is right on pairs it has not seen",
 }
 
 

@@ -149,9 +149,10 @@ def test_an_empty_project_has_an_empty_leaderboard(project, lead):
 
 def test_the_gate_tells_what_it_asks_and_finds(world, lead):
     found = lead.get(f"{DESK}models/{world.tuned.pk}/gate/").json()
-    assert (found["outcome"], found["words"][:23]) == ("open", "It cannot be told yet: ")
-    assert {row["outcome"] for row in found["rows"]} == {"open"}
+    assert (found["outcome"], found["words"][:23]) == ("undecided", "It cannot be told yet: ")
+    assert {row["outcome"] for row in found["rows"]} == {"undecided"}
     nothing = {"min_accuracy": None, "min_win_rate": None, "max_length_growth": None, "max_distance": None}
+    nothing["blind_prompts"] = None
     changed = lead.patch(f"{DESK}gate/", {**nothing, "max_forgetting": 0.2}, format="json")
     assert changed.json() == {**nothing, "max_forgetting": 0.2} == lead.get(f"{DESK}gate/").json()
     assert [row["goal"] for row in lead.get(f"{DESK}models/{world.tuned.pk}/gate/").json()["rows"]] == [

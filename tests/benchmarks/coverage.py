@@ -4,8 +4,9 @@
 
 Each seed makes data from known strengths and asks whether the interval holds the truth. `…_coverage` is the share that
 did; `sequential_wrong` is how often the sequential test of two equal models named a better one although it was looked
-at after every item, and `looked_wrong` how often an ordinary interval, looked at as often, would have. The tests in
-tests/evaluation run the same simulations at a smaller size.
+at after every item, and `looked_wrong` how often an ordinary interval, looked at as often, would have. `gate_…` is what
+the gate makes of models whose truth is known, by the number of held-out prompts or pairs: good ones that it refuses,
+bad ones that it lets through, and how many it leaves undecided. tests/evaluation runs the same at a smaller size.
 """
 
 import json
@@ -18,7 +19,7 @@ sys.path.pop(0)  # this folder, whose `queue` is not Python's
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from annotation.statistics import wilson
-from evaluation import bradley_terry, length_control, sequential, shift
+from evaluation import bradley_terry, crossfit, evidence, figures, length_control, sequential, shift
 
 STRENGTHS = np.array([0.8, 0.3, -0.1, -1.0])
 LEFT, LONGER, TIE = 0.3, 0.5, 0.6
@@ -111,15 +112,76 @@ def shift_wrong(seeds: range) -> list[bool]:
     ]
 
 
+def judged_covered(seeds: range, *, labels: int = 150, prompts: int = 100) -> list[bool]:
+    """Whether the interval of a win rate by a cross-fitted reward model held the truth: people prefer by a linear taste
+    of twenty numbers, with noise, and two models' answers differ by a shift along it and by chance."""
+    covered = []
+    for seed in seeds:
+        random = np.random.default_rng(seed)
+        taste = random.normal(0, 0.5, 20)
+        shift = random.normal(0.5) * taste / np.linalg.norm(taste) + random.normal(0, 0.2, 20)
+        z = random.normal(0, 1, (labels, 20))
+        said = (random.random(labels) < 1 / (1 + np.exp(-z @ taste))).astype(float)
+        groups = np.zeros(20, int)
+        known = crossfit.Labels(z, said, np.ones(labels), random.integers(0, labels // 2, labels), groups)
+        new = shift + random.normal(0, 1, (prompts, 20))
+        many = shift + random.normal(0, 1, (20_000, 20))
+        asked = labels + np.arange(prompts)
+        found = crossfit.win_rate(known, new, np.zeros(prompts), asked).wins
+        covered.append(found.lower <= float((many @ taste > 0).mean()) <= found.upper)
+    return covered
+
+
+def length_outcomes(seeds: range, *, prompts: int, growth: float, own: float = 0.35) -> list[str]:
+    """What the gate says of answers that are longer by `growth` in truth, at a limit of 15 %. The logarithm of an
+    answer's length varies by 0.5 from prompt to prompt and by `own` from answer to answer."""
+    said = []
+    for seed in seeds:
+        random = np.random.default_rng(seed)
+        usual = 40 * np.exp(random.normal(0, 0.5, prompts))
+        new, old = (np.maximum(1, np.rint(usual * np.exp(random.normal(0, own, prompts)))) for _ in range(2))
+        names = [str(number) for number in range(prompts)]
+        grown = dict(zip(names, (new * (1 + growth)).tolist(), strict=True))
+        found = figures.growth(grown, dict(zip(names, old.tolist(), strict=True)))
+        assert found is not None
+        said.append(evidence.at_most(found, 0.15, margin=evidence.LENGTH).outcome)
+    return said
+
+
+def share_outcomes(seeds: range, *, pairs: int, rate: float) -> list[str]:
+    """What it says of a model that is right on a pair with a chance of `rate`, where more than one half is asked."""
+    won = [float(np.random.default_rng(seed).binomial(pairs, rate)) for seed in seeds]
+    return [evidence.above(wilson(one, pairs), 0.5, margin=evidence.SHARES).outcome for one in won]
+
+
+def gate_figures(seeds: range) -> dict[str, list[bool]]:
+    """Of the longer answers at most 15 % are asked; `kept` models are as long as before, `limit` ones just as long as
+    they may be, `grown` ones 30 % longer. Of the pairs more than half must be right."""
+    found: dict[str, list[bool]] = {}
+    for prompts in (8, 24, 50, 100, 200):
+        for name, growth, wrong in (("kept", 0.0, "failed"), ("limit", 0.15, "passed"), ("grown", 0.3, "passed")):
+            said = length_outcomes(seeds, prompts=prompts, growth=growth)
+            found[f"gate_{name}_{prompts}_wrongly_{wrong}"] = [one == wrong for one in said]
+            found[f"gate_{name}_{prompts}_undecided"] = [one == "undecided" for one in said]
+    for pairs in (10, 50, 100, 400):
+        for name, rate, wrong in (("coin", 0.5, "passed"), ("good", 0.65, "failed")):
+            said = share_outcomes(seeds, pairs=pairs, rate=rate)
+            found[f"gate_{name}_{pairs}_wrongly_{wrong}"] = [one == wrong for one in said]
+            found[f"gate_{name}_{pairs}_undecided"] = [one == "undecided" for one in said]
+    return found
+
+
 def main(size: int) -> None:
     seeds = range(1, size + 1)
     figures = {
         "strengths_coverage": strengths_covered(seeds),
         "strengths_without_ties_coverage": strengths_covered(seeds, ties=False, votes=1),
         "length_coverage": length_covered(seeds),
+        "judged_coverage": judged_covered(range(1, min(size, 500) + 1)),
         "sequential_wrong": sequential_wrong(seeds),
         "looked_wrong": looked_wrong(range(1, min(size, 500) + 1)),
         "shift_wrong": shift_wrong(seeds),
+        **gate_figures(seeds),
     }
     rounded = {name: round(float(np.mean(found)), 4) for name, found in figures.items()}
     print(json.dumps({"benchmark": "coverage", "figures": rounded, "conditions": {"seeds": size}}))

@@ -38,6 +38,7 @@ ROUND = {
     "simulated": True,
     "fresh_prompts": 16,
     "heldout_prompts": 8,
+    "measured_prompts": 40,
     "new_items": 30,
     "sft": {"epochs": 3},
     "reward": {"epochs": 1, "learning_rate": 2e-4},

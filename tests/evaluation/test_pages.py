@@ -335,7 +335,7 @@ class TestModels:
         assert "say why; it stays on record" in lead.post(where, follow=True).content.decode()
         assert ModelVersion.objects.production().get(project=base.project) == base
         page = lead.get(reverse("model", args=["desk", finished.challenger_id]))
-        assert page.context["gate"].outcome == "open"
+        assert page.context["gate"].outcome == "undecided"
         assert "needed, as it has not passed the gate" in page.content.decode()
 
     def test_the_way_back_is_one_click(self, lead: Client, finished: Round, base: ModelVersion) -> None:

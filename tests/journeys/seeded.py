@@ -287,7 +287,14 @@ def _loop(desk: Project, alice: User) -> dict[str, Any]:
             "outcome": "failed",
             "words": "It does not pass: longer answers than the present model's.",
             "verdict": [
-                {"name": "Reward accuracy", "value": "75 %", "goal": "above 50 %", "outcome": "open", "passed": False},
+                {
+                    "name": "Reward accuracy",
+                    "value": "75 %",
+                    "goal": "above 50 %",
+                    "outcome": "undecided",
+                    "why": "about 40 more judged held-out pairs would tell",
+                    "passed": False,
+                },
                 {
                     "name": "Longer answers",
                     "value": "+31 %",

@@ -1,0 +1,140 @@
+"""A round asks people by itself whether its new model is better, and the gate is written anew once they said so."""
+
+from typing import Any
+
+import pytest
+
+from annotation.models import Event, Item, Notice
+from evaluation import blind, gate, polling, report, rounds, tasks
+from evaluation.models import HeadToHead, Round, RoundStep, Score
+from tests.annotation.making import a_prompt
+from tests.training.making import a_model, a_preference, says, succeeds
+from training.models import ModelVersion, Run
+
+pytestmark = pytest.mark.django_db
+
+PROMPTS = 14
+
+
+@pytest.fixture
+def pair(project) -> tuple[ModelVersion, ModelVersion]:
+    old = a_model(project, "old", stage="production")
+    for number in range(PROMPTS):
+        a_prompt(project, f"Held out {number}?", split="heldout")
+    return old, a_model(project, "new", format="adapter", parent=old)
+
+
+def at_the_gate(pair: tuple[ModelVersion, ModelVersion], **settings: Any) -> tuple[Round, dict[str, Any]]:
+    """A round that has just passed by its gate, and what it wrote down there."""
+    old, new = pair
+    current = Round.objects.create(
+        project=old.project, number=1, champion=old, challenger=new, step="gated", settings=settings
+    )
+    current = rounds.advance(round_id=current.pk)
+    assert current.step == "sampling", current.error
+    return current, noted(current)
+
+
+def noted(current: Round) -> dict[str, Any]:
+    return RoundStep.objects.get(round=current, name="gated").detail
+
+
+def answered(run: Run) -> None:
+    lines = [
+        {"prompt_id": one["id"], "sample": 0, "text": f"{run.base} says so", "tokens": 3, "finished": True}
+        for one in run.inputs["prompts"]
+    ]
+    tasks.run_finished(succeeds(run, lines).pk)
+
+
+def met(match: HeadToHead) -> list[Item]:
+    answered(match.champion_run)
+    answered(match.challenger_run)
+    return list(Item.objects.filter(selection__match=match.pk).order_by("id"))
+
+
+def prefers(member: Any, item: Item, model: str) -> None:
+    texts = list(item.answers.order_by("order").values_list("response__text", flat=True))
+    says(member, item, ranks=(1, 2) if texts[0].startswith(model) else (2, 1))
+
+
+def test_a_round_asks_people_goes_on_and_its_gate_is_written_anew(pair, bob, alice):
+    a_preference(bob)
+    current, before = at_the_gate(pair, generate={"samples_per_prompt": 2, "max_new_tokens": 16})
+    match = HeadToHead.objects.get()
+    assert (before["match"], match.champion, match.challenger) == (match.pk, *pair)
+    assert match.challenger_run.settings["max_new_tokens"] == 16
+    assert "has not been compared" in report.headline(current)
+    items = met(match)
+    assert len(items) == PROMPTS
+    for item in items[:3]:
+        prefers(bob, item, "new")
+    row = {row.name: row for row in gate.verdict(pair[1], champion=pair[0]).rows}["Blind comparisons won"]
+    assert (row.outcome, row.why) == ("undecided", f"people are being asked, 3 of {PROMPTS} prompts so far")
+    assert polling.settle() == 0
+    for item in items[3:]:
+        prefers(bob, item, "new")
+    assert tasks.recover()["matches"] == 1
+    after = {row["name"]: row["outcome"] for row in noted(current)["verdict"]}
+    assert after["Blind comparisons won"] == after["Blind comparisons won at equal length"] == "passed"
+    assert Notice.objects.get().person == alice.person
+    assert Event.objects.get(verb="round judged").data["outcome"] == "undecided"  # nothing else is measured
+    match.refresh_from_db()
+    assert match.ended_at is not None
+    won = blind.of(pair[1], pair[0], simulated=False)
+    assert report.headline(current).startswith(f"The new model wins {report.share(won.interval)} of blind comparisons")
+    assert polling.settle() == 0
+
+
+def test_one_that_loses_is_asked_about_no_longer_than_needed(pair, bob, alice):
+    a_preference(bob)
+    current, _ = at_the_gate(pair)
+    items = met(HeadToHead.objects.get())
+    asked = 0
+    while not polling.settle():
+        prefers(bob, items[asked], "old")
+        asked += 1
+    assert asked < PROMPTS
+    assert Item.objects.filter(selection__selector="head to head", dropped=True).count() == PROMPTS - asked
+    assert noted(current)["outcome"] == "failed"
+    assert polling.settle() == 0
+
+
+def test_where_the_gate_asks_for_no_wins_the_match_itself_says_when_it_is_enough(pair, bob, alice):
+    gate.set_policy(project=bob.project, min_win_rate=None)
+    a_preference(bob)
+    at_the_gate(pair)
+    items = met(HeadToHead.objects.get())
+    assert polling.settle() == 0
+    for item in items[:9]:
+        prefers(bob, item, "new")
+    assert polling.settle() == 1
+
+
+def test_nobody_is_asked_where_only_simulated_annotators_compare(pair, member):
+    a_preference(member("robot", simulated=True))
+    _, found = at_the_gate(pair, simulated=True)
+    assert "match" not in found
+    assert not HeadToHead.objects.exists()
+
+
+def test_nobody_is_asked_where_the_project_does_not_want_it(pair, bob):
+    a_preference(bob)
+    gate.set_policy(project=bob.project, blind_prompts=None)
+    assert "match" not in at_the_gate(pair)[1]
+
+
+def test_nobody_is_asked_about_a_model_that_has_failed(pair, bob):
+    a_preference(bob)
+    evaluation = pair[1].evaluations.create(project=bob.project, kind="held-out measures")
+    Score.objects.create(evaluation=evaluation, name="forgetting", value=0.5, lower=0.4, upper=0.6, n=40)
+    _, found = at_the_gate(pair)
+    assert (found["outcome"], "match" in found) == ("failed", False)
+    assert "failed already" in found["not_asked"]
+
+
+def test_without_heldout_prompts_the_round_goes_on_and_says_why(project, bob):
+    a_preference(bob)
+    old = a_model(project, "old", stage="production")
+    _, found = at_the_gate((old, a_model(project, "new", format="adapter", parent=old)))
+    assert "no held-out prompt" in found["not_asked"]
