@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from django.conf import settings as server
-from django.db import transaction
+from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -28,6 +28,7 @@ from tests.annotation.written import ANSWERS, TEXTS, conversations, different
 
 FEW = settings(max_examples=8, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 FLAGS = ["tone", "=SUM(A1)", 'x, "y"']
+FILLED = [f"annotation_{name}" for name in ("prompt", "response", "item", "itemresponse", "label", "judgement")]
 CRITERIA = ["helpful", "a;b", "'"]
 
 
@@ -105,6 +106,8 @@ def bring(path: Path, heldout_share: float = 0.0) -> Project:
     source.refresh_from_db()
     refused = list(RejectedRow.objects.filter(source=source).values_list("reason", flat=True))
     assert (source.status, source.error, refused) == (Stage.DONE, "", [])
+    with connection.cursor() as cursor:  # else tables are taken for as empty as they were before the test
+        cursor.execute(f"ANALYZE {', '.join(FILLED)}")
     return made
 
 
@@ -145,7 +148,13 @@ def everything(project: Project, name) -> dict[str, list]:
             for one in Response.objects.filter(prompt__project=project).select_related("prompt")
         ],
         "items": [
-            [one.fingerprint, one.kind, one.wanted, one.taken, [answer.text for answer in one.responses.all()]]
+            [
+                one.fingerprint,
+                one.kind,
+                one.wanted,
+                one.taken,
+                [*one.answers.order_by("order").values_list("response__text", flat=True)],
+            ]
             for one in Item.objects.filter(project=project)
         ],
         "labels": [
