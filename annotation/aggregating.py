@@ -178,9 +178,10 @@ def of_pair(
     wins: defaultdict[int, float] = defaultdict(float)
     strengths: dict[int, float] = {votes.first: 0.0, votes.second: 0.0}
     for label, winner, strength in votes.said:
-        wins[winner] += worth(label)
+        weight = worth(label)
+        wins[winner] += weight
         if winner:
-            strengths[winner] += strength * worth(label)
+            strengths[winner] += strength * weight
     total = sum(wins.values())
     chosen = votes.first if wins[votes.first] > wins[votes.second] else votes.second
     level = abs(wins[votes.first] - wins[votes.second]) < BESIDE

@@ -8,6 +8,7 @@ together, whichever items they were asked in.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -43,9 +44,7 @@ def demonstrations(project: Project, wanted: Wanted, tally: Tally) -> Iterator[R
 def preferences(project: Project, wanted: Wanted, tally: Tally) -> Iterator[Row]:
     """Each two answers of which most people preferred one; an edited answer counts as preferred to its original."""
     for heard in _heard(project, wanted, tally):
-        pairs = heard.pairs()
-        for key in sorted(pairs, key=lambda key: (pairs[key].prompt, *key)):
-            votes = pairs[key]
+        for votes in sorted(heard.pairs().values(), key=attrgetter("prompt", "first", "second")):
             outcomes = aggregating.of_pair(votes, wanted.terms)
             for one in outcomes if isinstance(outcomes, list) else ():
                 chosen, rejected = heard.texts[one.winner], heard.texts[votes.other(one.winner)]
@@ -56,13 +55,11 @@ def preferences(project: Project, wanted: Wanted, tally: Tally) -> Iterator[Row]
 def unpaired(project: Project, wanted: Wanted, tally: Tally) -> Iterator[Row]:
     """Each answer that most people found good, or bad, by itself."""
     for heard in _heard(project, wanted, tally):
-        verdicts = heard.verdicts()
-        for response in sorted(verdicts, key=lambda response: (verdicts[response].prompt, response)):
-            found = verdicts[response]
+        for found in sorted(heard.verdicts().values(), key=attrgetter("prompt", "response")):
             outcomes = aggregating.of_answer(found, wanted.terms)
             for one in outcomes if isinstance(outcomes, list) else ():
                 said = {"label": one.winner == 1, "agreement": one.agreement}
-                yield {**heard.prompts[found.prompt], "completion": heard.texts[response], **said}
+                yield {**heard.prompts[found.prompt], "completion": heard.texts[found.response], **said}
 
 
 @dataclass
