@@ -7,6 +7,7 @@ lines by the hundred thousand.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -14,6 +15,11 @@ from django.db import connection, models
 
 _encoder = msgspec.json.Encoder()
 NOTHING = r"\N"
+AT_ONCE = 500  # lines
+DRAWN = """
+SELECT min(id), max(id), CASE WHEN max(id) - min(id) + 1 > count(*) THEN array_agg(id ORDER BY id) END
+FROM (SELECT nextval(pg_get_serial_sequence(%s, 'id')) AS id FROM generate_series(1, %s)) drawn
+"""
 
 
 def text(value: str) -> str:
@@ -68,23 +74,25 @@ def _field(value: Any) -> str:
     return text(str(value))
 
 
-def draw_ids(model: type[models.Model], count: int) -> list[int]:
-    """So many new ids of a table; nobody else is given one of them."""
+def draw_ids(model: type[models.Model], count: int) -> Sequence[int]:
+    """So many new ids of a table, in ascending order; nobody else is given one of them.
+
+    They come as the first and the last of them, unless somebody else drew one in between.
+    """
     if not count:
-        return []
+        return ()
     with connection.cursor() as cursor:
-        sequence = "pg_get_serial_sequence(%s, 'id')"
-        cursor.execute(
-            f"SELECT nextval({sequence}) FROM generate_series(1, %s)",  # noqa: S608
-            [model._meta.db_table, count],
-        )
-        return [pk for (pk,) in cursor.fetchall()]
+        cursor.execute(DRAWN, [model._meta.db_table, count])
+        first, last, each = cursor.fetchone()
+    return range(first, last + 1) if each is None else each
 
 
 def copy(model: type[models.Model], columns: Sequence[str], lines: Iterable[str]) -> None:
-    """Store rows, given as lines with these columns."""
-    data = "".join(lines)
-    if not data:
+    """Store rows, given as lines with these columns. Some are sent at a time: PostgreSQL stores them while the next are
+    being put together, if `lines` makes them one by one."""
+    left = iter(lines)
+    some = list(islice(left, AT_ONCE))
+    if not some:
         return
     names = ", ".join(connection.ops.quote_name(name) for name in columns)
     table = connection.ops.quote_name(model._meta.db_table)
@@ -93,7 +101,9 @@ def copy(model: type[models.Model], columns: Sequence[str], lines: Iterable[str]
         connection.wrap_database_errors,
         cursor.copy(f"COPY {table} ({names}) FROM STDIN") as stream,
     ):
-        stream.write(data)
+        while some:
+            stream.write("".join(some))
+            some = list(islice(left, AT_ONCE))
 
 
 OURS_ALONE = """

@@ -8,7 +8,7 @@ import random
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db.models import F
 from django.db.models.functions import Greatest
@@ -159,17 +159,24 @@ def _as_shown(one: Brought) -> tuple[list[Response], labelling.Said]:
     else:
         random.Random(one.uuid.int).shuffle(order)
     shown = [one.answers[at] for at in order]
+    told = in_order(said, order, kind=one.item.kind, messages=one.messages, client_uuid=one.uuid)
+    if said.verdict == Verdict.EDIT and shown and told.text.strip() == shown[0].text.strip() and not told.turns:
+        told = replace(told, verdict=Verdict.ACCEPT.value, text="")  # kept as it was
+    return shown, told
+
+
+def in_order(
+    said: Said, order: Sequence[int], *, kind: str, messages: list[dict[str, str]], client_uuid: uuid.UUID
+) -> labelling.Said:
+    """What a file says of answers, in terms of a page that shows them in this `order` (places in the file)."""
     turns: dict[int, str] = {}
-    if said.messages and len(said.messages) == len(one.messages):
-        turns = mending.differences(one.messages, said.messages)
+    if said.messages and len(said.messages) == len(messages):
+        turns = mending.differences(messages, said.messages)
     ranks = [said.ranks[at] for at in order] if said.ranks else []
-    text, verdict = said.text or "", said.verdict
-    if verdict == Verdict.EDIT and shown and text.strip() == shown[0].text.strip() and not turns:
-        verdict = Verdict.ACCEPT.value  # kept as it was
-    return shown, labelling.Said(
-        client_uuid=one.uuid,
-        verdict=verdict,
-        text=text if one.item.kind == Kind.COMPARISON or verdict == Verdict.EDIT else "",
+    return labelling.Said(
+        client_uuid=client_uuid,
+        verdict=said.verdict,
+        text=(said.text or "") if kind == Kind.COMPARISON or said.verdict == Verdict.EDIT else "",
         turns=turns,
         flags=said.flags,
         ranks=ranks,

@@ -7,11 +7,12 @@ from rest_framework import serializers
 
 from annotation import leasing, ranking
 from annotation.browseserializers import BrowseFilterSerializer
+from annotation.bulklabels import Taken
 from annotation.labelling import Said
 from annotation.models import Assignment, Judgement, Label
 from annotation.models.items import Kind
 from annotation.models.labels import Verdict
-from annotation.serializers import MessageSerializer
+from annotation.serializers import MessageSerializer, RejectedSerializer
 
 
 class KindSerializer(serializers.Serializer):
@@ -245,3 +246,41 @@ class SubmittedSerializer(serializers.Serializer):
 
 class LabelFilterSerializer(BrowseFilterSerializer):
     live = serializers.BooleanField(required=False, help_text="Neither withdrawn nor replaced, or the others.")
+
+
+# Many at once
+
+
+class VoteSerializer(serializers.Serializer):
+    answer = serializers.IntegerField(help_text="The id of one of the item's answers.")
+    rank = serializers.IntegerField(help_text="1 is best, equal ranks are ties.")
+    unacceptable = serializers.BooleanField(required=False)
+
+
+class LabelRowSerializer(serializers.Serializer):
+    """One label of many, for the reader; annotation/bulklabels.py says what is understood, row by row."""
+
+    item = serializers.IntegerField()
+    client_uuid = serializers.UUIDField(required=False, help_text="Left out, the same row is the same label.")
+    votes = VoteSerializer(many=True, required=False, help_text="Of a comparison: one on each answer.")
+    strength = serializers.IntegerField(required=False, allow_null=True)
+    criteria = serializers.DictField(
+        child=serializers.IntegerField(),
+        required=False,
+        help_text="By criterion, the id of the better answer; 0 for no difference.",
+    )
+    verdict = serializers.ChoiceField(choices=Verdict.choices, required=False, help_text="Of a demonstration.")
+    text = serializers.CharField(required=False, allow_null=True, help_text="The edit.")
+    flags = serializers.ListField(child=serializers.CharField(), required=False)
+    comment = serializers.CharField(required=False)
+    seconds = serializers.FloatField(required=False, allow_null=True)
+
+
+class TakenSerializer(serializers.Serializer):
+    added = serializers.IntegerField(help_text="New labels.")
+    known = serializers.IntegerField(help_text="Labels that were there already.")
+    rejected = serializers.SerializerMethodField()
+
+    @extend_schema_field(RejectedSerializer(many=True))
+    def get_rejected(self, taken: Taken) -> list[dict[str, Any]]:
+        return [{"line": line, "reason": reason} for line, reason in taken.rejected]

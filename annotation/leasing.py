@@ -134,6 +134,41 @@ def _give(
     return (_lease(membership, item_id, now, until) if item_id else None), True
 
 
+TAKE = """
+UPDATE annotation_item item SET taken = taken + 1
+WHERE item.id = %(item)s AND item.project_id = %(project)s AND item.purpose <> 'gold'
+  AND NOT item.dropped AND item.taken < item.wanted
+  AND NOT EXISTS (
+    SELECT 1 FROM annotation_assignment mine
+    WHERE mine.item_id = item.id AND mine.person_id = %(person)s AND (mine.state = ANY(%(spent)s) OR mine.review))
+RETURNING item.id
+"""
+
+
+@transaction.atomic
+def take(*, membership: Membership, item_id: int) -> Assignment | None:
+    """This very item, leased to a person who knows it by its number; None where it is not theirs to judge: it has the
+    labels it wants, is dropped or gold, or they have judged it. One that they hold already is renewed.
+
+    Nothing is given to those who are paused or in their entry quiz, as in `next_assignment`.
+    """
+    _stand(membership)
+    quiz = quiz_of(membership)
+    if membership.project.archived or membership.paused_at or (quiz is not None and quiz.due):
+        return None
+    now = timezone.now()
+    until = lease_end(membership.project, now)
+    mine = Assignment.objects.held().filter(person=membership.person, item=item_id, item__project=membership.project)
+    if mine.filter(review=False).update(leased_at=now, lease_until=until):
+        return mine.select_related("item__prompt", "item__project").get()
+    asked = {"item": item_id, "project": membership.project_id, "person": membership.person_id}
+    with connection.cursor() as cursor:
+        cursor.execute(TAKE, {**asked, "spent": [str(state) for state in SPENT[:-1]]})
+        if cursor.fetchone() is None:
+            return None
+    return _lease(membership, item_id, now, until)
+
+
 def _stand(membership: Membership) -> bool:
     """Lock the membership, so that two open pages share one lease, and read anew how the person stands; returns whether
     they are in a team."""

@@ -5,7 +5,7 @@ import of a project at a time, so that what one adds the next one knows. People 
 of them stores the same answer at the same moment, the batch is done again, and knows it.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import count
 from typing import Any
@@ -128,7 +128,7 @@ class _Storing:
         copying.copy(
             Prompt,
             PROMPT,
-            [f"{id_}\t{pk}\t{ready.prompt}\t{self.now}\n" for id_, ready in zip(ids, new, strict=True)],
+            (f"{id_}\t{pk}\t{ready.prompt}\t{self.now}\n" for id_, ready in zip(ids, new, strict=True)),
         )
         self.new_prompts = {ready.row.sha256 for ready in new}
         self.prompts.update((ready.row.sha256, id_) for id_, ready in zip(ids, new, strict=True))
@@ -154,7 +154,7 @@ class _Storing:
         copying.copy(
             Response,
             RESPONSE,
-            [f"{id_}\t{key[0]}\t{key[1]}\t{wanted[key]}\t{end}" for id_, key in zip(ids, new, strict=True)],
+            (f"{id_}\t{key[0]}\t{key[1]}\t{wanted[key]}\t{end}" for id_, key in zip(ids, new, strict=True)),
         )
         self.responses.update(zip(new, ids, strict=True))
         self.summary.responses = len(new)
@@ -189,15 +189,18 @@ class _Storing:
         ids = copying.draw_ids(Item, len(new))
         middle = f'{Purpose.TRAIN.value}\t0\t{self.project.labels_per_item}\t0\tf\t{{"selector": "import"}}'
         pk = self.project.pk
-        lines, answers = [], []
-        for id_, print_ in zip(ids, new, strict=True):
-            ready, places = wanted[print_]
-            prompt, kind = self.prompts[ready.row.sha256], ready.row.kind
-            lines.append(f"{id_}\t{pk}\t{prompt}\t{kind}\t{middle}\t{print_}\t{self.now}\n")
-            for order, place in enumerate(places):
-                answers.append(f"{id_}\t{self.responses[prompt, ready.digests[place]]}\t{order}\n")
-            self.items[print_] = Asked(id_, kind, Purpose.TRAIN.value)
-        copying.copy(Item, ITEM, lines)
+        answers = []
+
+        def lines() -> Iterator[str]:
+            for id_, print_ in zip(ids, new, strict=True):
+                ready, places = wanted[print_]
+                prompt, kind = self.prompts[ready.row.sha256], ready.row.kind
+                yield f"{id_}\t{pk}\t{prompt}\t{kind}\t{middle}\t{print_}\t{self.now}\n"
+                for order, place in enumerate(places):
+                    answers.append(f"{id_}\t{self.responses[prompt, ready.digests[place]]}\t{order}\n")
+                self.items[print_] = Asked(id_, kind, Purpose.TRAIN.value)
+
+        copying.copy(Item, ITEM, lines())
         copying.copy(ItemResponse, ITEM_RESPONSE, answers)
         self.new_items = set(new)
 

@@ -166,7 +166,7 @@ def _forgetting(version: ModelVersion, most: float) -> Row:
 
 
 def _distance(version: ModelVersion, most: float) -> Row:
-    name, goal = "Distance from the base model", f"at most {most:g} nats for each token"
+    name, goal = "Distance from the base model", f"at most {most:g} nat{'' if most == 1 else 's'} for each token"
     found = _interval(scoring.score_of(version, "distance from base"))
     if found is None:
         return Row(name, "not measured", goal, UNDECIDED, "measure the model")

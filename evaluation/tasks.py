@@ -7,7 +7,7 @@ from evaluation import comparing, drift, features, head_to_head, polling, rounds
 from evaluation.models import Round
 from training import jobs, runs
 from training.models import Run
-from training.snapshots import asking
+from training.snapshots import asking, comparisons
 
 
 def run_finished(run_id: int) -> None:
@@ -30,7 +30,7 @@ def advance_round(round_id: int) -> None:
 def recover() -> dict[str, int]:
     """Return overdue leases, take up what was lost, move rounds on; scheduled every minute, safe at any time."""
     counts = {"leases": leasing.return_overdue(), "imports": imports.recover(), "jobs": jobs.recover()}
-    counts |= {**runs.recover(), **asking.recover(), "matches": polling.settle()}
+    counts |= {**runs.recover(), **asking.recover(), **comparisons.recover(), "matches": polling.settle()}
     for pk in Round.objects.active().values_list("pk", flat=True):
         rounds.advance(round_id=pk)
     return counts

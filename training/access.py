@@ -45,7 +45,7 @@ def model(user: User, slug: str, pk: int) -> tuple[Membership, ModelVersion]:
 
 def snapshot(user: User, slug: str, pk: int) -> tuple[Membership, Snapshot]:
     member = lead(user, slug)
-    found = Snapshot.objects.filter(project=member.project, pk=pk).first()
+    found = Snapshot.objects.select_related("project").filter(project=member.project, pk=pk).first()
     if found is None:
         raise Http404("No such snapshot")
     return member, found

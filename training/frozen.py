@@ -1,7 +1,6 @@
 """The leads' pages about snapshots and their recipes: gate, form, verb, render."""
 
-import tempfile
-import zipfile
+from io import BufferedIOBase
 from typing import Any
 
 from django.contrib import messages
@@ -9,7 +8,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import Q
-from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase
+from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -23,7 +22,7 @@ from training import access, staleness
 from training.models import Freezing, ModelVersion, RecipeVersion, Snapshot
 from training.models.snapshots import FreezeState
 from training.recipeforms import RecipeFileForm, RecipeForm, SaveForm, recipe_of
-from training.snapshots import asking, comparing, files, freezing, previewing, recipes, saving
+from training.snapshots import asking, comparing, comparisons, files, freezing, outgoing, previewing, recipes, saving
 from training.snapshots.recipes import Recipe
 from training.snapshots.rules import Rule, words
 
@@ -232,6 +231,7 @@ def snapshot(request: Request, slug: str, pk: int) -> HttpResponse:
         "after": start + ROWS if start + ROWS < total else None,
         "runs": runs.distinct().select_related("model_version")[:MOST_LISTED],
         "others": others[:100],
+        "shapes": outgoing.shapes(found.kind),
     }
     return render(request, "training/snapshot.html", context)
 
@@ -293,7 +293,7 @@ def snapshot_row(request: Request, slug: str, pk: int, number: int) -> HttpRespo
 def snapshot_recipe(request: Request, slug: str, pk: int) -> HttpResponse:
     _, found = access.snapshot(request.user, slug, pk)
     recipe = Recipe(found.kind, Rule.model_validate(found.rule))
-    return _recipe_file(request, recipe, f"{slug}-{found.kind}-{found.sha256[:8]}")
+    return _recipe_file(request, recipe, outgoing.stem(found))
 
 
 @require_GET
@@ -313,30 +313,25 @@ def _recipe_file(request: Request, recipe: Recipe, name: str) -> HttpResponse:
 @require_GET
 @login_required
 def snapshot_file(request: Request, slug: str, pk: int) -> HttpResponseBase:
-    """The rows as a Parquet file, or all of its folder with the recipe as a zip."""
-    _, found = access.snapshot(request.user, slug, pk)
-    name = f"{slug}-{found.kind}-{found.sha256[:8]}"
+    """The rows in a shape that other tools read; as a Parquet file unless another is asked for."""
+    member, found = access.snapshot(request.user, slug, pk)
     try:
-        files.bring(found)
-        if request.GET.get("as") == "zip":
-            return FileResponse(_packed(found, name), as_attachment=True, filename=f"{name}.zip")
-        whole = (found.path / files.DATA).open("rb")
-    except OSError:
+        out = outgoing.take_out(snapshot=found, shape=request.GET.get("as", "parquet"), actor=member.person)
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+        return redirect("snapshot", slug, pk)
+    except (OSError, ValueError):
         messages.error(request, "The file is gone. Freeze the same recipe again: the same rows are written anew.")
         return redirect("snapshot", slug, pk)
-    return FileResponse(whole, as_attachment=True, filename=f"{name}.parquet")
+    return download(out)
 
 
-def _packed(found: Snapshot, name: str) -> Any:
-    """An open zip file, which is gone once it is closed. Parquet does not compress, so nothing is."""
-    whole = tempfile.TemporaryFile(dir=found.path.parent)  # noqa: SIM115  (the answer closes it)
-    recipe = Recipe(found.kind, Rule.model_validate(found.rule))
-    with zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as archive:
-        for part in (files.DATA, files.MANIFEST):
-            archive.write(found.path / part, f"{name}/{part}")
-        archive.writestr(f"{name}/recipe.yaml", recipes.written(recipe))
-    whole.seek(0)
-    return whole
+def download(out: outgoing.Out) -> HttpResponseBase:
+    """The file as an attachment: of its length where it lies on the disk, else in a stream."""
+    if isinstance(out.content, BufferedIOBase):
+        return FileResponse(out.content, as_attachment=True, filename=out.name, content_type=out.media_type)
+    headers = {"Content-Disposition": f'attachment; filename="{out.name}"'}
+    return StreamingHttpResponse(out.content, content_type=out.media_type, headers=headers)
 
 
 @require_POST
@@ -352,10 +347,12 @@ def check_snapshot(request: Request, slug: str, pk: int) -> HttpResponse:
     return redirect("snapshot", slug, pk)
 
 
+@never_cache
 @require_GET
 @login_required
 def compare_snapshots(request: Request, slug: str, pk: int) -> HttpResponse:
-    """What this snapshot has, or says, that another has not; row by row."""
+    """What this snapshot has, or says, that another has not; row by row. Of big ones, how far that is: htmx asks again
+    for the part that changes."""
     member, second = access.snapshot(request.user, slug, pk)
     other = _number(request.GET.get("with"))
     first = access.snapshot(request.user, slug, other)[1] if other else None
@@ -363,10 +360,20 @@ def compare_snapshots(request: Request, slug: str, pk: int) -> HttpResponse:
     context: dict[str, Any] = {**place(member), "snapshot": second, "first": first, "others": others}
     if first is not None:
         try:
-            context |= _changes(request, comparing.compare(first=first, second=second))
+            found = comparisons.ask(first=first, second=second)
+            if isinstance(found, comparing.Comparison):
+                context |= _changes(request, found)
+            else:
+                context["asked"] = found
         except ValidationError as error:
             context["trouble"] = " ".join(error.messages)
-    return render(request, "training/compare_snapshots.html", context)
+    if "HX-Request" not in request.headers:
+        return render(request, "training/compare_snapshots.html", context)
+    if "asked" in context:
+        return render(request, "training/_comparing.html", context)
+    answer = HttpResponse()
+    answer["HX-Refresh"] = "true"
+    return answer
 
 
 def _changes(request: Request, found: comparing.Comparison) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import FileResponse, HttpResponseBase
+from django.http import HttpResponseBase
 from django.urls import path
 from drf_spectacular.types import OpenApiTypes
 from rest_framework.request import Request
@@ -10,13 +10,16 @@ from rest_framework.response import Response
 
 from annotation.endpoints import Conflict, Endpoint, documented
 from annotation.models.accesskeys import Scope
+from annotation.shapes.outgoing import TYPES
 from training import access
+from training.frozen import download
 from training.models.snapshots import FreezeState
-from training.snapshots import Rule, asking, comparing, files, previewing, recipes, saving
+from training.snapshots import Rule, asking, comparing, comparisons, files, outgoing, previewing, recipes, saving
 from training.snapshots.recipes import Recipe
 from training.snapshots.rules import words
 from training.snapshotserializers import (
     ChangesAskedSerializer,
+    ComparisonAskedSerializer,
     ComparisonSerializer,
     FreezeSerializer,
     FreezingSerializer,
@@ -28,9 +31,9 @@ from training.snapshotserializers import (
     SaveRecipeSerializer,
     SnapshotRowsSerializer,
     SnapshotSerializer,
+    SnapshotShapeSerializer,
 )
 
-PARQUET = "application/vnd.apache.parquet"
 GONE = "The snapshot's file is gone or damaged: freeze the same rule again, and the same rows are written anew."
 
 
@@ -141,20 +144,20 @@ class SnapshotFile(Endpoint):
     @documented(
         "Snapshots",
         OpenApiTypes.BINARY,
-        media_type=PARQUET,
-        refuses=(401, 403, 404, 409),
+        media_type=list(TYPES.values()),
+        parameters=[SnapshotShapeSerializer],
+        refuses=(400, 401, 403, 404, 409),
         operation_id="snapshot_file",
     )
     def get(self, request: Request, slug: str, snapshot_id: int) -> HttpResponseBase:
-        """The rows as a Parquet file."""
+        """The rows in a shape that other tools read, as a Parquet file unless another is asked for."""
         _, snapshot = access.snapshot(self.person, slug, snapshot_id)
+        shape = self.asked(SnapshotShapeSerializer)["shape"]
         try:
-            files.bring(snapshot)
-            whole = (snapshot.path / files.DATA).open("rb")
-        except OSError as error:
+            out = outgoing.take_out(snapshot=snapshot, shape=shape, actor=self.person)
+        except (OSError, ValueError) as error:
             raise Conflict(GONE) from error
-        name = f"{slug}-{snapshot.kind}-{snapshot.sha256[:8]}.parquet"
-        return FileResponse(whole, as_attachment=True, filename=name, content_type=PARQUET)
+        return download(out)
 
 
 class CheckSnapshot(Endpoint):
@@ -189,13 +192,19 @@ class CompareSnapshots(Endpoint):
         parameters=[ChangesAskedSerializer],
         refuses=(400, 401, 403, 404),
         operation_id="compare_snapshots",
+        also={202: ComparisonAskedSerializer},
     )
     def get(self, request: Request, slug: str, snapshot_id: int, other_id: int) -> Response:
-        """What a snapshot has, or says, that another of its kind has not; row by row."""
+        """What a snapshot has, or says, that another of its kind has not; row by row.
+
+        Of big ones the answer is 202, and how far it is: ask again.
+        """
         _, second = access.snapshot(self.person, slug, snapshot_id)
         _, first = access.snapshot(self.person, slug, other_id)
         asked = self.asked(ChangesAskedSerializer)
-        found = comparing.compare(first=first, second=second)
+        found = comparisons.ask(first=first, second=second)
+        if not isinstance(found, comparing.Comparison):
+            return Response(ComparisonAskedSerializer(found).data, status=202)
         start, counts = asked["start"], found.counts()
         try:
             changes = found.page(asked["what"], start, asked["most"])

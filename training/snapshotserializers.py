@@ -7,9 +7,9 @@ from pydantic import ValidationError as SettingsError
 from rest_framework import serializers
 
 from annotation.endpoints import plain_schema
-from training.models import Freezing, RecipeVersion, Snapshot
+from training.models import ComparisonAsked, Freezing, RecipeVersion, Snapshot
 from training.models.snapshots import SnapshotKind
-from training.snapshots import Rule, comparing
+from training.snapshots import Rule, comparing, outgoing
 from training.snapshots.recipes import sentences
 
 BIGGEST_ROW = 2**31 - 1
@@ -93,6 +93,12 @@ class SnapshotRowsSerializer(serializers.Serializer):
     next = serializers.IntegerField(allow_null=True, help_text="The `start` of the next page; null on the last.")
 
 
+class SnapshotShapeSerializer(serializers.Serializer):
+    shape = serializers.ChoiceField(
+        choices=outgoing.NAMES, default="parquet", help_text="One that the snapshot's kind has (docs/data-formats.md)."
+    )
+
+
 class IntactSerializer(serializers.Serializer):
     intact = serializers.BooleanField(help_text="Whether the file still holds what was frozen.")
 
@@ -126,6 +132,16 @@ class ComparisonSerializer(serializers.Serializer):
     counts = ChangeCountsSerializer()
     changes = ChangedRowSerializer(many=True)
     next = serializers.IntegerField(allow_null=True, help_text="The `start` of the next page; null on the last.")
+
+
+class ComparisonAskedSerializer(serializers.ModelSerializer):
+    """How far a comparison is."""
+
+    total = serializers.IntegerField()
+
+    class Meta:
+        model = ComparisonAsked
+        fields = ("state", "done", "total")
 
 
 class RecipeSerializer(serializers.ModelSerializer):

@@ -5,7 +5,7 @@ import time
 from django.conf import settings
 
 from training import devices, jobs, runner, runs
-from training.snapshots import asking
+from training.snapshots import asking, comparisons
 
 
 def work() -> int:
@@ -31,6 +31,11 @@ def work() -> int:
 def freeze(freezing_id: int) -> None:
     """On the default cluster: freeze what was asked for; delivered twice, the second finds nothing to do."""
     asking.perform(freezing_id)
+
+
+def compare_snapshots(asked_id: int) -> None:
+    """On the default cluster: lay two snapshots side by side; delivered twice, the second finds nothing to do."""
+    comparisons.perform(asked_id)
 
 
 def prepare_job(job_id: int) -> None:

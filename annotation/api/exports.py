@@ -22,8 +22,8 @@ from annotation.exportserializers import (
 )
 from annotation.models.accesskeys import Scope
 from annotation.models.people import Role
-from annotation.shapes.outgoing import SHAPES
-from annotation.views.exports import TYPES, send
+from annotation.shapes.outgoing import SHAPES, TYPES
+from annotation.views.exports import send
 
 RANGE = OpenApiParameter(
     "Range", OpenApiTypes.STR, OpenApiParameter.HEADER, description="One range of bytes, such as `bytes=1000-`."

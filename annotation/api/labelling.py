@@ -12,7 +12,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from annotation import access, gold, labelling, leasing, standing
+from annotation import access, bulklabels, gold, labelling, leasing, standing
 from annotation.api.browse import Browsing
 from annotation.browseserializers import PromptFilterSerializer
 from annotation.endpoints import NDJSON, Conflict, Endpoint, documented
@@ -25,6 +25,7 @@ from annotation.labelserializers import (
     FeedbackSerializer,
     KindSerializer,
     LabelFilterSerializer,
+    LabelRowSerializer,
     LabelSerializer,
     NextSerializer,
     ReleasedSerializer,
@@ -34,6 +35,7 @@ from annotation.labelserializers import (
     SkipSerializer,
     SubmitSerializer,
     SubmittedSerializer,
+    TakenSerializer,
 )
 from annotation.models import Assignment, Membership, Project, User
 from annotation.models.accesskeys import Scope
@@ -232,7 +234,8 @@ def _next(member: Membership, kind: str, beyond: Iterable[int] = ()) -> Any:
 
 
 class Labels(Browsing):
-    scope = Scope.READ
+    scope = Scope.LABEL
+    parser_classes = [NdjsonParser, JSONParser]
 
     @documented("Labels", LabelSerializer(many=True), parameters=[LabelFilterSerializer], refuses=(400, 401, 403, 404))
     def get(self, request: Request, slug: str) -> Response:
@@ -248,6 +251,25 @@ class Labels(Browsing):
             if asked.setdefault("person", self.person.username) != self.person.username:
                 return self.listed([])
         return self.browse(member, LABELS, asked, LabelSerializer, lead=member.at_least(Role.LEAD))
+
+    @documented(
+        "Labels",
+        TakenSerializer,
+        sends={NDJSON: OpenApiTypes.STR, "application/json": LabelRowSerializer(many=True)},
+        refuses=(400, 401, 403, 404),
+        operation_id="send_labels",
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """A lead labels many items, in their own name: as JSON Lines or as one JSON list, 1,000 at a time.
+
+        Each row names its `item` and says of its answers what the `labels` of an export say. The same row twice is one
+        label; a row that does not fit is named in the answer and stops nothing. Only items that are open to this person
+        can be judged, and gold cannot.
+        """
+        member = access.membership(self.person, slug, Role.LEAD)
+        if member.pk is None:
+            raise PermissionDenied("Join the project to label in it.")
+        return Response(TakenSerializer(bulklabels.take_in(membership=member, lines=_lines(request.data))).data)
 
 
 class Retract(Endpoint):

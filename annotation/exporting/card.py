@@ -51,6 +51,17 @@ class Part:
 
 def card(project: Project, wanted: Wanted, parts: list[Part]) -> str:
     """Markdown in the hub's form. The same data gives the same card."""
+    lines = [*head(project, parts), *table(_facts(project, wanted)), *tables(parts)]
+    if not parts:
+        lines += ["", "Nothing that was asked for has been labelled yet."]
+    lines += ["", "## How votes became rows", "", AGGREGATED, "", "## How far people agree", ""]
+    lines += _agreement(project, simulated=wanted.simulated is True)
+    lines += ["", "## People", "", _people(wanted), *guidelines(project)]
+    return "\n".join([*lines, ""])
+
+
+def head(project: Project, parts: list[Part]) -> list[str]:
+    """What the hub reads, then the title and the project's description."""
     languages = sorted({name for part in parts for name in part.languages})
     front = [
         f"pretty_name: {json.dumps(project.name)}",
@@ -61,28 +72,30 @@ def card(project: Project, wanted: Wanted, parts: list[Part]) -> str:
     ]
     for part in parts:
         front += [f"- config_name: {part.name}", "  data_files:", f"  - split: {part.split}", f"    path: {part.file}"]
-    lines = ["---", *front, "---", "", f"# {_plain(project.name)}", "", *_said(project.description)]
-    lines += ["| | |", "|---|---|", *(f"| {name} | {_plain(value)} |" for name, value in _facts(project, wanted))]
-    lines += ["", "## Tables", "", "| Table | Split | Rows | Languages | What it holds |", "|---|---|---|---|---|"]
-    lines += [
-        f"| `{part.name}` | {part.split} | {part.rows} | {_counted(part.languages)} | {PARTS[part.name]} |"
-        for part in parts
+    return ["---", *front, "---", "", f"# {_plain(project.name)}", "", *_said(project.description)]
+
+
+def table(facts: Iterable[tuple[str, str]]) -> list[str]:
+    return ["| | |", "|---|---|", *(f"| {name} | {_plain(value)} |" for name, value in facts)]
+
+
+def tables(parts: list[Part]) -> list[str]:
+    """What the data set holds."""
+    return [
+        *("", "## Tables", "", "| Table | Split | Rows | Languages | What it holds |", "|---|---|---|---|---|"),
+        *(
+            f"| `{part.name}` | {part.split} | {part.rows} | {_counted(part.languages)} | {PARTS[part.name]} |"
+            for part in parts
+        ),
     ]
-    if not parts:
-        lines += ["", "Nothing that was asked for has been labelled yet."]
-    lines += ["", "## How votes became rows", "", AGGREGATED, "", "## How far people agree", ""]
-    lines += _agreement(project, simulated=wanted.simulated is True)
-    lines += ["", "## People", "", _people(wanted)]
-    if guide := project.guidelines:
-        lines += [
-            "",
-            "## Guidelines",
-            "",
-            "What annotators were asked to do, in the newest version:",
-            "",
-            *_quoted(guide),
-        ]
-    return "\n".join([*lines, ""])
+
+
+def guidelines(project: Project) -> list[str]:
+    """What annotators are asked to do, if it was written down."""
+    if not (guide := project.guidelines):
+        return []
+    said = "What annotators were asked to do, in the newest version:"
+    return ["", "## Guidelines", "", said, "", *_quoted(guide)]
 
 
 def _facts(project: Project, wanted: Wanted) -> Iterable[tuple[str, str]]:

@@ -15,13 +15,13 @@ ROW_GROUP = 1_000  # rows of Parquet in memory at once
 
 def csv_lines(rows: Iterable[Row]) -> Iterator[str]:
     """The header, then a line for each label; UTF-8 with the mark by which spreadsheets know it."""
-    writer = csv.writer(_Echo())
+    writer = csv.writer(Echo())
     yield "\ufeff" + writer.writerow(sheet.COLUMNS)
     for row in rows:
         yield from map(writer.writerow, sheet.cells(row))
 
 
-class _Echo:
+class Echo:
     """What csv writes to, so that `writerow` returns the line."""
 
     def write(self, line: str) -> str:

@@ -5,6 +5,7 @@ from typing import Literal
 from django.db.models import Exists, OuterRef, QuerySet
 from pydantic import BaseModel, ConfigDict, Field
 
+from annotation.aggregating import Terms
 from annotation.models import Item, Label, Project
 from annotation.models.labels import LabelQuerySet
 
@@ -34,6 +35,11 @@ class Wanted(BaseModel):
         0.5, ge=0.5, le=1.0, description="Rows to train on: share of the votes that the majority must have."
     )
     names: bool = Field(False, description="People's real user names in place of pseudonyms; this is put on record.")
+
+    @property
+    def terms(self) -> Terms:
+        """What is asked of votes before they are a row to train on."""
+        return Terms(minimum_agreement=self.minimum_agreement)
 
     def items(self, project: Project) -> QuerySet[Item]:
         """The items about which something was said that is wanted."""

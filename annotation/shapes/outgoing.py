@@ -7,6 +7,12 @@ from typing import Any
 Row = dict[str, Any]
 Messages = list[dict[str, str]]
 
+TYPES = {
+    "jsonl": "application/x-ndjson",
+    "csv": "text/csv; charset=utf-8",
+    "parquet": "application/vnd.apache.parquet",
+    "zip": "application/zip",
+}
 SHAREGPT = {"system": "system", "user": "human", "assistant": "gpt"}
 
 

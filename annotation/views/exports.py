@@ -14,16 +14,10 @@ from annotation.exporting import files, hub
 from annotation.models import Export
 from annotation.models.people import Role
 from annotation.requests import Request
-from annotation.shapes.outgoing import SHAPES
+from annotation.shapes.outgoing import SHAPES, TYPES
 from annotation.views import place
 
 SHOWN = 50  # newest files
-TYPES = {
-    "jsonl": "application/x-ndjson",
-    "csv": "text/csv; charset=utf-8",
-    "parquet": "application/vnd.apache.parquet",
-    "zip": "application/zip",
-}
 
 
 @require_http_methods(["GET", "POST"])

@@ -45,11 +45,14 @@ def newest_first(*prompts):
     return [one.pk for one in sorted(prompts, key=lambda one: one.pk, reverse=True)]
 
 
-@pytest.fixture(params=["rare", "common", "any way"])
+@pytest.fixture(params=["rare", "near", "common", "any way"])
 def way(request, monkeypatch):
-    """Each of the three ways a page is found by must find the same."""
-    if request.param != "rare":
-        monkeypatch.setattr(browsing, "_rare", lambda wanted: None)
+    """Each of the ways a page is found by must find the same."""
+    if request.param == "near":
+        monkeypatch.setattr(browsing, "MANY", -1)
+        monkeypatch.setattr(browsing, "NEAR", 3)
+    if request.param in ("common", "any way"):
+        monkeypatch.setattr(browsing, "_rare", lambda wanted: (None, 0))
     if request.param == "any way":
         monkeypatch.setattr(browsing, "LOOKED_AT", 1)
     return request.param

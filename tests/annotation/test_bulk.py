@@ -4,8 +4,8 @@ import pytest
 from django.core.exceptions import ValidationError
 from django_q.models import OrmQ
 
-from annotation import bulk, leasing, tasks
-from annotation.models import BulkChange, Event, Item, Project, Prompt
+from annotation import bulk, leasing, tasks, webhooks
+from annotation.models import BulkChange, Delivery, Event, Item, Project, Prompt
 from tests.annotation.making import a_comparison, a_demonstration, a_prompt, all_at_once, an_answer, lease
 
 
@@ -53,6 +53,17 @@ def test_the_queue_is_told(project, alice):
     a_prompt(project)
     start(alice, query={"view": "prompts"}, add_tags=["tea"])
     assert [one.func() for one in OrmQ.objects.all()] == [bulk.TASK]
+
+
+def test_other_servers_are_told_of_each_batch(project, alice, monkeypatch):
+    monkeypatch.setattr(bulk, "AT_ONCE", 2)
+    webhooks.make(project=project, actor=alice.person, url="https://hooks.example/", groups=["data"])
+    prompts = [a_comparison(project).prompt_id for _ in range(3)]
+    bulk.go_on(change_id=start(alice, query={"view": "prompts"}, add_tags=["tea"], priority=4).pk)
+    told = list(Delivery.objects.order_by("pk").values_list("verb", "payload__data__prompts"))
+    assert [verb for verb, _ in told] == ["tags changed", "priority changed"] * 2
+    assert sorted(pk for _, some in told[::2] for pk in some) == prompts
+    assert Delivery.objects.first().payload["actor"] == "alice"
 
 
 def test_a_change_whose_worker_died_is_gone_on_with(project, alice, monkeypatch):

@@ -1,5 +1,6 @@
 """The leads' pages about snapshots: listed, made by a form with a preview, looked into, taken out and compared."""
 
+import csv
 import io
 import json
 import zipfile
@@ -12,12 +13,15 @@ from django.test import Client
 from django.urls import reverse
 
 from annotation import excluding, labelling
-from annotation.models import Membership, Project
+from annotation.exporting import lines
+from annotation.exporting.tally import Tally
+from annotation.exporting.wanted import Wanted
+from annotation.models import Event, Membership, Project
 from tests.annotation.making import a_prompt
-from tests.training.making import a_model, a_preference, an_edit, compares, says, succeeds
+from tests.training.making import a_model, a_preference, an_edit, compares, demonstrates, says, succeeds
 from training import runs, snapshots
 from training.models import Freezing, RecipeVersion, Snapshot
-from training.snapshots import Rule, asking, recipes, saving
+from training.snapshots import Rule, asking, outgoing, recipes, saving
 
 pytestmark = pytest.mark.django_db
 FORM = {"kind": "preferences", "edits_as_preferences": "on"}
@@ -322,17 +326,64 @@ def test_what_people_wrote_cannot_run(lead, project, bob):
         assert "<img src=x" not in shown.content.decode()
 
 
-def test_it_is_taken_out_as_parquet_and_as_a_zip(lead, frozen):
-    sent = b"".join(lead.get(page("snapshot_file", frozen.pk)).streaming_content)
+def taken_out(lead, frozen, shape: str) -> bytes:
+    return b"".join(lead.get(page("snapshot_file", frozen.pk), {"as": shape}).streaming_content)
+
+
+def test_it_is_taken_out_as_parquet_and_as_a_dataset_with_its_card(lead, frozen):
+    answer = lead.get(page("snapshot_file", frozen.pk))
+    sent = b"".join(answer.streaming_content)
+    assert int(answer["Content-Length"]) == len(sent)
     assert pyarrow.parquet.read_table(io.BytesIO(sent)).to_pylist() == snapshots.read(frozen)
-    answer = lead.get(page("snapshot_file", frozen.pk), {"as": "zip"})
-    archive = zipfile.ZipFile(io.BytesIO(b"".join(answer.streaming_content)))
-    names = {name.rpartition("/")[2]: name for name in archive.namelist()}
-    assert set(names) == {"train.parquet", "manifest.json", "recipe.yaml"}
-    assert json.loads(archive.read(names["manifest.json"]))["sha256"] == frozen.sha256
-    assert archive.read(names["train.parquet"]) == sent
+    archive = zipfile.ZipFile(io.BytesIO(taken_out(lead, frozen, "dataset")))
+    files = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
+    assert set(files) == {"preferences/train.parquet", "manifest.json", "recipe.yaml", "README.md"}
+    assert json.loads(files["manifest.json"])["sha256"] == frozen.sha256
+    assert files["preferences/train.parquet"] == sent
+    card = files["README.md"].decode()
+    for said in (
+        "path: preferences/train.parquet",
+        frozen.sha256,
+        "| `preferences` | train | 3 | en 3 |",
+        "- Each pair of answers, by majority.",
+        "> # Be *kind*",
+    ):
+        assert said in card
     as_json = lead.get(page("snapshot_recipe", frozen.pk), {"as": "json"})
     assert json.loads(as_json.content) == {"kind": "preferences"}
+
+
+def test_rows_go_out_as_those_of_the_project_did_when_it_was_frozen(lead, frozen, project, bob):
+    """In each shape that has a line for each row; and they stay so, whatever is said later."""
+    an_edit(bob, a_prompt(project, "A form?"))
+    kinds = [frozen, *(snapshots.freeze(project=project, kind=kind) for kind in ("demonstrations", "unpaired"))]
+    for one in kinds:
+        shapes = [name for name, shape in outgoing.shapes(one.kind).items() if shape.line]
+        assert shapes
+        for shape in shapes:
+            then = b"".join(lines.chunks(project=project, shape=shape, wanted=Wanted(), tally=Tally()))
+            found = taken_out(lead, one, shape)
+            wanted = [line for line in then.splitlines() if one != frozen or b"A form?" not in line]
+            assert sorted(found.splitlines()) == sorted(wanted), shape
+    assert Event.objects.filter(verb="data exported", data__snapshot=frozen.pk).count() == 3
+
+
+def test_in_a_spreadsheet_nothing_of_it_runs(lead, project, bob):
+    says(bob, demonstrates(a_prompt(project, "A sum?"), "2"), verdict="edit", text="=1+1")
+    one = snapshots.freeze(project=project, kind="demonstrations")
+    rows = list(csv.DictReader(io.StringIO(taken_out(lead, one, "csv").decode("utf-8-sig"), newline="")))
+    assert [row["completion"] for row in rows] == ["'=1+1"]
+    assert json.loads(rows[0]["prompt"]) == [{"role": "user", "content": "A sum?"}]
+
+
+def test_a_shape_that_its_kind_has_not_is_refused(lead, frozen):
+    answer = lead.get(page("snapshot_file", frozen.pk), {"as": "alpaca"}, follow=True)
+    assert "There is no shape &#x27;alpaca&#x27; for preferences" in answer.content.decode()
+    address = f"/api/v1/projects/desk/snapshots/{frozen.pk}/file/"
+    assert lead.get(address, {"shape": "alpaca"}).status_code == 400
+    sent = lead.get(address, {"shape": "trl-margin"})
+    assert sent["Content-Type"] == "application/x-ndjson"
+    assert [json.loads(line)["margin"] for line in b"".join(sent.streaming_content).splitlines()] == [0.5] * 3
 
 
 def test_a_damaged_file_is_told_and_written_anew(lead, frozen):
@@ -341,6 +392,7 @@ def test_a_damaged_file_is_told_and_written_anew(lead, frozen):
     (frozen.path / "train.parquet").write_bytes(b"x")
     assert "has changed" in lead.post(page("check_snapshot", frozen.pk), follow=True).content.decode()
     assert "gone or damaged" in lead.get(page("snapshot", frozen.pk)).content.decode()
+    assert lead.get(page("snapshot_file", frozen.pk), {"as": "csv"}).status_code == 302
     (frozen.path / "train.parquet").unlink()
     assert lead.get(page("snapshot_file", frozen.pk)).status_code == 302
     lead.post(page("new_snapshot"), {**FORM, "freeze": "yes"})

@@ -3,10 +3,11 @@
 from training.models.jobs import TrainingFile, TuningJob
 from training.models.registry import Generation, ModelVersion, Sample
 from training.models.runs import Metric, Run, Source
-from training.models.snapshots import Freezing, RecipeVersion, Snapshot, SnapshotLabel
+from training.models.snapshots import ComparisonAsked, Freezing, RecipeVersion, Snapshot, SnapshotLabel
 from training.models.workers import Worker
 
 __all__ = [
+    "ComparisonAsked",
     "Freezing",
     "Generation",
     "Metric",

@@ -142,3 +142,30 @@ class Freezing(models.Model):
     @property
     def percent(self) -> int:
         return round(100 * self.done / self.total) if self.total else 0
+
+
+class ComparisonAsked(models.Model):
+    """That two snapshots are to be laid side by side, and how far that is. The row is the truth; what is found is kept
+    in a file beside the snapshots (training/snapshots/comparing.py)."""
+
+    first = models.ForeignKey(Snapshot, on_delete=models.CASCADE, related_name="+")
+    second = models.ForeignKey(Snapshot, on_delete=models.CASCADE, related_name="+")
+    state = models.CharField(max_length=8, choices=FreezeState, default=FreezeState.WAITING)
+    attempt = models.PositiveSmallIntegerField(default=0)
+    done = models.PositiveIntegerField(default=0, help_text="Rows read, of both.")
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    error = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["first", "second"], name="two_snapshots_one_comparison"),
+            models.CheckConstraint(condition=models.Q(state__in=FreezeState.values), name="comparison_state_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"comparison {self.pk}"
+
+    @property
+    def total(self) -> int:
+        return sum(int(one.counts.get("rows", 0)) for one in (self.first, self.second))

@@ -8,15 +8,16 @@ from heapq import nsmallest
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from annotation import aggregating
+from annotation.aggregating import About, Judged, Outcome, Pairs, Verdicts, Vote, Votes
 from annotation.models import ItemResponse, Judgement, Project, Prompt, Response
 from annotation.models.items import Kind
 from annotation.models.labels import LabelQuerySet, Verdict
 from annotation.text import canonical
 from training import made
 from training.models.snapshots import SnapshotKind
-from training.snapshots import filters, votes
+from training.snapshots import filters
 from training.snapshots.rules import Rule
-from training.snapshots.votes import Judged, Outcome, Pairs, Verdicts, Vote, Votes
 
 Row = dict[str, Any]
 Progress = Callable[[int, int], None]  # rows done, of how many
@@ -24,22 +25,6 @@ Progress = Callable[[int, int], None]  # rows done, of how many
 CHUNK = 2000  # rows whose texts are fetched at once
 FETCHED = 10_000
 WEIGHTLESS = "a weight of nothing"
-
-
-class About(NamedTuple):
-    """A label, as far as rows depend on it."""
-
-    id: int
-    person: int
-    item: int
-    kind: str
-    prompt: int  # the item's
-    response: int | None
-    answered: int | None  # the prompt of that response: another, where earlier turns were mended
-    verdict: str
-    strength: int | None
-    simulated: bool
-    decision: bool
 
 
 class Draft(NamedTuple):
@@ -122,7 +107,7 @@ def _demonstrations(project: Project, rule: Rule) -> Collected:
         prompt = collected.about[labels[0]].answered
         assert prompt is not None
         if len(labels) < rule.minimum_votes and not any(map(collected.is_decision, labels)):
-            collected.dropped[votes.FEW] += 1
+            collected.dropped[aggregating.FEW] += 1
             continue
         apart = [[label] for label in labels] if rule.aggregation == "all_votes" else [labels]
         collected.drafts += [Draft(prompt, {"completion": response}, {}, some) for some in apart]
@@ -135,19 +120,16 @@ def _preferences(project: Project, rule: Rule) -> Collected:
     pairs: Pairs = {}
     levels = max(1, len(project.strength_levels))
     for about, judged in _with_rankings(collected.about):
-        votes.count(pairs, about.prompt, about.id, judged, (about.strength or levels) / levels)
+        strength = aggregating.share_of(about.strength, levels)
+        aggregating.count(pairs, about.prompt, about.id, judged, strength)
     if rule.edits_as_preferences:
         edits = rows.filter(response__isnull=False).exclude(verdict=Verdict.ACCEPT)
-        for about, originals in _edits(edits):
-            if about.answered == about.prompt and about.response is not None:  # and not in a mended conversation
-                collected.about[about.id] = about
-                for original in originals:
-                    if original != about.response:
-                        winner = Vote(about.id, about.response, 1.0)
-                        votes.vote(pairs, about.prompt, (about.response, original), winner)
+        for about, shown, judged in _edits(edits):
+            collected.about[about.id] = about
+            aggregating.count_edit(pairs, about, shown, judged)
     worth = _worth(rule, collected, list(pairs.values()))
     for pair in pairs.values():
-        outcomes = votes.of_pair(pair, rule, worth, collected.is_decision)
+        outcomes = aggregating.of_pair(pair, rule.terms, worth, collected.is_decision)
         collected.add(pair.prompt, outcomes, lambda one, pair=pair: _chosen(pair, one))  # type: ignore[misc]
     return collected
 
@@ -157,44 +139,27 @@ def _chosen(pair: Votes, outcome: Outcome) -> dict[str, int]:
 
 
 def _unpaired(project: Project, rule: Rule) -> Collected:
-    """Answers by themselves, with `label`: true for good ones, false for bad ones.
-
-    An answer that somebody edited is neither: it was worth the work, and not good as it stood. Nor is one that is best
-    only because all are tied.
-    """
+    """Answers by themselves, with `label`: true for good ones, false for bad ones."""
     rows = filters.labels(project, rule)
     collected = Collected(_about(rows))
     found: dict[int, Verdicts] = {}
-
-    def say(prompt: int, response: int, label: int, good: bool) -> None:
-        found.setdefault(response, Verdicts(prompt, response)).said.append(Vote(label, int(good), 0.0))
-
     rejected = _shown({one.item for one in collected.about.values() if one.verdict == Verdict.REJECT})
-    for one, ranked in _with_rankings(collected.about):
-        if one.response is not None and one.answered is not None:
-            say(one.answered, one.response, one.id, True)
-        elif one.verdict == Verdict.REJECT:
-            for response in rejected.get(one.item, []):
-                say(one.prompt, response, one.id, False)
-        last = max((answer.rank for answer in ranked), default=1)
-        for answer in ranked:
-            if answer.unacceptable:
-                say(one.prompt, answer.response, one.id, False)
-            elif answer.rank == 1 < last and one.response is None:
-                say(one.prompt, answer.response, one.id, True)
+    for about, judged in _with_rankings(collected.about):
+        for prompt, response, good in aggregating.good_or_bad(about, rejected.get(about.item, []), judged):
+            found.setdefault(response, Verdicts(prompt, response)).said.append(Vote(about.id, int(good), 0.0))
     worth = _worth(rule, collected, list(found.values()))
     for verdicts in found.values():
-        outcomes = votes.of_answer(verdicts, rule, worth, collected.is_decision)
+        outcomes = aggregating.of_answer(verdicts, rule.terms, worth, collected.is_decision)
         answers = {"completion": verdicts.response}
         collected.add(verdicts.prompt, outcomes, lambda one, answers=answers: answers)  # type: ignore[misc]
     return collected
 
 
-def _worth(rule: Rule, collected: Collected, units: list[Any]) -> votes.Worth:
+def _worth(rule: Rule, collected: Collected, units: list[Any]) -> aggregating.Worth:
     if rule.aggregation != "weighted":
-        return lambda label: 1
+        return aggregating.the_same
     person_of = {pk: one.person for pk, one in collected.about.items()}
-    worth = votes.reliability(units, person_of)
+    worth = aggregating.reliability(units, person_of)
     return lambda label: worth[person_of[label]]
 
 
@@ -226,10 +191,7 @@ def _kinds(label: About, imported: set[int]) -> list[str]:
 
 def _about(rows: LabelQuerySet) -> dict[int, About]:
     """All at once, and through no cursor: PostgreSQL plans for the first rows of one, and took minutes for the rest."""
-    columns = rows.order_by("id").values_list(
-        *("id", "person_id", "item_id", "item__kind", "item__prompt_id", "response_id", "response__prompt_id"),
-        *("verdict", "strength", "simulated", "decision"),
-    )
+    columns = rows.order_by("id").values_list(*aggregating.COLUMNS)
     return {row[0]: About(*row) for row in columns}
 
 
@@ -262,17 +224,13 @@ def _shown(items: Iterable[int]) -> dict[int, list[int]]:
     return found
 
 
-def _edits(rows: LabelQuerySet) -> Iterator[tuple[About, list[int]]]:
-    """Each edit with what this person made better: the draft they saw, or the answer they ranked best. (What the edit
-    was made from, as the answer has it, is what the first to write this text saw.)"""
+def _edits(rows: LabelQuerySet) -> Iterator[tuple[About, list[int], list[Judged]]]:
+    """Each edit with the answers that its demonstration showed, or its ranking. (What the edit was made from, as the
+    answer has it, is what the first to write this text saw.)"""
     edits = _about(rows)
     shown = _shown({one.item for one in edits.values() if one.kind == Kind.DEMONSTRATION})
-    judged = dict(_judged(one.id for one in edits.values() if one.kind == Kind.COMPARISON))
-    for about in edits.values():
-        if about.kind == Kind.DEMONSTRATION:
-            yield about, shown.get(about.item, [])
-        else:
-            yield about, [one.response for one in judged.get(about.id, []) if one.rank == 1]
+    for about, judged in _with_rankings(edits):
+        yield about, shown.get(about.item, []), judged
 
 
 # With texts

@@ -8,7 +8,8 @@ changes, and so what was found is kept beside them.
 import os
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -25,7 +26,9 @@ from training.snapshots.files import Row
 ADDED, REMOVED, CHANGED = "added", "removed", "changed"
 CHANGES = (ADDED, REMOVED, CHANGED)
 NOWHERE = -1
+TOLD_EVERY = 5_000  # rows
 ANSWERS = ("completion", "chosen", "rejected")
+Progress = Callable[[int], None]  # rows read
 
 
 @dataclass(frozen=True)
@@ -87,29 +90,68 @@ class Comparison:
         return [Change(what, before.get(one), after.get(other)) for one, other in some]
 
 
-def compare(*, first: Snapshot, second: Snapshot) -> Comparison:
-    """Raises ValidationError if they are not of one project and kind, or if a file is gone or damaged."""
+def known(*, first: Snapshot, second: Snapshot) -> Comparison | None:
+    """What was found before; None if they were never compared.
+
+    Raises ValidationError if they are not of one project and kind, or if what was kept is damaged.
+    """
     if first.project_id != second.project_id or first.kind != second.kind:
         raise ValidationError("Only two snapshots of the same kind can be compared.")
-    kept = Path(settings.ARTIFACTS) / first.project.slug / "snapshots" / "compared"
-    path = kept / f"{first.kind}-{first.sha256[:16]}-{second.sha256[:16]}.parquet"
+    path = _place(first, second)
+    with _damage_told():
+        return _kept(path, first, second) if path.exists() else None
+
+
+def compare(*, first: Snapshot, second: Snapshot, progress: Progress | None = None) -> Comparison:
+    """What was found before or is found now; `progress` is told how many rows of both are read.
+
+    Raises ValidationError if they are not of one project and kind, or if a file is gone or damaged.
+    """
+    found = known(first=first, second=second)
+    if found is not None:
+        return found
+    with _damage_told():
+        files.bring(first)
+        files.bring(second)
+        _keep(_place(first, second), list(_matched(first.path, second.path, _Counted(progress))))
+        return _kept(_place(first, second), first, second)
+
+
+def _place(first: Snapshot, second: Snapshot) -> Path:
+    folder = Path(settings.ARTIFACTS) / first.project.slug / "snapshots" / "compared"
+    return folder / f"{first.kind}-{first.sha256[:16]}-{second.sha256[:16]}.parquet"
+
+
+@contextmanager
+def _damage_told() -> Iterator[None]:
     try:
-        if not path.exists():
-            files.bring(first)
-            files.bring(second)
-            _keep(path, list(_matched(first.path, second.path)))
-        return _kept(path, first, second)
+        yield
     except (OSError, ValueError) as error:
         raise ValidationError("The file of one of them is gone or damaged: check both on their pages.") from error
 
 
-def _matched(first: Path, second: Path) -> Iterator[tuple[str, int, int]]:
+@dataclass
+class _Counted:
+    """Rows as they are read, and word of how many from time to time."""
+
+    progress: Progress | None
+    done: int = 0
+
+    def rows(self, folder: Path) -> Iterator[Row]:
+        for row in files.stream(folder):
+            self.done += 1
+            if self.progress is not None and self.done % TOLD_EVERY == 0:
+                self.progress(self.done)
+            yield row
+
+
+def _matched(first: Path, second: Path, read: _Counted) -> Iterator[tuple[str, int, int]]:
     """What happened, and the rows by number; rows that are the same are told, too."""
     there: defaultdict[bytes, list[tuple[bytes, int]]] = defaultdict(list)
-    for place, (key, whole) in enumerate(_hashes(first)):
+    for place, (key, whole) in enumerate(_hashes(read.rows(first))):
         there[key].append((whole, place))
     left: list[tuple[bytes, int]] = []
-    for place, (key, whole) in enumerate(_hashes(second)):
+    for place, (key, whole) in enumerate(_hashes(read.rows(second))):
         rows = there.get(key, [])
         same = next((one for one in rows if one[0] == whole), None)
         if same is not None:
@@ -127,9 +169,9 @@ def _matched(first: Path, second: Path) -> Iterator[tuple[str, int, int]]:
             yield REMOVED, place, NOWHERE
 
 
-def _hashes(folder: Path) -> Iterator[tuple[bytes, bytes]]:
+def _hashes(rows: Iterable[Row]) -> Iterator[tuple[bytes, bytes]]:
     """Of each row, what it is about and all that it says."""
-    for row in files.stream(folder):
+    for row in rows:
         about = [row["prompt_sha256"], *sorted(canonical(row[name]) for name in ANSWERS if name in row)]
         yield _digest(about), _digest({name: value for name, value in row.items() if value is not None})
 

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
+from annotation import aggregating
+from annotation.aggregating import Judged, Pairs, Terms, Votes
 from annotation.models import Label, Project, Prompt
 from annotation.models.items import Kind
 from annotation.text import canonical
-from training.snapshots import votes
 from training.snapshots.collecting import Row, answer, prompt_columns
-from training.snapshots.rules import Rule
-from training.snapshots.votes import Judged, Pairs, Votes
 
 
 @dataclass(frozen=True)
@@ -21,8 +20,7 @@ class JudgedPair:
 
     def row(self, minimum_agreement: float) -> Row | None:
         """The preference row of the majority, or None if there is no majority."""
-        rule = Rule(minimum_agreement=minimum_agreement)
-        outcomes = votes.of_pair(self.votes, rule, worth=lambda label: 1, is_decision=lambda label: False)
+        outcomes = aggregating.of_pair(self.votes, Terms(minimum_agreement=minimum_agreement))
         if isinstance(outcomes, str):
             return None
         (found,) = outcomes
@@ -38,7 +36,7 @@ class JudgedPair:
 
 def heldout_pairs(*, project: Project, simulated: bool = False) -> list[Row]:
     """The preferences of the majority on held-out prompts."""
-    rows = [pair.row(Rule().minimum_agreement) for pair in heldout_votes(project=project, simulated=simulated)]
+    rows = [pair.row(Terms().minimum_agreement) for pair in heldout_votes(project=project, simulated=simulated)]
     return sorted((row for row in rows if row is not None), key=canonical)
 
 
@@ -64,5 +62,6 @@ def heldout_votes(*, project: Project, simulated: bool = False) -> list[JudgedPa
         prompts[label.item.prompt_id] = label.item.prompt
         texts |= {one.response_id: one.response.text for one in judged}
         ranking = [Judged(one.response_id, one.rank, one.unacceptable) for one in judged]
-        votes.count(pairs, label.item.prompt_id, label.pk, ranking, (label.strength or levels) / levels)
+        strength = aggregating.share_of(label.strength, levels)
+        aggregating.count(pairs, label.item.prompt_id, label.pk, ranking, strength)
     return [JudgedPair(prompts[one.prompt], texts, one) for one in pairs.values()]

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from annotation.aggregating import Aggregation, Terms
 from annotation.models.items import Kind
 from annotation.models.prompts import Origin
 from annotation.text import why_unstorable
@@ -27,7 +28,6 @@ WEIGHTS = {
     MADE: "rows that models made",
 }
 NARROWS_NOTHING = {"simulated", "edits_as_preferences", "taught_by", "guessed_by", "confidence", "most_made"}
-Aggregation = Literal["majority", "weighted", "all_votes"]
 Wanted = Literal["train", "head_to_head", "audit"]  # gold is no purpose that data are made of
 Name = Annotated[str, StringConstraints(max_length=200)]
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
@@ -108,6 +108,11 @@ class Rule(BaseModel):
     def told(self) -> dict[str, Any]:
         """As JSON, only what is not as it is by default."""
         return self.model_dump(mode="json", exclude_defaults=True)
+
+    @property
+    def terms(self) -> Terms:
+        """What is asked of votes before they are a row."""
+        return Terms(self.aggregation, self.minimum_agreement, self.minimum_votes)
 
     @property
     def narrows(self) -> bool:
