@@ -4,6 +4,8 @@ import json
 import uuid
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from annotation import leasing
 from annotation.asking import ask
@@ -156,6 +158,17 @@ def test_the_next_item_comes_in_the_same_answer(api, project, bob):
     second = a_comparison(project)
     answer = submit(api(bob), take(api(bob)), ranks=[1, 2], next=True).json()
     assert Assignment.objects.get(pk=answer["next"]["id"]).item == second
+
+
+def test_a_label_and_the_next_item_take_six_statements(api, project, bob):
+    """The key, the assignment, the label; how the person stands, what they hold, the next item."""
+    for _ in range(3):
+        a_comparison(project)
+    client = api(bob)
+    held = submit(client, take(client), ranks=[1, 2], next=True).json()["next"]
+    with CaptureQueriesContext(connection) as seen:
+        assert submit(client, held, ranks=[1, 2], next=True).json()["next"]
+    assert len([one for one in seen if "SAVEPOINT" not in one["sql"]]) == 6
 
 
 def test_a_resend_is_the_same_label(api, project, bob):
