@@ -40,8 +40,9 @@ ROWS = """, label AS (
     SELECT label.id, one.response, one.place - 1, one.rank, one.unacceptable
     FROM label, unnest(%(responses)s::bigint[], %(ranks)s::smallint[], %(unacceptable)s::bool[])
       WITH ORDINALITY AS one (response, rank, unacceptable, place)
+    RETURNING id, position
 )
-SELECT id FROM label
+SELECT id, ARRAY(SELECT judged.id FROM judged ORDER BY position) FROM label
 """
 
 
@@ -95,9 +96,10 @@ def _store(sql: str, label: Label, said: "Said", shown: Sequence[Response]) -> b
     )
     if not rows:
         return False
-    label.pk = rows[0][0]
+    label.pk, judged = rows[0]
     label._state.adding, label._state.db = False, "default"
-    for one in judgements:
-        one.label_id = label.pk
+    for one, pk in zip(judgements, judged, strict=True):
+        one.pk, one.label_id = pk, label.pk
+        one._state.adding, one._state.db = False, "default"
     remember(label, "judgements", judgements)
     return True

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from annotation import leasing
+from annotation import guidelines, leasing
 from annotation.asking import ask
 from annotation.gold import Right, mark
 from annotation.models import Assignment, Item, Label, Project, Prompt
@@ -164,6 +164,7 @@ def test_a_label_and_the_next_item_take_six_statements(api, project, bob):
     """The key, the assignment, the label; how the person stands, what they hold, the next item."""
     for _ in range(3):
         a_comparison(project)
+    guidelines.mark_read(membership=bob, version=project.current_guidelines)
     client = api(bob)
     held = submit(client, take(client), ranks=[1, 2], next=True).json()["next"]
     with CaptureQueriesContext(connection) as seen:
