@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404
 
+from annotation import at_hand
 from annotation.models import (
     AccessKey,
     Assignment,
@@ -87,15 +88,18 @@ def is_lead(user: User, project: Project) -> bool:
 
 def own_assignment(user: User, pk: int) -> Assignment:
     """One of the person's own assignments, in a project they still belong to; Http404 otherwise."""
-    found = (
-        Assignment.objects.select_related("item__project", "item__prompt")
-        .filter(pk=pk, person_id=user.pk, item__project__memberships__person_id=user.pk)
-        .filter(**_within(user, "item__project"))
-        .first()
-    )
-    if found is None:
+    return own_work(user, pk)[0]
+
+
+def own_work(user: User, pk: int) -> tuple[Assignment, Membership]:
+    """One of the person's own assignments with their membership of its project; Http404 as in `own_assignment`."""
+    assignment, member = at_hand.read(pk) or (None, None)
+    if assignment is None or member is None or assignment.person_id != user.pk:
         raise Http404("No such assignment")
-    return found
+    if user.within and member.project_id != user.within:
+        raise Http404("No such assignment")
+    assignment.person = member.person = user
+    return assignment, member
 
 
 def last_judged(user: User, project: Project, kind: str) -> Assignment | None:

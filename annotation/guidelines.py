@@ -57,6 +57,8 @@ def seen_by(membership: Membership) -> Guidelines | None:
 
 def _newest(membership: Membership) -> Guidelines | None:
     """Without its text, which may be long and is rarely wanted: this is asked for every item."""
+    if hasattr(membership, "newest_guidelines"):
+        return membership.newest_guidelines
     return Guidelines.objects.filter(project_id=membership.project_id).defer("text").order_by("-number").first()
 
 

@@ -2,20 +2,22 @@
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection
 from django.db.models import F, Q
+from django.db.transaction import atomic
 from django.utils import timezone
 from psycopg.errors import UniqueViolation
 
-from annotation import gold, leasing, ranking, reviewing
+from annotation import at_hand, gold, label_rows, leasing, ranking, reviewing
 from annotation.asking import add_response
 from annotation.guidelines import seen_by
 from annotation.mending import changed, differences, mended_prompt, problem_of
-from annotation.models import Assignment, Gold, Item, Judgement, Label, Membership, Response, Review
+from annotation.models import Assignment, Gold, Item, Label, Membership, Response, Review
 from annotation.models.events import record
 from annotation.models.items import Kind, Purpose, State
 from annotation.models.labels import Verdict
@@ -52,11 +54,11 @@ class Said:
 
 
 @contextmanager
-def _as_one() -> Iterator[None]:
+def _as_one(within: AbstractContextManager[Any] | None = None) -> Iterator[None]:
     """All of it or nothing; also as a decorator. Raises ValidationError where the database knows a label that came
     at the same moment."""
     try:
-        with transaction.atomic():
+        with within or atomic():
             yield
     except IntegrityError as error:
         if not isinstance(error.__cause__, UniqueViolation):
@@ -64,12 +66,41 @@ def _as_one() -> Iterator[None]:
         raise ValidationError("Another label of yours arrived first; reload the page.") from error
 
 
-@_as_one()
-def submit(*, assignment: Assignment, said: Said) -> Label:
-    """Store a label, once: sent again with the same UUID it is the same label, and is returned as `resent`.
+def submit(*, assignment: Assignment, said: Said, member: Membership | None = None) -> Label:
+    """Store a label, once: sent again with the same UUID it is the same label, and is returned as `resent`. `member`
+    comes with an assignment that was read a moment ago with all there is to know about it (annotation/at_hand.py).
 
     Raises ValidationError if it does not fit the item, LeaseLost if the item has no place left for it.
     """
+    if member is None and (found := at_hand.read(assignment.pk)) is not None:
+        assignment, member = found
+    label = _say_plainly(assignment, member, said) if member is not None else None
+    return label or _say(assignment=assignment, said=said)
+
+
+def _say_plainly(assignment: Assignment, member: Membership, said: Said) -> Label | None:
+    """Store a label as nearly all are: on a lease that runs, for the first time, of an item that is data, with no text
+    to keep. What makes it so is in the one statement that stores it; None if any of it is missing."""
+    item = assignment.item
+    written = said.verdict == Verdict.EDIT or bool(said.text.strip())
+    if assignment.review or written or item.purpose == Purpose.GOLD or getattr(item, "gold", None) is not None:
+        return None
+    if problems_of(said, item, assignment.shown()):
+        return None
+    label = _label(assignment, member, said, supersedes=None)
+    if not reviewing.may_be_case(item):
+        with _as_one(atomic() if connection.in_atomic_block else nullcontext()):  # one statement is one anyway
+            return label if label_rows.store_first(label, said, assignment.shown()) else None
+    with _as_one():
+        if not label_rows.store_first(label, said, assignment.shown()):
+            return None
+        reviewing.reconsider(item)
+        return label
+
+
+@_as_one()
+def _say(*, assignment: Assignment, said: Said) -> Label:
+    """Store a label step by step, whatever is special about it, one request of a person at a time."""
     assignment, member = _locked(assignment)
     there = list(Label.objects.filter(Q(client_uuid=said.client_uuid) | Q(assignment=assignment)))
     for known in there:
@@ -119,7 +150,7 @@ def revise(*, label: Label, said: Said) -> Label:
     return revised
 
 
-@transaction.atomic
+@atomic
 def undo(*, assignment: Assignment) -> Assignment:
     """Take back one's own last word on an item and hold the item again, with what was said as its draft.
 
@@ -160,7 +191,7 @@ def fields_of(label: Label) -> dict[str, object]:
     return fields | ranking.fields_of(label)
 
 
-@transaction.atomic
+@atomic
 def retract(*, label: Label, actor: Membership) -> None:
     """Withdraw a label: it stays on record, counts for nothing, and its item asks for another."""
     assignment = (
@@ -182,18 +213,13 @@ def retract(*, label: Label, actor: Membership) -> None:
 def _locked(assignment: Assignment) -> tuple[Assignment, Membership | None]:
     """The assignment, and its person's membership unless they have left the project; one request at a time."""
     # The membership first, as in `leasing.next_assignment`, which may be leasing this very item to the person again.
-    member = (
-        Membership.objects.select_for_update(no_key=True)
-        .filter(person_id=assignment.person_id, project_id=assignment.item.project_id)
-        .first()
-    )
-    locked = (
-        Assignment.objects.select_for_update(of=["self"])
-        .select_related("item__project", "item__prompt", "item__gold", "person")
-        .get(pk=assignment.pk)
-    )
+    leasing.lock_member(person_id=assignment.person_id, project_id=assignment.item.project_id)
+    found = at_hand.read(assignment.pk, lock=True)
+    if found is None:
+        raise Assignment.DoesNotExist(f"Assignment {assignment.pk} is gone.")
+    locked, member = found
     if member is not None:
-        member.project, member.person = locked.item.project, locked.person
+        member.person = locked.person = assignment.person
     return locked, member
 
 
@@ -205,12 +231,20 @@ def _take_back(assignment: Assignment) -> None:
 
 
 def _store(assignment: Assignment, member: Membership | None, said: Said, *, supersedes: Label | None) -> Label:
-    item = assignment.item
     shown = assignment.shown()
-    problems = problems_of(said, item, shown)
-    if problems:
+    if problems := problems_of(said, assignment.item, shown):
         raise ValidationError(problems)
-    label = Label(
+    label = _label(assignment, member, said, supersedes=supersedes)
+    label_rows.store(label, said, shown)
+    if label.gold_correct is not None and member is not None:
+        gold.weigh(label=label, membership=member)
+    return label
+
+
+def _label(assignment: Assignment, member: Membership | None, said: Said, *, supersedes: Label | None) -> Label:
+    """What was said as a label, not stored yet; new texts in it are."""
+    item, shown = assignment.item, assignment.shown()
+    return Label(
         project_id=item.project_id,
         item=item,
         assignment=assignment,
@@ -228,22 +262,8 @@ def _store(assignment: Assignment, member: Membership | None, said: Said, *, sup
         decision=assignment.review,
         gold_correct=_gold_correct(item, shown, said, before=supersedes),
         supersedes=supersedes,
+        created_at=timezone.now(),
     )
-    label.save(force_insert=True)
-    if item.kind == Kind.COMPARISON:
-        Judgement.objects.bulk_create(
-            Judgement(
-                label=label,
-                response=response,
-                position=position,
-                rank=said.ranks[position],
-                unacceptable=bool(said.unacceptable and said.unacceptable[position]),
-            )
-            for position, response in enumerate(shown)
-        )
-    if label.gold_correct is not None and member is not None:
-        gold.weigh(label=label, membership=member)
-    return label
 
 
 def _gold_correct(item: Item, shown: Sequence[Response], said: Said, *, before: Label | None) -> bool | None:

@@ -2,17 +2,19 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from annotation import leasing, ranking
 from annotation.browseserializers import BrowseFilterSerializer
 from annotation.bulklabels import Taken
+from annotation.endpoints import kept
 from annotation.labelling import Said
 from annotation.models import Assignment, Judgement, Label
 from annotation.models.items import Kind
 from annotation.models.labels import Verdict
 from annotation.serializers import MessageSerializer, RejectedSerializer
+
+MOMENT = serializers.DateTimeField()  # how a moment is written
 
 
 class KindSerializer(serializers.Serializer):
@@ -42,7 +44,7 @@ class AssignmentSerializer(serializers.ModelSerializer):
 
     kind = serializers.ChoiceField(source="item.kind", choices=Kind.choices)
     prompt = MessageSerializer(source="item.prompt.messages", many=True)
-    answers = serializers.SerializerMethodField()
+    answers = ShownAnswerSerializer(many=True, read_only=True)
     ties_allowed = serializers.BooleanField(source="item.project.ties_allowed")
     strength_levels = serializers.ListField(
         source="item.project.strength_levels", child=serializers.CharField(), help_text="Weakest first."
@@ -60,9 +62,26 @@ class AssignmentSerializer(serializers.ModelSerializer):
             *("ties_allowed", "strength_levels", "criteria", "flags", "draft"),
         )
 
-    @extend_schema_field(ShownAnswerSerializer(many=True))
-    def get_answers(self, assignment: Assignment) -> list[dict[str, Any]]:
-        return [{"position": place, "text": one.text} for place, one in enumerate(assignment.shown())]
+    def to_representation(self, instance: Assignment) -> dict[str, Any]:
+        return assignment_as_told(instance)
+
+
+def assignment_as_told(assignment: Assignment) -> dict[str, Any]:
+    """What AssignmentSerializer describes, without going through its fields: this is told after every label."""
+    item, project = assignment.item, assignment.item.project
+    return {
+        "id": assignment.pk,
+        "kind": item.kind,
+        "leased_at": MOMENT.to_representation(assignment.leased_at),
+        "lease_until": MOMENT.to_representation(assignment.lease_until),
+        "prompt": [{"role": turn["role"], "content": turn["content"]} for turn in item.prompt.messages],
+        "answers": [{"position": place, "text": one.text} for place, one in enumerate(assignment.shown())],
+        "ties_allowed": project.ties_allowed,
+        "strength_levels": project.strength_levels,
+        "criteria": project.criteria,
+        "flags": project.flags,
+        "draft": assignment.draft,
+    }
 
 
 class NextSerializer(serializers.Serializer):
@@ -126,6 +145,7 @@ class SaidSerializer(serializers.Serializer):
         return Said(**fields)
 
 
+@kept
 class SubmitSerializer(SaidSerializer, BeyondSerializer):
     next = serializers.BooleanField(default=False, help_text="Answer with the next assignment of this kind too.")
 
@@ -168,14 +188,11 @@ class ReleasedSerializer(serializers.Serializer):
 
 
 class JudgementSerializer(serializers.ModelSerializer):
-    response = serializers.SerializerMethodField(help_text="For leads; null for others.")
+    response = serializers.IntegerField(read_only=True, allow_null=True, help_text="For leads; null for others.")
 
     class Meta:
         model = Judgement
         fields = ("position", "rank", "unacceptable", "response")
-
-    def get_response(self, judgement: Judgement) -> int | None:
-        return judgement.response_id if self.context.get("lead") else None
 
 
 class LabelSerializer(serializers.ModelSerializer):
@@ -183,17 +200,27 @@ class LabelSerializer(serializers.ModelSerializer):
 
     kind = serializers.ChoiceField(source="item.kind", choices=Kind.choices)
     person = serializers.CharField(source="person.username")
-    text = serializers.SerializerMethodField(help_text="The text that was kept; of a comparison, the edit.")
-    flags = serializers.ListField(child=serializers.CharField())
-    criteria = serializers.SerializerMethodField(help_text="By criterion, the better answer's position; or null.")
-    judgements = JudgementSerializer(many=True)
-    live = serializers.SerializerMethodField(help_text="Neither withdrawn nor replaced.")
-    guidelines = serializers.SerializerMethodField(help_text="Number of the version its author had read.")
-    item = serializers.SerializerMethodField(help_text="For leads; null for others.")
-    prompt = serializers.SerializerMethodField(
-        help_text="For leads; null for others. Another than the item's if earlier turns were mended."
+    text = serializers.CharField(
+        read_only=True, allow_null=True, help_text="The text that was kept; of a comparison, the edit."
     )
-    response = serializers.SerializerMethodField(help_text="For leads; null for others.")
+    flags = serializers.ListField(child=serializers.CharField())
+    criteria = serializers.DictField(
+        child=serializers.IntegerField(allow_null=True),
+        read_only=True,
+        help_text="By criterion, the better answer's position; or null.",
+    )
+    judgements = JudgementSerializer(many=True)
+    live = serializers.BooleanField(read_only=True, help_text="Neither withdrawn nor replaced.")
+    guidelines = serializers.IntegerField(
+        read_only=True, allow_null=True, help_text="Number of the version its author had read."
+    )
+    item = serializers.IntegerField(read_only=True, allow_null=True, help_text="For leads; null for others.")
+    prompt = serializers.IntegerField(
+        read_only=True,
+        allow_null=True,
+        help_text="For leads; null for others. Another than the item's if earlier turns were mended.",
+    )
+    response = serializers.IntegerField(read_only=True, allow_null=True, help_text="For leads; null for others.")
 
     class Meta:
         model = Label
@@ -203,31 +230,50 @@ class LabelSerializer(serializers.ModelSerializer):
             *("guidelines", "item", "prompt", "response"),
         )
 
-    def get_guidelines(self, label: Label) -> int | None:
-        return label.guidelines.number if label.guidelines else None
+    def to_representation(self, instance: Label) -> dict[str, Any]:
+        return label_as_told(instance, lead=self.context.get("lead", False))
 
-    def get_text(self, label: Label) -> str | None:
-        return label.response.text if label.response else None
 
-    @extend_schema_field(serializers.DictField(child=serializers.IntegerField(allow_null=True)))
-    def get_criteria(self, label: Label) -> dict[str, int | None]:
-        places = {judged.response_id: judged.position for judged in label.judgements.all()}
-        return ranking.by_position(label.criteria, places)
-
-    def get_live(self, label: Label) -> bool:
-        fresh = self.context.get("fresh", False)  # stored by this request, and so replaced by none
-        return label.retracted_at is None and (fresh or not hasattr(label, "superseded_by"))
-
-    def get_item(self, label: Label) -> int | None:
-        return label.item_id if self.context.get("lead") else None
-
-    def get_prompt(self, label: Label) -> int | None:
-        if not self.context.get("lead"):
-            return None
-        return label.response.prompt_id if label.response else label.item.prompt_id
-
-    def get_response(self, label: Label) -> int | None:
-        return label.response_id if self.context.get("lead") else None
+def label_as_told(label: Label, *, lead: bool = False, fresh: bool = False) -> dict[str, Any]:
+    """What LabelSerializer describes, without going through its fields; to a `lead`, which rows it is about. A `fresh`
+    label was stored by this request, and so is replaced by none."""
+    judged = list(label.judgements.all())
+    kept = label.response
+    about = None
+    if lead:
+        about = kept.prompt_id if kept else label.item.prompt_id
+    return {
+        "id": label.pk,
+        "kind": label.item.kind,
+        "assignment": label.assignment_id,
+        "person": label.person.username,
+        "simulated": label.simulated,
+        "client_uuid": str(label.client_uuid),
+        "live": label.retracted_at is None and (fresh or not hasattr(label, "superseded_by")),
+        "created_at": MOMENT.to_representation(label.created_at),
+        "retracted_at": MOMENT.to_representation(label.retracted_at) if label.retracted_at else None,
+        "decision": label.decision,
+        "verdict": label.verdict,
+        "text": kept.text if kept else None,
+        "flags": label.flags,
+        "strength": label.strength,
+        "judgements": [
+            {
+                "position": one.position,
+                "rank": one.rank,
+                "unacceptable": one.unacceptable,
+                "response": one.response_id if lead else None,
+            }
+            for one in judged
+        ],
+        "criteria": ranking.by_position(label.criteria, {one.response_id: one.position for one in judged}),
+        "comment": label.comment,
+        "seconds": label.seconds,
+        "guidelines": label.guidelines.number if label.guidelines else None,
+        "item": label.item_id if lead else None,
+        "prompt": about,
+        "response": label.response_id if lead else None,
+    }
 
 
 class FeedbackSerializer(serializers.Serializer):

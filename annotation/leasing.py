@@ -1,6 +1,7 @@
 """Handing out items: who gets what next, for how long, and what happens when they leave.
 
-An item is claimed by one conditional UPDATE of `taken` under `FOR NO KEY UPDATE SKIP LOCKED`, so people who ask at
+An item is claimed by one conditional UPDATE of `taken` under `FOR NO KEY UPDATE SKIP LOCKED`, in the statement that
+leases it, so people who ask at
 the same moment get different items without waiting for each other; the database itself refuses `taken` above
 `wanted` and a second assignment of one person to one item.
 
@@ -19,16 +20,18 @@ quiz comes before anything else.
 import random
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, Prefetch
+from django.db.models import F
 from django.utils import timezone
 
-from annotation import parts
-from annotation.models import Assignment, Item, Membership, Project, Response, Review
+from annotation import at_hand, parts
+from annotation.models import Assignment, Item, Membership, Project, Review
 from annotation.models.events import record
 from annotation.models.items import Purpose, State
 from annotation.models.projects import SkipPolicy
+from annotation.prepared import ask
 from annotation.standing import quiz_of
 from annotation.text import storable
 
@@ -39,23 +42,38 @@ LONGEST_DRAFT = 400_000  # characters
 MOST_HELD = 4  # items of a kind that one person may hold: what is on the page, the one fetched ahead, and a margin
 STANDING = ("paused_at", "paused_because", "quiz_passed_at", "gold_since")  # what is read anew under the lock
 
-CLAIM = """
+# How a person will see the answers: drawn by lot. An item that comes back keeps its order, since a page of the first
+# time may still be open, and be sent.
+ORDER = """(SELECT array_agg(response_id ORDER BY gen_random_uuid())
+      FROM annotation_itemresponse WHERE item_id = item.id)"""
+TAKE = f"""
 WITH candidate AS (
-    SELECT item.id FROM {among}
+    SELECT item.id FROM {{among}}
     WHERE item.project_id = %(project)s AND item.kind = %(kind)s
-      AND NOT item.dropped AND item.taken < item.wanted AND {asked_for}
+      AND NOT item.dropped AND item.taken < item.wanted AND {{asked_for}}
       AND NOT EXISTS (
         SELECT 1 FROM annotation_assignment mine
         WHERE mine.item_id = item.id AND mine.person_id = %(person)s
           AND (mine.state = ANY(%(spent)s) OR mine.review))
-    ORDER BY {order}
+    ORDER BY {{order}}
     LIMIT 1
-    FOR NO KEY UPDATE OF item {locked}
+    FOR NO KEY UPDATE OF item {{locked}}
+), item AS (
+    UPDATE annotation_item SET taken = taken + 1
+    FROM candidate WHERE annotation_item.id = candidate.id
+    RETURNING annotation_item.*
+), claim AS (
+    INSERT INTO annotation_assignment
+      (item_id, person_id, state, review, leased_at, lease_until, "order", skip_reason, draft)
+    SELECT item.id, %(person)s, 'leased', false, %(now)s, %(until)s, coalesce({ORDER}, '{{{{}}}}'), '', '{{{{}}}}'
+    FROM item
+    ON CONFLICT (item_id, person_id) DO UPDATE SET state = 'leased', leased_at = EXCLUDED.leased_at,
+      lease_until = EXCLUDED.lease_until, ended_at = NULL, skip_reason = ''
+    RETURNING *
 )
-UPDATE annotation_item SET taken = taken + 1
-FROM candidate WHERE annotation_item.id = candidate.id
-RETURNING annotation_item.id
-"""
+SELECT {at_hand.ASSIGNMENT.sql}, {at_hand.ITEM.sql}, {at_hand.PROMPT.sql}, {at_hand.ANSWERS}
+FROM claim JOIN item ON item.id = claim.item_id JOIN annotation_prompt prompt ON prompt.id = item.prompt_id
+"""  # noqa: S608  # names of columns
 WORK = {"asked_for": "item.purpose <> 'gold'", "order": "{place}.priority DESC, {place}.id"}
 QUIZ = {
     "asked_for": "EXISTS (SELECT 1 FROM annotation_gold gold WHERE gold.item_id = item.id AND gold.quiz)",
@@ -96,7 +114,7 @@ def _give(
 ) -> tuple[Assignment | None, bool]:
     """One look for the next assignment, and whether to look again and `wait` for what others hold."""
     in_teams = _stand(membership)
-    project, person = membership.project, membership.person
+    project = membership.project
     if project.archived or membership.paused_at:
         return None, False
     quiz = quiz_of(membership)
@@ -104,34 +122,45 @@ def _give(
     now = timezone.now()
     until = lease_end(project, now)
 
-    held = Assignment.objects.held().filter(person=person, review=False, item__project=project, item__kind=kind)
-    if in_quiz:
-        held = held.filter(item__gold__quiz=True)
-    mine = list(held.filter(item__dropped=False).select_related("item__prompt", "item__project").order_by("id"))
-    for assignment in mine:
-        if assignment.pk in beyond:
-            continue
-        if Assignment.objects.held().filter(pk=assignment.pk).update(leased_at=now, lease_until=until):
-            assignment.leased_at, assignment.lease_until = now, until
-            return assignment, False
+    mine = _held(membership, kind, in_quiz)
+    for pk in mine:
+        if pk not in beyond and Assignment.objects.held().filter(pk=pk).update(leased_at=now, lease_until=until):
+            return _renewed(membership, pk), False
     if len(mine) >= MOST_HELD:
         return None, False
 
     own = parts.of(membership) if in_teams else []
+    take = partial(_take, membership, kind, own, now, until)
     if quiz is not None and in_quiz:
         if quiz.answered + len(mine) >= quiz.length:  # its last question is on their page: what comes next hangs on it
             return None, False
-        item_id = _claim(membership, kind, own, SPENT, QUIZ) or _claim(membership, kind, own, SPENT[:-1], QUIZ)
-        return (_lease(membership, item_id, now, until) if item_id else None), False
+        return take(SPENT, QUIZ) or take(SPENT[:-1], QUIZ), False
     if not wait:
-        item_id = _claim(membership, kind, own, SPENT, GOLD) if LOT.random() < project.gold_share else None
-        item_id = item_id or _claim(membership, kind, own, SPENT)
+        given = take(SPENT, GOLD) if LOT.random() < project.gold_share else None
+        given = given or take(SPENT)
     else:
         return_overdue(project_id=project.pk)  # from here on one person at a time, as its lock lasts until we commit
-        item_id = _claim(membership, kind, own, SPENT, wait=True)
-        if item_id is None and project.skip_policy == SkipPolicy.TO_ME:
-            item_id = _claim(membership, kind, own, SPENT[:-1], wait=True)
-    return (_lease(membership, item_id, now, until) if item_id else None), True
+        given = take(SPENT, wait=True)
+        if given is None and project.skip_policy == SkipPolicy.TO_ME:
+            given = take(SPENT[:-1], wait=True)
+    return given, True
+
+
+STAND = """
+SELECT paused_at, paused_because, quiz_passed_at, gold_since, EXISTS (
+    SELECT 1 FROM annotation_team_members joined WHERE joined.membership_id = member.id)
+FROM annotation_membership member WHERE id = %(member)s FOR NO KEY UPDATE
+"""
+MEMBER = """
+SELECT id FROM annotation_membership WHERE person_id = %(person)s AND project_id = %(project)s FOR NO KEY UPDATE
+"""
+HELD = """
+SELECT claim.id FROM annotation_assignment claim JOIN annotation_item item ON item.id = claim.item_id
+WHERE claim.person_id = %(person)s AND claim.state = 'leased' AND NOT claim.review
+  AND item.project_id = %(project)s AND item.kind = %(kind)s AND NOT item.dropped AND (NOT %(in_quiz)s OR EXISTS (
+    SELECT 1 FROM annotation_gold gold WHERE gold.item_id = item.id AND gold.quiz))
+ORDER BY claim.id
+"""
 
 
 TAKE = """
@@ -172,61 +201,64 @@ def take(*, membership: Membership, item_id: int) -> Assignment | None:
 def _stand(membership: Membership) -> bool:
     """Lock the membership, so that two open pages share one lease, and read anew how the person stands; returns whether
     they are in a team."""
-    teams = Membership.teams.through.objects.filter(membership=OuterRef("pk"))
-    row = Membership.objects.select_for_update(no_key=True).filter(pk=membership.pk).annotate(in_teams=Exists(teams))
-    *standing, in_teams = row.values_list(*STANDING, "in_teams").get()
+    rows = ask(STAND, {"member": membership.pk})
+    if not rows:
+        raise Membership.DoesNotExist(f"Membership {membership.pk} has ended.")
+    *standing, in_teams = rows[0]
     for name, value in zip(STANDING, standing, strict=True):
         setattr(membership, name, value)
     return bool(in_teams)
 
 
-LEASE = """
-INSERT INTO annotation_assignment
-  (item_id, person_id, state, review, leased_at, lease_until, "order", skip_reason, draft)
-VALUES (%(item)s, %(person)s, 'leased', false, %(now)s, %(until)s, %(order)s, '', '{}')
-ON CONFLICT (item_id, person_id) DO UPDATE SET state = 'leased', leased_at = EXCLUDED.leased_at,
-  lease_until = EXCLUDED.lease_until, ended_at = NULL, skip_reason = ''
-RETURNING *
-"""
+def lock_member(*, person_id: int, project_id: int) -> None:
+    """One request of a person at a time; nothing is locked if they have left."""
+    ask(MEMBER, {"person": person_id, "project": project_id})
 
 
-def _lease(membership: Membership, item_id: int, now: datetime, until: datetime) -> Assignment:
-    answers = Response.objects.order_by("item_answers__order").defer("embedding")
-    item = Item.objects.select_related("prompt").prefetch_related(Prefetch("responses", answers)).get(pk=item_id)
-    item.project = membership.project
-    order = [response.pk for response in item.responses.all()]
-    LOT.shuffle(order)
-    # An item that comes back keeps its order: a page of the first time may still be open, and be sent.
-    lease = {"item": item_id, "person": membership.person_id, "now": now, "until": until, "order": order}
-    assignment = Assignment.objects.raw(LEASE, lease)[0]
-    assignment.item, assignment.person = item, membership.person
+def _held(membership: Membership, kind: str, in_quiz: bool) -> list[int]:
+    """What the person holds of this kind (ids), oldest first; while they are in the quiz, of its questions."""
+    asked = {"person": membership.person_id, "project": membership.project_id, "kind": kind, "in_quiz": in_quiz}
+    return [row[0] for row in ask(HELD, asked)]
+
+
+def _renewed(membership: Membership, pk: int) -> Assignment | None:
+    found = at_hand.read(pk)
+    return _as_theirs(found[0], membership) if found else None
+
+
+def _as_theirs(assignment: Assignment, membership: Membership) -> Assignment:
+    assignment.person, assignment.item.project = membership.person, membership.project
     return assignment
 
 
-def _claim(
+def _take(
     membership: Membership,
     kind: str,
     own: Sequence[parts.Part],
+    now: datetime,
+    until: datetime,
     spent: tuple[State, ...],
     among: dict[str, str] = WORK,
     *,
     wait: bool = False,
-) -> int | None:
+) -> Assignment | None:
+    """Claim one of these items and lease it to the person, in one statement; None if there is none."""
     asked = {
         "project": membership.project_id,
         "kind": kind,
         "person": membership.person_id,
         "spent": [str(state) for state in spent],
+        "now": now,
+        "until": until,
     }
     sources = parts.sources(own, asked, thorough=wait) if among is WORK else [parts.directly(own, asked)]
     asked_for = among["asked_for"].format(other=parts.table(own, "other"))
     locked = "" if wait else "SKIP LOCKED"
-    with connection.cursor() as cursor:
-        for table, place, parameters in sources:
-            order = among["order"].format(place=place)
-            cursor.execute(CLAIM.format(among=table, asked_for=asked_for, order=order, locked=locked), parameters)
-            if row := cursor.fetchone():
-                return int(row[0])
+    for table, place, parameters in sources:
+        order = among["order"].format(place=place)
+        rows = ask(TAKE.format(among=table, asked_for=asked_for, order=order, locked=locked), parameters)
+        if rows:
+            return _as_theirs(at_hand.leased(rows[0]), membership)
     return None
 
 

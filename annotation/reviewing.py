@@ -58,7 +58,7 @@ def reconsider(item: Item) -> None:
 
     If they agree now, a case about their disagreement ends, unless a reviewer is at it.
     """
-    if item.wanted < 2 or item.purpose == Purpose.GOLD or not item.project.review_disagreement:
+    if not may_be_case(item):
         return
     # One at a time, so that of two last labels at the same moment the second to come sees the first.
     Item.objects.select_for_update(no_key=True).get(pk=item.pk)
@@ -68,6 +68,11 @@ def reconsider(item: Item) -> None:
         close_unclaimed(item=item, reasons=[Reason.DISAGREEMENT])
     elif not item.dropped and not live.filter(decision=True).exists():
         open_case(item=item, reason=Reason.DISAGREEMENT)
+
+
+def may_be_case(item: Item) -> bool:
+    """Whether people could disagree on it, and reviewers would be asked."""
+    return item.wanted > 1 and item.purpose != Purpose.GOLD and item.project.review_disagreement
 
 
 def disagree(kind: str, labels: Sequence[Label]) -> bool:

@@ -28,7 +28,7 @@ def settings(*, pool: bool) -> dict[str, Any]:
     """
     address = os.environ.get("DATABASE_URL")
     database: dict[str, Any] = parse(address) if address else {**postgres.parameters(folder())}
-    options: dict[str, Any] = {**database.pop("OPTIONS", {})}
+    options: dict[str, Any] = {"prepare_threshold": 2, **database.pop("OPTIONS", {})}  # of annotation/prepared.py
     if pool:
         options["pool"] = {"min_size": 1, "max_size": 8, "timeout": 30}
     return {

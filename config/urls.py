@@ -23,6 +23,8 @@ def nowhere(request: HttpRequest) -> JsonResponse:
 
 
 urlpatterns = [
+    # Addresses are tried one after the other: what programs ask for with every label comes before 150 pages.
+    path("api/v1/", include("config.api")),
     path("", include("annotation.urls")),
     path("", include("evaluation.urls")),
     path("", include("config.account_urls")),
@@ -30,7 +32,6 @@ urlpatterns = [
     re_path(r"^admin/r/", page_not_found, {"exception": Http404()}),  # "view on site": it asks nobody who they are
     path("admin/login/", to_the_admin),
     path("admin/", admin.site.urls),
-    path("api/v1/", include("config.api")),
     re_path(r"^api/v1/(?:[\s\S]*/openai/v1/[\s\S]*|[\s\S]*/)$", nowhere),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", login_required(SpectacularSwaggerSplitView.as_view(url_name="schema")), name="api_docs"),

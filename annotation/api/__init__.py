@@ -19,13 +19,13 @@ from annotation.api import (
 )
 
 urlpatterns = [
+    *labelling.urlpatterns,  # first, since they are asked for with every label
     *browse.urlpatterns,
     *bulk.urlpatterns,
     *accesskeys.urlpatterns,
     *checking.urlpatterns,
     *cleaning.urlpatterns,
     *exports.urlpatterns,
-    *labelling.urlpatterns,
     *gold.urlpatterns,
     *guidelines.urlpatterns,
     *imports.urlpatterns,

@@ -36,8 +36,10 @@ from annotation.labelserializers import (
     SubmitSerializer,
     SubmittedSerializer,
     TakenSerializer,
+    assignment_as_told,
+    label_as_told,
 )
-from annotation.models import Assignment, Membership, Project, User
+from annotation.models import Assignment, Membership, Project
 from annotation.models.accesskeys import Scope
 from annotation.models.people import Role
 from annotation.parsers import NdjsonParser, PlainJsonParser
@@ -163,16 +165,14 @@ class Submit(Endpoint):
 
         409 says that the lease ended and the item went to somebody else.
         """
-        assignment = access.own_assignment(self.person, assignment_id)
+        assignment, member = access.own_work(self.person, assignment_id)
         sent = self.sent(SubmitSerializer)
-        said = SaidSerializer.said(sent)
-        label = labelling.submit(assignment=assignment, said=said)
-        more = _after(self.person, assignment, sent)
+        label = labelling.submit(assignment=assignment, said=SaidSerializer.said(sent), member=member)
+        more = _after(member, assignment, sent)
         told = gold.feedback(label)
         feedback = FeedbackSerializer(told).data if told else None
         prefetch_related_objects([label], "judgements")
-        stored = LabelSerializer(label, context={"fresh": not label.resent}).data
-        answer = {"label": stored, "feedback": feedback, **more}
+        answer = {"label": label_as_told(label, fresh=not label.resent), "feedback": feedback, **more}
         return Response(answer, status=200 if label.resent else 201)
 
 
@@ -182,11 +182,11 @@ class Skip(Endpoint):
     @documented("Labelling", SkippedSerializer, sends=SkipSerializer, refuses=(400, 401, 404, 409), operation_id="skip")
     def post(self, request: Request, assignment_id: int) -> Response:
         """Give an item back; the project's rules say what becomes of it."""
-        assignment = access.own_assignment(self.person, assignment_id)
+        assignment, member = access.own_work(self.person, assignment_id)
         sent = self.sent(SkipSerializer)
         if not leasing.skip(assignment=assignment, reason=sent["reason"]):
             raise Conflict(LEASE_ENDED)
-        return Response(_after(self.person, assignment, sent))
+        return Response(_after(member, assignment, sent))
 
 
 class Draft(Endpoint):
@@ -218,19 +218,17 @@ class Release(Endpoint):
         return Response({"released": leasing.release(assignment=assignment, **self.sent(ReleaseSerializer))})
 
 
-def _after(person: User, assignment: Assignment, sent: dict[str, Any]) -> dict[str, Any]:
+def _after(member: Membership, assignment: Assignment, sent: dict[str, Any]) -> dict[str, Any]:
     """The next assignment of the same kind if the request asks for it, and why there is none."""
     if not sent["next"]:
         return {"next": None, "detail": ""}
-    item = assignment.item
-    member = access.membership(person, item.project.slug)
-    found = _next(member, item.kind, sent.get("beyond", ()))
+    found = _next(member, assignment.item.kind, sent.get("beyond", ()))
     return {"next": found, "detail": "" if found else standing.why_nothing(member)}
 
 
 def _next(member: Membership, kind: str, beyond: Iterable[int] = ()) -> Any:
     assignment = leasing.next_assignment(membership=member, kind=kind, beyond=set(beyond))
-    return AssignmentSerializer(assignment).data if assignment else None
+    return assignment_as_told(assignment) if assignment else None
 
 
 class Labels(Browsing):
@@ -285,12 +283,12 @@ class Retract(Endpoint):
 
 
 urlpatterns = [
+    path("assignments/<int:assignment_id>/submit/", Submit.as_view()),
     path("projects/", Projects.as_view()),
     path("projects/<slug:slug>/", OneProject.as_view()),
     path("projects/<slug:slug>/prompts/", Prompts.as_view()),
     path("projects/<slug:slug>/next/", Next.as_view()),
     path("projects/<slug:slug>/undo/", Undo.as_view()),
-    path("assignments/<int:assignment_id>/submit/", Submit.as_view()),
     path("assignments/<int:assignment_id>/skip/", Skip.as_view()),
     path("assignments/<int:assignment_id>/draft/", Draft.as_view()),
     path("assignments/<int:assignment_id>/release/", Release.as_view()),

@@ -146,6 +146,7 @@ class Assignment(models.Model):
     draft = models.JSONField(default=dict, blank=True)
 
     objects = AssignmentQuerySet.as_manager()
+    seen: list[Response] | None = None  # what `shown` says, once it is known
 
     class Meta:
         constraints = [
@@ -162,5 +163,7 @@ class Assignment(models.Model):
 
     def shown(self) -> list[Response]:
         """The answers in the order this person sees them."""
-        by_id = {response.pk: response for response in self.item.responses.all()}
-        return [by_id[pk] for pk in self.order]
+        if self.seen is None:
+            by_id = {response.pk: response for response in self.item.responses.all()}
+            self.seen = [by_id[pk] for pk in self.order]
+        return self.seen

@@ -95,6 +95,7 @@ class Membership(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = MembershipQuerySet.as_manager()
+    newest_guidelines: "Guidelines | None"  # without the text; only where it was read along (annotation/at_hand.py)
 
     class Meta:
         constraints = [

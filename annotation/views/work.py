@@ -54,14 +54,13 @@ def ahead(request: Request, slug: str, kind: str) -> HttpResponse:
 @login_required
 def submit(request: Request, pk: int) -> HttpResponse:
     """Store a label and answer with the next item, in one round trip."""
-    assignment = access.own_assignment(request.user, pk)
-    member = access.membership(request.user, assignment.item.project.slug)
+    assignment, member = access.own_work(request.user, pk)
     kind = assignment.item.kind
     form = label_form(assignment, request.POST)
     feedback = None
     if form.is_valid():
         try:
-            feedback = gold.feedback(labelling.submit(assignment=assignment, said=form.said()))
+            feedback = gold.feedback(labelling.submit(assignment=assignment, said=form.said(), member=member))
         except ValidationError as error:
             form.add_error(None, error)
         except labelling.LeaseLost as error:
@@ -74,8 +73,7 @@ def submit(request: Request, pk: int) -> HttpResponse:
 @require_POST
 @login_required
 def skip(request: Request, pk: int) -> HttpResponse:
-    assignment = access.own_assignment(request.user, pk)
-    member = access.membership(request.user, assignment.item.project.slug)
+    assignment, member = access.own_work(request.user, pk)
     leasing.skip(assignment=assignment, reason=request.POST.get("reason", ""))
     return _next(request, member, assignment.item.kind)
 

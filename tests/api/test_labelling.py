@@ -4,8 +4,10 @@ import json
 import uuid
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from annotation import leasing
+from annotation import guidelines, leasing
 from annotation.asking import ask
 from annotation.gold import Right, mark
 from annotation.models import Assignment, Item, Label, Project, Prompt
@@ -156,6 +158,18 @@ def test_the_next_item_comes_in_the_same_answer(api, project, bob):
     second = a_comparison(project)
     answer = submit(api(bob), take(api(bob)), ranks=[1, 2], next=True).json()
     assert Assignment.objects.get(pk=answer["next"]["id"]).item == second
+
+
+def test_a_label_and_the_next_item_take_six_statements(api, project, bob):
+    """The key, the assignment, the label; how the person stands, what they hold, the next item."""
+    for _ in range(3):
+        a_comparison(project)
+    guidelines.mark_read(membership=bob, version=project.current_guidelines)
+    client = api(bob)
+    held = submit(client, take(client), ranks=[1, 2], next=True).json()["next"]
+    with CaptureQueriesContext(connection) as seen:
+        assert submit(client, held, ranks=[1, 2], next=True).json()["next"]
+    assert len([one for one in seen if "SAVEPOINT" not in one["sql"]]) == 6
 
 
 def test_a_resend_is_the_same_label(api, project, bob):

@@ -211,7 +211,11 @@ def test_an_address_that_is_none_of_postgresql_is_refused(address):
 def test_the_address_of_the_environment_comes_before_the_embedded_server(monkeypatch, tmp_path):
     monkeypatch.setenv("DATABASE_URL", "postgresql://ann@db/desk?sslmode=require")
     found = database.settings(pool=False)
-    assert (found["NAME"], found["HOST"], found["OPTIONS"]) == ("desk", "db", {"sslmode": "require"})
+    assert (found["NAME"], found["HOST"], found["OPTIONS"]) == (
+        "desk",
+        "db",
+        {"prepare_threshold": 2, "sslmode": "require"},
+    )
     monkeypatch.delenv("DATABASE_URL")
     found = database.settings(pool=False)
     assert found["HOST"] == postgres.parameters(database.folder())["HOST"]

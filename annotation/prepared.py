@@ -1,0 +1,62 @@
+"""Statements of the hot path, written by hand: put together once, planned by PostgreSQL once for each connection.
+
+The ORM puts its statement together anew each time, with the values inside, so that PostgreSQL plans it anew as well.
+Between a label and the next item that was most of the work. What is asked here still comes back as models.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from django.db import connection
+from django.db.backends.postgresql.base import ServerBindingCursor
+from django.db.models import Model
+
+M = TypeVar("M", bound=Model)
+
+
+def ask(sql: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """The rows of one statement, whose values go to the server beside it, as `prepare_threshold` needs
+    (config/database.py). Values that no column gives a type are cast within it, as in `%(now)s::timestamptz`."""
+    with _cursor() as cursor:
+        cursor.execute(sql, values)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+
+
+def _cursor() -> Any:
+    connection.ensure_connection()
+    if connection.queries_logged:  # whoever looks at statements wants to see them with their values
+        return connection.cursor()
+    cursor: Any = ServerBindingCursor
+    return connection.make_cursor(cursor(connection.connection))
+
+
+class Columns(Generic[M]):
+    """The columns of a model in a SELECT, and the way back from their values to an instance; `left_out` are read when
+    somebody asks for them, as with `defer`."""
+
+    def __init__(self, model: type[M], alias: str, *, left_out: Sequence[str] = ()) -> None:
+        fields = [field for field in model._meta.concrete_fields if field.name not in left_out]
+        self.model = model
+        self.sql = ", ".join(f'{alias}."{field.column}"' for field in fields)
+        self.names = [field.attname for field in fields]
+        self.converted = [
+            (place, field.from_db_value) for place, field in enumerate(fields) if hasattr(field, "from_db_value")
+        ]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def instance(self, row: Sequence[Any]) -> M:
+        values = list(row)
+        for place, convert in self.converted:
+            values[place] = convert(values[place], None, connection)
+        return self.model.from_db(connection.alias, self.names, values)
+
+
+def remember(row: Model, name: str, found: list[Any]) -> None:
+    """Let `row.<name>.all()` be these, as if `prefetch_related` had fetched them."""
+    rows = getattr(row, name).all()
+    rows._result_cache = found
+    rows._prefetch_done = True
+    vars(row).setdefault("_prefetched_objects_cache", {})[name] = rows
