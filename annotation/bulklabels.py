@@ -76,7 +76,7 @@ def _take(membership: Membership, record: dict[str, Any]) -> bool:
     if known is not None:
         return False
     (said,) = labels_of([content], item.kind, [{"id": pk} for pk in answers], range(len(answers)))
-    assignment = leasing.take(membership=membership, item_id=item.pk)
+    assignment = leasing.take(membership=membership, item=item)
     if assignment is None:
         raise BadLine(NOT_OPEN)
     order = [answers.index(pk) for pk in assignment.order]

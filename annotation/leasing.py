@@ -1,9 +1,8 @@
 """Handing out items: who gets what next, for how long, and what happens when they leave.
 
 An item is claimed by one conditional UPDATE of `taken` under `FOR NO KEY UPDATE SKIP LOCKED`, in the statement that
-leases it, so people who ask at
-the same moment get different items without waiting for each other; the database itself refuses `taken` above
-`wanted` and a second assignment of one person to one item.
+leases it, so people who ask at the same moment get different items without waiting for each other; the database itself
+refuses `taken` above `wanted` and a second assignment of one person to one item.
 
 Locks are taken in one order, so that no two requests wait for each other: the person's membership, then the
 assignment, then the item or the case (annotation/reviewing.py). Only `next_assignment` locks an item before an
@@ -91,6 +90,7 @@ GOLD = {
               AND (met.state = ANY(%(spent)s) OR met.review)))""",
     "order": "random()",
 }
+THIS = {"asked_for": "item.purpose <> 'gold' AND item.id = %(item)s", "order": "item.id"}
 LOT = random.SystemRandom()
 
 
@@ -163,19 +163,8 @@ ORDER BY claim.id
 """
 
 
-TAKE = """
-UPDATE annotation_item item SET taken = taken + 1
-WHERE item.id = %(item)s AND item.project_id = %(project)s AND item.purpose <> 'gold'
-  AND NOT item.dropped AND item.taken < item.wanted
-  AND NOT EXISTS (
-    SELECT 1 FROM annotation_assignment mine
-    WHERE mine.item_id = item.id AND mine.person_id = %(person)s AND (mine.state = ANY(%(spent)s) OR mine.review))
-RETURNING item.id
-"""
-
-
 @transaction.atomic
-def take(*, membership: Membership, item_id: int) -> Assignment | None:
+def take(*, membership: Membership, item: Item) -> Assignment | None:
     """This very item, leased to a person who knows it by its number; None where it is not theirs to judge: it has the
     labels it wants, is dropped or gold, or they have judged it. One that they hold already is renewed.
 
@@ -187,15 +176,10 @@ def take(*, membership: Membership, item_id: int) -> Assignment | None:
         return None
     now = timezone.now()
     until = lease_end(membership.project, now)
-    mine = Assignment.objects.held().filter(person=membership.person, item=item_id, item__project=membership.project)
-    if mine.filter(review=False).update(leased_at=now, lease_until=until):
-        return mine.select_related("item__prompt", "item__project").get()
-    asked = {"item": item_id, "project": membership.project_id, "person": membership.person_id}
-    with connection.cursor() as cursor:
-        cursor.execute(TAKE, {**asked, "spent": [str(state) for state in SPENT[:-1]]})
-        if cursor.fetchone() is None:
-            return None
-    return _lease(membership, item_id, now, until)
+    mine = Assignment.objects.held().filter(person=membership.person, item=item, review=False)
+    if mine.update(leased_at=now, lease_until=until):
+        return _renewed(membership, mine.get().pk)
+    return _take(membership, item.kind, [], now, until, SPENT[:-1], THIS, wait=True, item=item.pk)
 
 
 def _stand(membership: Membership) -> bool:
@@ -241,6 +225,7 @@ def _take(
     among: dict[str, str] = WORK,
     *,
     wait: bool = False,
+    **more: int,
 ) -> Assignment | None:
     """Claim one of these items and lease it to the person, in one statement; None if there is none."""
     asked = {
@@ -250,6 +235,7 @@ def _take(
         "spent": [str(state) for state in spent],
         "now": now,
         "until": until,
+        **more,
     }
     sources = parts.sources(own, asked, thorough=wait) if among is WORK else [parts.directly(own, asked)]
     asked_for = among["asked_for"].format(other=parts.table(own, "other"))

@@ -233,7 +233,7 @@ def _next(member: Membership, kind: str, beyond: Iterable[int] = ()) -> Any:
 
 class Labels(Browsing):
     scope = Scope.LABEL
-    parser_classes = [NdjsonParser, JSONParser]
+    parser_classes = [NdjsonParser, PlainJsonParser]
 
     @documented("Labels", LabelSerializer(many=True), parameters=[LabelFilterSerializer], refuses=(400, 401, 403, 404))
     def get(self, request: Request, slug: str) -> Response:
