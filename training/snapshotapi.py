@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from annotation.endpoints import Conflict, Endpoint, documented
 from annotation.models.accesskeys import Scope
+from annotation.models.people import Role
 from training import access
 from training.models.snapshots import FreezeState
 from training.snapshots import Rule, asking, comparing, files, previewing, recipes, saving
@@ -35,6 +36,7 @@ GONE = "The snapshot's file is gone or damaged: freeze the same rule again, and 
 
 
 class Snapshots(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented("Snapshots", SnapshotSerializer(many=True))
@@ -67,6 +69,7 @@ class Snapshots(Endpoint):
 
 
 class OneFreezing(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented("Snapshots", FreezingSerializer, operation_id="freezing")
@@ -77,6 +80,7 @@ class OneFreezing(Endpoint):
 
 
 class PreviewSnapshot(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented(
@@ -99,6 +103,7 @@ class PreviewSnapshot(Endpoint):
 
 
 class OneSnapshot(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented("Snapshots", SnapshotSerializer, operation_id="snapshot")
@@ -109,6 +114,7 @@ class OneSnapshot(Endpoint):
 
 
 class SnapshotRows(Endpoint):
+    who = Role.LEAD
     scope = read_scope = Scope.DATA
 
     @documented(
@@ -136,6 +142,7 @@ class SnapshotRows(Endpoint):
 
 
 class SnapshotFile(Endpoint):
+    who = Role.LEAD
     scope = read_scope = Scope.DATA
 
     @documented(
@@ -158,6 +165,7 @@ class SnapshotFile(Endpoint):
 
 
 class CheckSnapshot(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented("Snapshots", IntactSerializer, operation_id="check_snapshot")
@@ -168,6 +176,7 @@ class CheckSnapshot(Endpoint):
 
 
 class SnapshotRecipe(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented("Snapshots", RecipeTextSerializer, operation_id="snapshot_recipe")
@@ -181,6 +190,7 @@ class SnapshotRecipe(Endpoint):
 
 
 class CompareSnapshots(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented(
@@ -208,6 +218,7 @@ class CompareSnapshots(Endpoint):
 
 
 class Recipes(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented("Snapshots", RecipeSerializer(many=True))
@@ -231,6 +242,7 @@ class Recipes(Endpoint):
 
 
 class OneRecipe(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented("Snapshots", RecipeSerializer, operation_id="recipe")
