@@ -71,6 +71,7 @@ class Walk:
             session = client.session
             record = {"method": "password", "at": time.time(), "username": name}  # as one who need not confirm it
             session["account_authentication_methods"] = [record]
+            session["account_authentication_methods_user"] = str(person.pk)
             session.save()
             self.cookies[name] = client.cookies.output(attrs=[], header="", sep=";")
 
