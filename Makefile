@@ -8,6 +8,9 @@ STAMP := $(VENV)/installed
 PACKAGES := annotation training evaluation config
 TEST_FLAGS ?= -q
 
+# Where it is set, every process compiles our modules anew, and pytest rewrites all its asserts.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install browser demo test lint format loop bench clean
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_django import DjangoDbBlocker
 
 from config import database
 
@@ -13,15 +14,42 @@ def pytest_configure(config: pytest.Config) -> None:
     database.start()
 
 
+HERE = Path(__file__).parent
+PLACES = {  # tests that start training processes, database servers or browsers, so that the others can be run alone
+    HERE / "training" / "recipes": "process",
+    HERE / "training" / "test_runner.py": "process",
+    HERE / "api" / "test_conformance.py": "process",
+    HERE / "config" / "test_postgres.py": "process",
+    HERE / "journeys": "journey",
+}
+
+
+def _mark(path: Path) -> str | None:
+    return next((mark for place, mark in PLACES.items() if path.is_relative_to(place)), None)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Files of which no test is asked for are not even read: some import torch, which takes seconds."""
+    asked, mark = config.option.markexpr, _mark(collection_path)
+    if mark is not None:
+        return True if f"not {mark}" in asked or asked in {"process", "journey"} - {mark} else None
+    return True if asked == "journey" and collection_path.is_file() else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that start training processes, database servers or browsers, so that the others can be run alone."""
-    here = Path(__file__).parent
-    slow = (here / "training" / "recipes", here / "training" / "test_runner.py", here / "config" / "test_postgres.py")
     for item in items:
-        if any(item.path.is_relative_to(place) for place in slow):
-            item.add_marker("process")
-        elif item.path.is_relative_to(here / "journeys"):
-            item.add_marker("journey")
+        if (mark := _mark(item.path)) is not None:
+            item.add_marker(mark)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, django_db_blocker: DjangoDbBlocker
+) -> None:
+    from tests import template
+
+    with django_db_blocker.unblock():
+        template.use()
 
 
 @pytest.fixture(autouse=True)

@@ -8,10 +8,16 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests import browser as chromium
-from tests.benchmarks.product import Product, running
+from tests.benchmarks.product import Product, migrated_once, running
 from tests.journeys.desk import PEOPLE
 
 expect.set_options(timeout=15_000)  # milliseconds: two journeys share the cores
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _migrated() -> Iterator[None]:
+    with migrated_once():
+        yield
 
 
 @pytest.fixture(scope="module")
