@@ -34,15 +34,21 @@ from annotation.models import (
     Webhook,
 )
 from annotation.models.items import Purpose, State
-from annotation.models.people import Role
+from annotation.models.people import RANK, Role
 
 
-def membership(user: User, slug: str, role: str = Role.ANNOTATOR) -> Membership:
-    """The person's membership of the project, if it has at least `role`.
+def membership(user: User, slug: str, role: str | None = None) -> Membership:
+    """The person's membership of the project, if it has at least `role`, and what the door asks by which they came.
 
-    A superuser is a lead everywhere (the membership returned is not saved). Raises Http404 for outsiders and
-    PermissionDenied for members whose role is too low. By an access key of one project, there is no other.
+    Where neither says, they must be a lead. A superuser is a lead everywhere (the membership returned is not saved).
+    Raises Http404 for outsiders and PermissionDenied for members whose role is too low. By an access key of one
+    project, there is no other.
     """
+    return _at_least(_membership(user, slug), role)
+
+
+def _membership(user: User, slug: str) -> Membership:
+    """Whatever the role."""
     own = Membership.objects.select_related("project").filter(person_id=user.pk, project__slug=slug)
     found = own.filter(**_within(user, "project")).first()
     if found is None and user.is_superuser:
@@ -52,9 +58,15 @@ def membership(user: User, slug: str, role: str = Role.ANNOTATOR) -> Membership:
     if found is None:
         raise Http404("No such project")
     found.person = user
-    if not found.at_least(role):
-        raise PermissionDenied(f"This needs the role of {role} in the project.")
     return found
+
+
+def _at_least(member: Membership, role: str | None) -> Membership:
+    asked = [Role(one) for one in (role, member.person.least) if one] or [Role.LEAD]
+    least = max(asked, key=lambda one: RANK[one])
+    if not member.at_least(least):
+        raise PermissionDenied(f"This needs the role of {least} in the project.")
+    return member
 
 
 def _within(user: User, lookup: str) -> dict[str, int]:
@@ -62,7 +74,7 @@ def _within(user: User, lookup: str) -> dict[str, int]:
     return {lookup: user.within} if user.within else {}
 
 
-def project(user: User, slug: str, role: str = Role.ANNOTATOR) -> Project:
+def project(user: User, slug: str, role: str | None = None) -> Project:
     """The project, if the person has at least `role` in it; raises as `membership` does."""
     return membership(user, slug, role).project
 
@@ -120,7 +132,7 @@ def own_review(user: User, pk: int) -> Assignment:
 
 def labels(user: User, slug: str) -> QuerySet[Label]:
     """The labels a member may see: all of them for reviewers and leads, their own for annotators."""
-    member = membership(user, slug)
+    member = membership(user, slug, Role.ANNOTATOR)
     rows = Label.objects.filter(project=member.project)
     return rows if member.at_least(Role.REVIEWER) else rows.filter(person_id=user.pk)
 
@@ -134,7 +146,7 @@ def label_to_withdraw(user: User, pk: int) -> tuple[Label, Membership]:
     found = Label.objects.select_related("project").filter(pk=pk, project__in=visible).first()
     if found is None:
         raise Http404("No such label")
-    member = membership(user, found.project.slug)
+    member = membership(user, found.project.slug, Role.ANNOTATOR)
     if found.person_id != user.pk and not member.at_least(Role.LEAD):
         if member.at_least(Role.REVIEWER):
             raise PermissionDenied("Only its author or a lead can withdraw a label.")
@@ -222,7 +234,7 @@ def thread(member: Membership, item: Item) -> list[Comment]:
     return [one for one in comments if one.author_id == member.person_id or one in to_them]
 
 
-def comment(user: User, pk: int, role: str = Role.ANNOTATOR) -> tuple[Comment, Membership]:
+def comment(user: User, pk: int) -> tuple[Comment, Membership]:
     """A comment that the person may read, with their membership; Http404 otherwise.
 
     PermissionDenied if they may read it, but their role is too low.
@@ -231,12 +243,10 @@ def comment(user: User, pk: int, role: str = Role.ANNOTATOR) -> tuple[Comment, M
     found = related.filter(pk=pk, item__project__in=Project.objects.visible_to(user)).first()
     if found is None:
         raise Http404("No such comment")
-    member = membership(user, found.item.project.slug)
+    member = _membership(user, found.item.project.slug)
     if found not in thread(member, found.item):
         raise Http404("No such comment")
-    if not member.at_least(role):
-        raise PermissionDenied(f"This needs the role of {role} in the project.")
-    return found, member
+    return found, _at_least(member, Role.ANNOTATOR)
 
 
 def flags(user: User, slug: str) -> QuerySet[Comment]:

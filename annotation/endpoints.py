@@ -24,9 +24,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation import repeating
+from annotation.doors import ANYBODY, Rule
 from annotation.labelling import LeaseLost
 from annotation.models import AccessKey, User
 from annotation.models.accesskeys import Scope
+from annotation.models.people import Role
 
 NDJSON = "application/x-ndjson"
 BIGGEST_ID = 2**63 - 1
@@ -64,11 +66,17 @@ class NdjsonRenderer(BaseRenderer):
 class Endpoint(GenericAPIView):
     """A view whose verbs' refusals become answers.
 
-    Each says what an access key must open: `scope` for changes, `read_scope` for reading; one that says nothing is for
-    keys that open everything. `of_person`: it is about the person, and closed to keys that open one project.
+    Each says whom it opens to, as pages do by `door` (annotation/doors.py): `who`, `who_reads` where that is another
+    for reading, `own` and `others`. And it says what an access key must open: `scope` for changes, `read_scope` for
+    reading; one that says nothing is for keys that open everything. `of_person`: it is about the person, and closed to
+    keys that open one project.
     `secret_answer`: it answers with a secret, so no answer is kept for an Idempotency-Key.
     """
 
+    who: ClassVar[str]
+    who_reads: ClassVar[str | None] = None
+    own: ClassVar[bool] = False
+    others: ClassVar[Role | None] = None
     scope: ClassVar[Scope | None] = None
     read_scope: ClassVar[Scope] = Scope.READ
     of_person: ClassVar[bool] = False
@@ -80,14 +88,24 @@ class Endpoint(GenericAPIView):
         return cast(User, self.request.user)
 
     @classmethod
+    def rule(cls, method: str) -> Rule:
+        """Whom this method opens to."""
+        who = cls.who_reads if method in SAFE_METHODS and cls.who_reads else cls.who
+        return Rule(who, cls.own, cls.others)
+
+    @classmethod
     def needs(cls, method: str) -> set[Scope]:
         """What an access key must open for this method."""
         if method in SAFE_METHODS:
             return {cls.read_scope}
         return set(Scope) if cls.scope is None else {cls.scope}
 
+    def get_permissions(self) -> list[Any]:
+        return [] if self.who == ANYBODY else list(super().get_permissions())
+
     def check_permissions(self, request: Request) -> None:
         super().check_permissions(request)
+        self.rule(request.method or "").hold(request.user)
         key = request.auth
         if not isinstance(key, AccessKey):
             return

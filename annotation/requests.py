@@ -1,4 +1,4 @@
-"""What a view behind `login_required` is given."""
+"""What a page that people must sign in for (annotation/doors.py) is given."""
 
 from django.http import HttpRequest
 from django_htmx.middleware import HtmxDetails

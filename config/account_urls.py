@@ -15,14 +15,13 @@ from allauth.socialaccount import views as social
 from allauth.socialaccount.providers.openid_connect import views as oidc
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import LogoutView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path, re_path
-from django.views.decorators.http import require_POST
 from requests import RequestException
 
+from annotation.doors import ANYBODY, SIGNED_IN, door
 from annotation.views import account as own
 from annotation.views.signing_in import sign_in
 from config.limits import slowly
@@ -31,7 +30,7 @@ from config.second_factor import LAST, may_remove_one
 logger = logging.getLogger(__name__)
 
 
-@require_POST
+@door(ANYBODY, "POST")
 def to_provider(request: HttpRequest, provider_id: str) -> HttpResponse:
     """A page that goes on to the provider: our policy sends no form to another site, not even by a redirect."""
     try:
@@ -49,7 +48,7 @@ def forgotten(request: HttpRequest) -> HttpResponse:
     return account.PasswordResetView.as_view(extra_context={"mail": bool(settings.MAIL)})(request)
 
 
-@login_required
+@door(SIGNED_IN, "GET", "POST", own=True)
 def remove_passkey(request: Any, pk: int) -> Any:
     if not may_remove_one(request.user):
         messages.error(request, LAST)
@@ -57,58 +56,74 @@ def remove_passkey(request: Any, pk: int) -> Any:
     return passkeys.remove_webauthn(request, pk=pk)
 
 
+@door(SIGNED_IN, "GET")
 def passkeys_are_listed_there(request: HttpRequest) -> HttpResponse:
     return redirect("mfa_index")
 
 
+@door(ANYBODY, "GET", "POST")
 def no_sign_up(request: HttpRequest, **more: Any) -> HttpResponse:
     return redirect("login")
 
 
+# Of a package's pages it is said here who they are for, and what they are asked for.
+PAGE, FORM = door(ANYBODY, "GET"), door(ANYBODY, "GET", "POST")
+OWN_PAGE, OWN_FORM = door(SIGNED_IN, "GET"), door(SIGNED_IN, "GET", "POST")
+
 urlpatterns = [
     path("sign-in/", slowly(sign_in), name="login"),
     path("sign-in/", slowly(sign_in), name="account_login"),
-    path("sign-in/closed/", account.account_inactive, name="account_inactive"),
-    path("sign-in/second-factor/", slowly(mfa.authenticate), name="mfa_authenticate"),
+    path("sign-in/closed/", PAGE(account.account_inactive), name="account_inactive"),
+    path("sign-in/second-factor/", FORM(slowly(mfa.authenticate)), name="mfa_authenticate"),
     path(
         "sign-in/forgotten/",
-        slowly(forgotten),
+        FORM(slowly(forgotten)),
         name="account_reset_password",
     ),
-    path("sign-in/forgotten/sent/", account.password_reset_done, name="account_reset_password_done"),
+    path("sign-in/forgotten/sent/", PAGE(account.password_reset_done), name="account_reset_password_done"),
     path(
-        "sign-in/forgotten/changed/", account.password_reset_from_key_done, name="account_reset_password_from_key_done"
+        "sign-in/forgotten/changed/",
+        PAGE(account.password_reset_from_key_done),
+        name="account_reset_password_from_key_done",
     ),
     re_path(
         r"^sign-in/forgotten/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
-        slowly(account.password_reset_from_key),
+        FORM(slowly(account.password_reset_from_key)),
         name="account_reset_password_from_key",
     ),
-    path("sign-in/with/cancelled/", social.login_cancelled, name="socialaccount_login_cancelled"),
-    path("sign-in/with/failed/", social.login_error, name="socialaccount_login_error"),
+    path("sign-in/with/cancelled/", PAGE(social.login_cancelled), name="socialaccount_login_cancelled"),
+    path("sign-in/with/failed/", PAGE(social.login_error), name="socialaccount_login_error"),
     path("sign-in/with/new/", no_sign_up, name="socialaccount_signup"),
     path("sign-in/with/<slug:provider_id>/", to_provider, name="openid_connect_login"),
-    path("sign-in/with/<slug:provider_id>/back/", oidc.callback, name="openid_connect_callback"),
-    path("sign-out/", LogoutView.as_view(), name="logout"),
-    path("sign-out/", LogoutView.as_view(), name="account_logout"),
+    path("sign-in/with/<slug:provider_id>/back/", PAGE(oidc.callback), name="openid_connect_callback"),
+    path("sign-out/", door(ANYBODY, "POST")(LogoutView.as_view()), name="logout"),
+    path("sign-out/", door(ANYBODY, "POST")(LogoutView.as_view()), name="account_logout"),
     path("account/", own.account, name="account"),
     path("account/name/", own.name, name="account_name"),
-    path("account/password/", account.password_change, name="account_change_password"),
-    path("account/password/new/", account.password_set, name="account_set_password"),
-    path("account/confirm/", slowly(account.reauthenticate), name="account_reauthenticate"),
+    path("account/password/", OWN_FORM(account.password_change), name="account_change_password"),
+    path("account/password/new/", OWN_FORM(account.password_set), name="account_set_password"),
+    path("account/confirm/", OWN_FORM(slowly(account.reauthenticate)), name="account_reauthenticate"),
     path("account/confirm/anew/", own.sign_in_anew, name="sign_in_anew"),
-    path("account/confirm/code/", slowly(mfa.reauthenticate), name="mfa_reauthenticate"),
-    path("account/second-factor/", mfa.index, name="mfa_index"),
-    path("account/second-factor/app/", totp.activate_totp, name="mfa_activate_totp"),
-    path("account/second-factor/app/remove/", totp.deactivate_totp, name="mfa_deactivate_totp"),
+    path("account/confirm/code/", OWN_FORM(slowly(mfa.reauthenticate)), name="mfa_reauthenticate"),
+    path("account/second-factor/", OWN_PAGE(mfa.index), name="mfa_index"),
+    path("account/second-factor/app/", OWN_FORM(totp.activate_totp), name="mfa_activate_totp"),
+    path("account/second-factor/app/remove/", OWN_FORM(totp.deactivate_totp), name="mfa_deactivate_totp"),
     path("account/second-factor/passkeys/", passkeys_are_listed_there, name="mfa_list_webauthn"),
-    path("account/second-factor/passkeys/add/", passkeys.add_webauthn, name="mfa_add_webauthn"),
+    path("account/second-factor/passkeys/add/", OWN_FORM(passkeys.add_webauthn), name="mfa_add_webauthn"),
     path("account/second-factor/passkeys/<int:pk>/remove/", remove_passkey, name="mfa_remove_webauthn"),
-    path("account/confirm/passkey/", slowly(passkeys.reauthenticate_webauthn), name="mfa_reauthenticate_webauthn"),
-    path("account/second-factor/codes/", codes.view_recovery_codes, name="mfa_view_recovery_codes"),
-    path("account/second-factor/codes/new/", codes.generate_recovery_codes, name="mfa_generate_recovery_codes"),
-    path("account/second-factor/codes/file/", codes.download_recovery_codes, name="mfa_download_recovery_codes"),
-    path("account/connected/", social.connections, name="socialaccount_connections"),
+    path(
+        "account/confirm/passkey/",
+        OWN_FORM(slowly(passkeys.reauthenticate_webauthn)),
+        name="mfa_reauthenticate_webauthn",
+    ),
+    path("account/second-factor/codes/", OWN_PAGE(codes.view_recovery_codes), name="mfa_view_recovery_codes"),
+    path(
+        "account/second-factor/codes/new/", OWN_FORM(codes.generate_recovery_codes), name="mfa_generate_recovery_codes"
+    ),
+    path(
+        "account/second-factor/codes/file/", OWN_PAGE(codes.download_recovery_codes), name="mfa_download_recovery_codes"
+    ),
+    path("account/connected/", OWN_FORM(social.connections), name="socialaccount_connections"),
     path("account/sessions/", own.own_sessions, name="sessions"),
     path("account/sessions/<int:pk>/end/", own.end_session, name="end_session"),
     path("account/sessions/end/", own.end_sessions, name="end_sessions"),

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from drf_spectacular.views import SpectacularAPIView
+
+from annotation.doors import SIGNED_IN, Rule
 from annotation.endpoints import BIGGEST_ID, NDJSON, REFUSALS, Endpoint
 from annotation.repeating import HEADER, LONGEST
 
@@ -17,6 +20,18 @@ IDEMPOTENCY = {
     "description": "Drawn at random for each thing to be done: sent again within 24 hours, it is done once and the "
     "answer is the same.",
 }
+
+
+class Document(SpectacularAPIView):
+    """The document itself, for whoever is signed in (SERVE_PERMISSIONS), or has any access key."""
+
+    @classmethod
+    def rule(cls, method: str) -> Rule:
+        return Rule(SIGNED_IN)
+
+    @classmethod
+    def needs(cls, method: str) -> set[str]:
+        return set()
 
 
 def complete(result: dict[str, Any], generator: Any, **kwargs: Any) -> dict[str, Any]:

@@ -1,14 +1,15 @@
 """Every address of the product."""
 
 from django.contrib import admin
-from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, JsonResponse
 from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.defaults import page_not_found
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
+from annotation.doors import SIGNED_IN, door
 from annotation.views.signing_in import to_the_admin
+from config.openapi import Document
 from config.pages import everything_is_well
 
 
@@ -33,6 +34,6 @@ urlpatterns = [
     path("admin/login/", to_the_admin),
     path("admin/", admin.site.urls),
     re_path(r"^api/v1/(?:[\s\S]*/openai/v1/[\s\S]*|[\s\S]*/)$", nowhere),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", login_required(SpectacularSwaggerSplitView.as_view(url_name="schema")), name="api_docs"),
+    path("api/schema/", Document.as_view(), name="schema"),
+    path("api/docs/", door(SIGNED_IN, "GET")(SpectacularSwaggerSplitView.as_view(url_name="schema")), name="api_docs"),
 ]

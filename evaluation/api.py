@@ -7,6 +7,7 @@ from rest_framework.response import Response
 from annotation.endpoints import Conflict, Endpoint, documented
 from annotation.models import Project, User
 from annotation.models.accesskeys import Scope
+from annotation.models.people import Role
 from annotation.serializers import SimulatedFilterSerializer
 from evaluation import access, gate, head_to_head, historyapi, leaderboard, rounds, scoring, starting
 from evaluation.models import RoundStatus, Steering
@@ -32,6 +33,7 @@ from training.serializers import ModelSerializer, PromoteSerializer, RunDetailSe
 
 
 class Evaluations(Endpoint):
+    who = Role.LEAD
     scope = Scope.TRAIN
 
     @documented("Results", EvaluationSerializer(many=True))
@@ -61,6 +63,7 @@ class Evaluations(Endpoint):
 
 
 class Rounds(Endpoint):
+    who = Role.LEAD
     scope = Scope.TRAIN
 
     @documented("Rounds", RoundSerializer(many=True))
@@ -86,6 +89,7 @@ class Rounds(Endpoint):
 
 
 class Policy(Endpoint):
+    who = Role.LEAD
     scope = Scope.MANAGE
 
     @documented("Rounds", OutlookSerializer, operation_id="round_policy")
@@ -117,6 +121,7 @@ def _outlook(project: Project) -> Response:
 
 
 class Asking(Endpoint):
+    who = Role.LEAD
     scope = Scope.READ
 
     @documented("Results", SteeringSerializer, operation_id="asking")
@@ -131,6 +136,7 @@ class Asking(Endpoint):
 
 
 class OneRound(Endpoint):
+    who = Role.LEAD
     scope = Scope.READ
 
     @documented("Rounds", RoundDetailSerializer, operation_id="round")
@@ -140,6 +146,7 @@ class OneRound(Endpoint):
 
 
 class AdvanceRound(Endpoint):
+    who = Role.LEAD
     scope = Scope.TRAIN
 
     @documented(
@@ -160,6 +167,7 @@ class AdvanceRound(Endpoint):
 
 
 class CancelRound(Endpoint):
+    who = Role.LEAD
     scope = Scope.TRAIN
 
     @documented("Rounds", RoundDetailSerializer, refuses=(401, 403, 404, 409), operation_id="cancel_round")
@@ -172,6 +180,7 @@ class CancelRound(Endpoint):
 
 
 class RetryRound(Endpoint):
+    who = Role.LEAD
     scope = Scope.TRAIN
 
     @documented("Rounds", RoundDetailSerializer, refuses=(400, 401, 403, 404, 409), operation_id="retry_round")
@@ -189,6 +198,7 @@ def _shown(person: User, slug: str, number: int) -> Response:
 
 
 class Leaderboard(Endpoint):
+    who = Role.LEAD
     scope = Scope.READ
 
     @documented(
@@ -209,6 +219,7 @@ class Leaderboard(Endpoint):
 
 
 class Gate(Endpoint):
+    who = Role.LEAD
     scope = Scope.MANAGE
 
     @documented("Results", GatePolicySerializer, operation_id="gate")
@@ -232,6 +243,7 @@ class Gate(Endpoint):
 
 
 class GateOfModel(Endpoint):
+    who = Role.LEAD
     scope = Scope.READ
 
     @documented("Results", VerdictSerializer, operation_id="gate_of_model")
@@ -242,6 +254,7 @@ class GateOfModel(Endpoint):
 
 
 class Promote(Endpoint):
+    who = Role.LEAD
     scope = Scope.TRAIN
 
     @documented(
@@ -259,6 +272,7 @@ class Promote(Endpoint):
 
 
 class RollBack(Endpoint):
+    who = Role.LEAD
     scope = Scope.TRAIN
 
     @documented(
@@ -272,6 +286,7 @@ class RollBack(Endpoint):
 
 
 class HeadToHeads(Endpoint):
+    who = Role.LEAD
     scope = Scope.TRAIN
 
     @documented(
@@ -300,6 +315,7 @@ class HeadToHeads(Endpoint):
 
 
 class StopHeadToHead(Endpoint):
+    who = Role.LEAD
     scope = Scope.TRAIN
 
     @documented("Results", HeadToHeadSerializer, refuses=(401, 403, 404, 409), operation_id="stop_head_to_head")

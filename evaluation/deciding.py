@@ -1,12 +1,12 @@
 """The leads' buttons on a model: measure it, let people compare it, promote it or go back; and what the gate asks."""
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods, require_POST
 
+from annotation.doors import door
+from annotation.models.people import Role
 from annotation.requests import Request
 from annotation.views import place
 from evaluation import access, gate, head_to_head, scoring
@@ -16,8 +16,7 @@ from training.access import lead
 from training.access import model as gated_model
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def promote(request: Request, slug: str, pk: int) -> HttpResponse:
     member, version = gated_model(request.user, slug, pk)
     try:
@@ -29,8 +28,7 @@ def promote(request: Request, slug: str, pk: int) -> HttpResponse:
     return redirect("model", slug, pk)
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def roll_back(request: Request, slug: str) -> HttpResponse:
     member = lead(request.user, slug)
     try:
@@ -42,8 +40,7 @@ def roll_back(request: Request, slug: str) -> HttpResponse:
     return redirect("models", slug)
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def measure(request: Request, slug: str, pk: int) -> HttpResponse:
     member, version = gated_model(request.user, slug, pk)
     try:
@@ -54,8 +51,7 @@ def measure(request: Request, slug: str, pk: int) -> HttpResponse:
     return redirect("run", slug, run.pk)
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def start_match(request: Request, slug: str, pk: int) -> HttpResponse:
     member, version = gated_model(request.user, slug, pk)
     form = HeadToHeadForm(request.POST)
@@ -71,8 +67,7 @@ def start_match(request: Request, slug: str, pk: int) -> HttpResponse:
     return redirect("model", slug, pk)
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def stop_match(request: Request, slug: str, pk: int) -> HttpResponse:
     member, match = access.head_to_head(request.user, slug, pk)
     if head_to_head.stop(match=match, actor=member.person):
@@ -82,8 +77,7 @@ def stop_match(request: Request, slug: str, pk: int) -> HttpResponse:
     return redirect("model", slug, match.challenger_id)
 
 
-@require_http_methods(["GET", "POST"])
-@login_required
+@door(Role.LEAD, "GET", "POST")
 def gate_policy(request: Request, slug: str) -> HttpResponse:
     """What the project asks of a new model."""
     member = lead(request.user, slug)

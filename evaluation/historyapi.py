@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from annotation.endpoints import Endpoint, documented
 from annotation.models import Prompt
 from annotation.models.accesskeys import Scope
+from annotation.models.people import Role
 from annotation.serializers import MessageSerializer
 from evaluation import access, drift, report, scoring, side_by_side
 from evaluation import history as turns
@@ -105,6 +106,7 @@ class BesideSerializer(serializers.Serializer):
 
 
 class History(Endpoint):
+    who = Role.LEAD
     scope = Scope.READ
 
     @documented("Results", HistorySerializer, operation_id="history")
@@ -116,6 +118,7 @@ class History(Endpoint):
 
 
 class Report(Endpoint):
+    who = Role.LEAD
     scope = Scope.READ
 
     @documented("Rounds", ReportSerializer, operation_id="round_report")
@@ -135,6 +138,7 @@ class Report(Endpoint):
 
 
 class Compare(Endpoint):
+    who = Role.LEAD
     scope = Scope.READ
 
     @documented(
@@ -156,6 +160,7 @@ class Compare(Endpoint):
 
 
 class ExportModel(Endpoint):
+    who = Role.LEAD
     scope = read_scope = Scope.DATA
 
     @documented(

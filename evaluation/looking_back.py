@@ -3,15 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-from django.contrib.auth.decorators import login_required
 from django.contrib.staticfiles import finders
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
-from django.views.decorators.http import require_GET
 
+from annotation.doors import door
 from annotation.models import Membership
+from annotation.models.people import Role
 from annotation.requests import Request
 from annotation.views import place
 from evaluation import access, drift, leaderboard, report, side_by_side
@@ -24,16 +24,14 @@ PER_PAGE = 10
 STYLES = ("tokens", "base", "panel", "table", "scores", "rounds", "history", "report")  # of the file that is taken out
 
 
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def round_report(request: Request, slug: str, number: int) -> HttpResponse:
     """What a round was asked, learned and gained, on a page that prints well."""
     member, current = access.round(request.user, slug, number)
     return render(request, "evaluation/report.html", _report(member, current))
 
 
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def report_file(request: Request, slug: str, number: int) -> HttpResponse:
     """The same as one file, with its styles in it, to keep or to send."""
     member, current = access.round(request.user, slug, number)
@@ -58,8 +56,7 @@ def _report(member: Membership, current: Round) -> dict[str, Any]:
     }
 
 
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def compare(request: Request, slug: str) -> HttpResponse:
     """Two versions answer by answer, a page at a time."""
     member = lead(request.user, slug)
@@ -76,8 +73,7 @@ def _chosen(policies: Any, pk: str) -> ModelVersion | None:
     return policies.filter(pk=pk).first() if pk.isascii() and pk.isdigit() and len(pk) < 19 else None
 
 
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def history(request: Request, slug: str) -> HttpResponse:
     """The project's models over its rounds, as a drawing and a table; who stands where; what has moved."""
     member = lead(request.user, slug)

@@ -4,7 +4,6 @@ from collections import defaultdict
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.http import FileResponse, HttpResponse
 from django.http.response import HttpResponseBase
@@ -12,10 +11,11 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from annotation.doors import door
 from annotation.models import Membership
 from annotation.models.items import Kind
+from annotation.models.people import Role
 from annotation.requests import Request
 from annotation.views import place
 from evaluation import access, gate, head_to_head, leanings, report, scoring, starting
@@ -33,8 +33,7 @@ from training.views import about
 STOP_POLLING = 286  # what htmx takes as the last answer
 
 
-@require_http_methods(["GET", "POST"])
-@login_required
+@door(Role.LEAD, "GET", "POST")
 def rounds(request: Request, slug: str) -> HttpResponse:
     """The rounds so far, and the start of the next one."""
     member = lead(request.user, slug)
@@ -54,8 +53,7 @@ def rounds(request: Request, slug: str) -> HttpResponse:
     return _rounds(request, member, form, RoundPolicyForm(instance=starting.policy_of(member.project)))
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def round_policy(request: Request, slug: str) -> HttpResponse:
     """Set when the next round starts by itself."""
     member = lead(request.user, slug)
@@ -84,16 +82,14 @@ def _rounds(request: Request, member: Membership, form: RoundForm, policy_form: 
 
 
 @never_cache
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def round(request: Request, slug: str, number: int) -> HttpResponse:
     member, current = access.round(request.user, slug, number)
     return render(request, "evaluation/round.html", _round(member, current))
 
 
 @never_cache
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def round_state(request: Request, slug: str, number: int) -> HttpResponse:
     """The part of the round's page that is asked for again and again, until the round has ended."""
     member, current = access.round(request.user, slug, number)
@@ -101,8 +97,7 @@ def round_state(request: Request, slug: str, number: int) -> HttpResponse:
     return render(request, "evaluation/_round.html", _round(member, current), status=status)
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def advance_round(request: Request, slug: str, number: int) -> HttpResponse:
     """Go on with the labels that are there, instead of waiting for more."""
     member, current = access.round(request.user, slug, number)
@@ -113,8 +108,7 @@ def advance_round(request: Request, slug: str, number: int) -> HttpResponse:
     return redirect(current)
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def cancel_round(request: Request, slug: str, number: int) -> HttpResponse:
     member, current = access.round(request.user, slug, number)
     if loop.cancel(round=current, actor=member.person):
@@ -124,8 +118,7 @@ def cancel_round(request: Request, slug: str, number: int) -> HttpResponse:
     return redirect(current)
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def retry_round(request: Request, slug: str, number: int) -> HttpResponse:
     member, current = access.round(request.user, slug, number)
     try:
@@ -138,16 +131,14 @@ def retry_round(request: Request, slug: str, number: int) -> HttpResponse:
     return redirect(current)
 
 
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def run(request: Request, slug: str, pk: int) -> HttpResponse:
     """One run: how it goes, what it started from, what it yielded, which round asked for it."""
     member, found = gated_run(request.user, slug, pk)
     return render(request, "training/run.html", {**place(member), **about(found), "lineage": _lineage(found)})
 
 
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def models(request: Request, slug: str) -> HttpResponse:
     member = lead(request.user, slug)
     versions: list[Any] = list(
@@ -169,8 +160,7 @@ def models(request: Request, slug: str) -> HttpResponse:
     return render(request, "training/models.html", context)
 
 
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def model(request: Request, slug: str, pk: int) -> HttpResponse:
     member, version = gated_model(request.user, slug, pk)
     production = ModelVersion.objects.filter(project=member.project).production().first()
@@ -200,16 +190,14 @@ def model(request: Request, slug: str, pk: int) -> HttpResponse:
     return render(request, "training/model.html", context)
 
 
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def model_card(request: Request, slug: str, pk: int) -> HttpResponse:
     """The card as a file of Markdown."""
     _, version = gated_model(request.user, slug, pk)
     return HttpResponse(cards.card(version, scoring.measured(version)), content_type="text/markdown; charset=utf-8")
 
 
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def export_model(request: Request, slug: str, pk: int) -> HttpResponseBase:
     """The model with its card as one file, in Hugging Face's layout."""
     _, version = gated_model(request.user, slug, pk)
@@ -221,8 +209,7 @@ def export_model(request: Request, slug: str, pk: int) -> HttpResponseBase:
     return FileResponse(whole, as_attachment=True, filename=f"{slug}-{version.pk}.zip")
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def merge_model(request: Request, slug: str, pk: int) -> HttpResponse:
     member, version = gated_model(request.user, slug, pk)
     try:
@@ -234,8 +221,7 @@ def merge_model(request: Request, slug: str, pk: int) -> HttpResponse:
     return redirect("run", slug, started.pk)
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def delete_model(request: Request, slug: str, pk: int) -> HttpResponse:
     member, version = gated_model(request.user, slug, pk)
     try:

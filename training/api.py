@@ -7,6 +7,7 @@ from rest_framework.response import Response
 
 from annotation.endpoints import Conflict, Endpoint, documented
 from annotation.models.accesskeys import Scope
+from annotation.models.people import Role
 from training import (
     access,
     guide,
@@ -45,6 +46,7 @@ MOST_POINTS = 2000  # in one answer
 
 
 class Runs(Endpoint):
+    who = Role.LEAD
     scope = Scope.TRAIN
 
     @documented("Runs", RunSerializer(many=True))
@@ -70,6 +72,7 @@ class Runs(Endpoint):
 
 
 class Advice(Endpoint):
+    who = Role.LEAD
     scope = Scope.READ
     pagination_class = None  # a few steps
 
@@ -88,6 +91,7 @@ class Advice(Endpoint):
 
 
 class CheckRun(Endpoint):
+    who = Role.LEAD
     scope = Scope.READ
 
     @documented(
@@ -109,6 +113,7 @@ class CheckRun(Endpoint):
 
 
 class OneRun(Endpoint):
+    who = Role.LEAD
     scope = Scope.READ
 
     @documented("Runs", RunDetailSerializer, operation_id="run")
@@ -119,6 +124,7 @@ class OneRun(Endpoint):
 
 
 class RunMetrics(Endpoint):
+    who = Role.LEAD
     scope = Scope.READ
 
     @documented(
@@ -137,6 +143,7 @@ class RunMetrics(Endpoint):
 
 
 class CancelRun(Endpoint):
+    who = Role.LEAD
     scope = Scope.TRAIN
 
     @documented("Runs", RunDetailSerializer, refuses=(401, 403, 404, 409), operation_id="cancel_run")
@@ -150,6 +157,7 @@ class CancelRun(Endpoint):
 
 
 class RetryRun(Endpoint):
+    who = Role.LEAD
     scope = Scope.TRAIN
 
     @documented("Runs", RunDetailSerializer, refuses=(401, 403, 404, 409), operation_id="retry_run")
@@ -163,6 +171,7 @@ class RetryRun(Endpoint):
 
 
 class MoveRun(Endpoint):
+    who = Role.LEAD
     scope = Scope.TRAIN
 
     @documented(
@@ -182,6 +191,7 @@ class MoveRun(Endpoint):
 
 
 class ContinueRun(Endpoint):
+    who = Role.LEAD
     scope = Scope.TRAIN
 
     @documented(
@@ -200,6 +210,7 @@ class ContinueRun(Endpoint):
 
 
 class Models(Endpoint):
+    who = Role.LEAD
     scope = Scope.TRAIN
 
     @documented("Models", ModelSerializer(many=True))
@@ -225,6 +236,7 @@ class Models(Endpoint):
 
 
 class OneModel(Endpoint):
+    who = Role.LEAD
     scope = Scope.TRAIN
 
     @documented("Models", ModelDetailSerializer, operation_id="model")
@@ -244,6 +256,7 @@ class OneModel(Endpoint):
 
 
 class Merge(Endpoint):
+    who = Role.LEAD
     scope = Scope.TRAIN
 
     @documented("Models", RunDetailSerializer, code=201, refuses=(400, 401, 403, 404), operation_id="merge_model")
@@ -254,6 +267,7 @@ class Merge(Endpoint):
 
 
 class Answers(Endpoint):
+    who = Role.LEAD
     scope = Scope.READ
 
     @documented(
@@ -266,6 +280,7 @@ class Answers(Endpoint):
 
 
 class ResponseLineage(Endpoint):
+    who = Role.LEAD
     scope = Scope.READ
 
     @documented("Models", ResponseLineageSerializer, operation_id="response_lineage")
@@ -276,6 +291,7 @@ class ResponseLineage(Endpoint):
 
 
 class Generations(Endpoint):
+    who = Role.LEAD
     scope = Scope.TRAIN
 
     @documented("Generations", GenerationSerializer(many=True))

@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation.models.accesskeys import Scope
+from annotation.models.people import Role
 from annotation.text import why_unstorable
 from training import access, serving
 from training.hosted import Hosted, SecondsField, ThingSerializer, TooMany, Unserved, hosted
@@ -145,6 +146,7 @@ class CompletionSerializer(ThingSerializer):
 
 
 class Completions(Hosted):
+    who = Role.LEAD
     scope = Scope.TRAIN
 
     @hosted(

@@ -4,7 +4,6 @@ from io import BufferedIOBase
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import Q
@@ -13,9 +12,10 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from annotation.doors import door
 from annotation.models import Label, Membership
+from annotation.models.people import Role
 from annotation.requests import Request
 from annotation.views import place
 from training import access, staleness
@@ -32,8 +32,7 @@ BIGGEST = 2**31
 SORTS = {comparing.ADDED: "Added", comparing.REMOVED: "Removed", comparing.CHANGED: "Changed"}
 
 
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def snapshots(request: Request, slug: str) -> HttpResponse:
     member = access.lead(request.user, slug)
     rows = member.project.snapshots.select_related("recipe", "created_by").prefetch_related("runs", "mixed_into__run")
@@ -78,8 +77,7 @@ def _recipes(member: Membership) -> list[dict[str, Any]]:
     ]
 
 
-@require_http_methods(["GET", "POST"])
-@login_required
+@door(Role.LEAD, "GET", "POST")
 def new_snapshot(request: Request, slug: str) -> HttpResponse:
     """A recipe to fill in: empty, a saved one, a snapshot's, or out of a file. It is looked at, saved or frozen."""
     member = access.lead(request.user, slug)
@@ -159,8 +157,7 @@ def _form_page(
     return render(request, "training/new_snapshot.html", context, status=422 if form.errors else 200)
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def preview_snapshot(request: Request, slug: str) -> HttpResponse:
     """What the form as it stands would come to: a part of the page, asked for whenever something changes."""
     member = access.lead(request.user, slug)
@@ -189,8 +186,7 @@ def _to(request: Request, slug: str, asked: Freezing) -> HttpResponse:
 
 
 @never_cache
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def freezing_page(request: Request, slug: str, pk: int) -> HttpResponse:
     """How far a snapshot is that was asked for. htmx asks again for the part that changes."""
     member, asked = access.freezing(request.user, slug, pk)
@@ -205,8 +201,7 @@ def freezing_page(request: Request, slug: str, pk: int) -> HttpResponse:
     return answer
 
 
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def snapshot(request: Request, slug: str, pk: int) -> HttpResponse:
     """One snapshot: what it is made of, its rows from the file, and what became of it."""
     member, found = access.snapshot(request.user, slug, pk)
@@ -261,8 +256,7 @@ def _sources(found: Snapshot) -> list[tuple[str, list[tuple[str, int]]]]:
     ]
 
 
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def snapshot_row(request: Request, slug: str, pk: int, number: int) -> HttpResponse:
     """One row, whole, with the labels behind it as they stand by now."""
     member, found = access.snapshot(request.user, slug, pk)
@@ -288,16 +282,14 @@ def snapshot_row(request: Request, slug: str, pk: int, number: int) -> HttpRespo
     return render(request, "training/snapshot_row.html", context)
 
 
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def snapshot_recipe(request: Request, slug: str, pk: int) -> HttpResponse:
     _, found = access.snapshot(request.user, slug, pk)
     recipe = Recipe(found.kind, Rule.model_validate(found.rule))
     return _recipe_file(request, recipe, outgoing.stem(found))
 
 
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def recipe_file(request: Request, slug: str, pk: int) -> HttpResponse:
     saved = access.recipe(access.lead(request.user, slug), pk)
     return _recipe_file(request, recipe_of(saved), f"{slug}-recipe-{saved.pk}")
@@ -310,8 +302,7 @@ def _recipe_file(request: Request, recipe: Recipe, name: str) -> HttpResponse:
     return answer
 
 
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def snapshot_file(request: Request, slug: str, pk: int) -> HttpResponseBase:
     """The rows in a shape that other tools read; as a Parquet file unless another is asked for."""
     member, found = access.snapshot(request.user, slug, pk)
@@ -334,8 +325,7 @@ def download(out: outgoing.Out) -> HttpResponseBase:
     return StreamingHttpResponse(out.content, content_type=out.media_type, headers=headers)
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def check_snapshot(request: Request, slug: str, pk: int) -> HttpResponse:
     _, found = access.snapshot(request.user, slug, pk)
     if files.is_intact(found):
@@ -348,8 +338,7 @@ def check_snapshot(request: Request, slug: str, pk: int) -> HttpResponse:
 
 
 @never_cache
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def compare_snapshots(request: Request, slug: str, pk: int) -> HttpResponse:
     """What this snapshot has, or says, that another has not; row by row. Of big ones, how far that is: htmx asks again
     for the part that changes."""

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation.models.accesskeys import Scope
+from annotation.models.people import Role
 from training import access, files, jobevents, jobs
 from training.chatapi import Completions
 from training.hosted import Hosted, PageSerializer, hosted, listed
@@ -36,6 +37,7 @@ REFUSES = (400, 401, 403, 404)
 
 
 class Files(Hosted):
+    who = Role.LEAD
     scope = Scope.DATA
 
     parser_classes = (MultiPartParser,)
@@ -62,6 +64,7 @@ class Files(Hosted):
 
 
 class OneFile(Hosted):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @hosted(TOPIC, FileSerializer, operation_id="training_file")
@@ -79,6 +82,7 @@ class OneFile(Hosted):
 
 
 class FileContent(Hosted):
+    who = Role.LEAD
     scope = read_scope = Scope.DATA
 
     @hosted(TOPIC, {(200, "application/jsonl"): OpenApiTypes.BINARY}, operation_id="training_file_content")
@@ -93,6 +97,7 @@ class FileContent(Hosted):
 
 
 class Jobs(Hosted):
+    who = Role.LEAD
     scope = Scope.TRAIN
 
     @hosted(TOPIC, JobsSerializer, parameters=[PageSerializer], refuses=REFUSES, operation_id="tuning_jobs")
@@ -114,6 +119,7 @@ class Jobs(Hosted):
 
 
 class OneJob(Hosted):
+    who = Role.LEAD
     scope = Scope.TRAIN
 
     @hosted(TOPIC, JobSerializer, operation_id="tuning_job")
@@ -124,6 +130,7 @@ class OneJob(Hosted):
 
 
 class CancelJob(Hosted):
+    who = Role.LEAD
     scope = Scope.TRAIN
 
     @hosted(TOPIC, JobSerializer, refuses=REFUSES, operation_id="cancel_tuning_job")
@@ -137,6 +144,7 @@ class CancelJob(Hosted):
 
 
 class JobEvents(Hosted):
+    who = Role.LEAD
     scope = Scope.TRAIN
 
     @hosted(TOPIC, EventsSerializer, parameters=[PageSerializer], refuses=REFUSES, operation_id="tuning_job_events")
@@ -152,6 +160,7 @@ class JobEvents(Hosted):
 
 
 class Checkpoints(Hosted):
+    who = Role.LEAD
     scope = Scope.TRAIN
 
     @hosted(TOPIC, CheckpointsSerializer, operation_id="tuning_job_checkpoints")
@@ -162,6 +171,7 @@ class Checkpoints(Hosted):
 
 
 class ServedModels(Hosted):
+    who = Role.LEAD
     scope = Scope.TRAIN
 
     @hosted(TOPIC, ServedModelsSerializer, operation_id="served_models")
@@ -173,6 +183,7 @@ class ServedModels(Hosted):
 
 
 class ServedModel(Hosted):
+    who = Role.LEAD
     scope = Scope.TRAIN
 
     @hosted(TOPIC, ServedModelSerializer, operation_id="served_model")

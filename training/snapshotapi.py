@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from annotation.endpoints import Conflict, Endpoint, documented
 from annotation.models.accesskeys import Scope
+from annotation.models.people import Role
 from annotation.shapes.outgoing import TYPES
 from training import access
 from training.frozen import download
@@ -38,6 +39,7 @@ GONE = "The snapshot's file is gone or damaged: freeze the same rule again, and 
 
 
 class Snapshots(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented("Snapshots", SnapshotSerializer(many=True))
@@ -70,6 +72,7 @@ class Snapshots(Endpoint):
 
 
 class OneFreezing(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented("Snapshots", FreezingSerializer, operation_id="freezing")
@@ -80,6 +83,7 @@ class OneFreezing(Endpoint):
 
 
 class PreviewSnapshot(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented(
@@ -102,6 +106,7 @@ class PreviewSnapshot(Endpoint):
 
 
 class OneSnapshot(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented("Snapshots", SnapshotSerializer, operation_id="snapshot")
@@ -112,6 +117,7 @@ class OneSnapshot(Endpoint):
 
 
 class SnapshotRows(Endpoint):
+    who = Role.LEAD
     scope = read_scope = Scope.DATA
 
     @documented(
@@ -139,6 +145,7 @@ class SnapshotRows(Endpoint):
 
 
 class SnapshotFile(Endpoint):
+    who = Role.LEAD
     scope = read_scope = Scope.DATA
 
     @documented(
@@ -161,6 +168,7 @@ class SnapshotFile(Endpoint):
 
 
 class CheckSnapshot(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented("Snapshots", IntactSerializer, operation_id="check_snapshot")
@@ -171,6 +179,7 @@ class CheckSnapshot(Endpoint):
 
 
 class SnapshotRecipe(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented("Snapshots", RecipeTextSerializer, operation_id="snapshot_recipe")
@@ -184,6 +193,7 @@ class SnapshotRecipe(Endpoint):
 
 
 class CompareSnapshots(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented(
@@ -217,6 +227,7 @@ class CompareSnapshots(Endpoint):
 
 
 class Recipes(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented("Snapshots", RecipeSerializer(many=True))
@@ -240,6 +251,7 @@ class Recipes(Endpoint):
 
 
 class OneRecipe(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented("Snapshots", RecipeSerializer, operation_id="recipe")

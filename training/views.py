@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from annotation.doors import door
+from annotation.models.people import Role
 from annotation.requests import Request
 from annotation.views import place
 from training import access, guide, preflight, queueing, reproducing, tuning
@@ -27,8 +27,7 @@ MOST_POINTS = 2000
 MOST_BESIDE = 12
 
 
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def runs(request: Request, slug: str) -> HttpResponse:
     member = access.lead(request.user, slug)
     rows = Run.objects.filter(project=member.project).select_related("project", "base", "snapshot", "created_by")
@@ -37,8 +36,7 @@ def runs(request: Request, slug: str) -> HttpResponse:
     return render(request, "training/runs.html", context)
 
 
-@require_http_methods(["GET", "POST"])
-@login_required
+@door(Role.LEAD, "GET", "POST")
 def start_run(request: Request, slug: str) -> HttpResponse:
     """One training run outside a round; the method stands in the address, and brings its own settings. What was filled
     in is looked at first, and started from that page."""
@@ -90,8 +88,7 @@ def proposed(method: Method, asked: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def which_method(request: Request, slug: str) -> HttpResponse:
     """What to train, by what a lead answers and by what the project has."""
     member = access.lead(request.user, slug)
@@ -103,8 +100,7 @@ def which_method(request: Request, slug: str) -> HttpResponse:
 
 
 @never_cache
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def run_metrics(request: Request, slug: str, pk: int) -> JsonResponse:
     """What a live curve asks for again and again: the points after step `after`, and how far the run is."""
     _, run = access.run(request.user, slug, pk)
@@ -128,8 +124,7 @@ def run_metrics(request: Request, slug: str, pk: int) -> JsonResponse:
     )
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def cancel_run(request: Request, slug: str, pk: int) -> HttpResponse:
     member, run = access.run(request.user, slug, pk)
     if running.cancel(run=run, actor=member.person):
@@ -139,8 +134,7 @@ def cancel_run(request: Request, slug: str, pk: int) -> HttpResponse:
     return redirect("run", slug, pk)
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def retry_run(request: Request, slug: str, pk: int) -> HttpResponse:
     member, run = access.run(request.user, slug, pk)
     try:
@@ -155,8 +149,7 @@ def retry_run(request: Request, slug: str, pk: int) -> HttpResponse:
     return redirect("run", slug, pk)
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def move_run(request: Request, slug: str, pk: int) -> HttpResponse:
     """Change a queued run's place among its project's."""
     member, run = access.run(request.user, slug, pk)
@@ -168,8 +161,7 @@ def move_run(request: Request, slug: str, pk: int) -> HttpResponse:
     return redirect("runs", slug)
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def continue_run(request: Request, slug: str, pk: int) -> HttpResponse:
     """Train what a run made for more passes, as a new run."""
     member, run = access.run(request.user, slug, pk)

@@ -6,6 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation import access, accesskeys
+from annotation.doors import SIGNED_IN
 from annotation.endpoints import Conflict, Endpoint, documented
 from annotation.models import AccessKey, Project
 from annotation.models.accesskeys import Scope
@@ -53,6 +54,7 @@ class MakeAccessKeySerializer(serializers.Serializer):
 
 
 class AccessKeys(Endpoint):
+    who = SIGNED_IN
     scope = read_scope = Scope.MANAGE
     of_person = secret_answer = True
 
@@ -78,6 +80,8 @@ class AccessKeys(Endpoint):
 
 
 class OneAccessKey(Endpoint):
+    who = SIGNED_IN
+    own = True
     scope = Scope.MANAGE
     of_person = True
 

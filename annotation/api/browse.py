@@ -110,6 +110,7 @@ def _all_pages(wanted: Wanted, order: str) -> Iterator[browsing.Found]:
 
 
 class Responses(Browsing):
+    who = Role.REVIEWER
     scope = Scope.READ
 
     @documented(
@@ -121,18 +122,19 @@ class Responses(Browsing):
     )
     def get(self, request: Request, slug: str) -> Response:
         """Leads and reviewers read the project's answers with their prompts' newest first, narrowed as on Browse."""
-        member = access.membership(self.person, slug, Role.REVIEWER)
+        member = access.membership(self.person, slug)
         lead = member.at_least(Role.LEAD)
         return self.browse(member, ANSWERS, self.asked(LikeFilterSerializer), ResponseSerializer, lead=lead)
 
 
 class SavedViews(Endpoint):
+    who = Role.REVIEWER
     scope = Scope.DATA
 
     @documented("Prompts", SavedViewSerializer(many=True), operation_id="saved_views")
     def get(self, request: Request, slug: str) -> Response:
         """A person's own saved views, and those that colleagues share."""
-        return self.page(savedviews.visible(access.membership(self.person, slug, Role.REVIEWER)), SavedViewSerializer)
+        return self.page(savedviews.visible(access.membership(self.person, slug)), SavedViewSerializer)
 
     @documented(
         "Prompts",
@@ -144,12 +146,14 @@ class SavedViews(Endpoint):
     )
     def post(self, request: Request, slug: str) -> Response:
         """Keep a question under a name; one of yours with that name is replaced."""
-        member = access.membership(self.person, slug, Role.REVIEWER)
+        member = access.membership(self.person, slug)
         view = savedviews.save(member=member, **self.sent(SaveViewSerializer))
         return Response(SavedViewSerializer(view).data, status=201)
 
 
 class OneView(Endpoint):
+    who = Role.REVIEWER
+    own = True
     scope = Scope.DATA
 
     @documented(

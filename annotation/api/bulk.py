@@ -16,12 +16,13 @@ from annotation.models.people import Role
 
 
 class Changes(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented("Prompts", BulkChangeSerializer(many=True), operation_id="changes")
     def get(self, request: Request, slug: str) -> Response:
         """What leads changed of many prompts at once, newest first."""
-        project = access.project(self.person, slug, Role.LEAD)
+        project = access.project(self.person, slug)
         rows = BulkChange.objects.filter(project=project).select_related("actor", "undone_by")
         return self.page(rows, BulkChangeSerializer)
 
@@ -36,13 +37,14 @@ class Changes(Endpoint):
     def post(self, request: Request, slug: str) -> Response:
         """A lead puts tags on, takes tags off, or says how soon items are asked: of prompts by id at once, of all that
         filters find in the background. `changes/count/` says first how many those are."""
-        project = access.project(self.person, slug, Role.LEAD)
+        project = access.project(self.person, slug)
         sent = self.sent(ChangeSerializer)
         made = bulk.start(project=project, actor=self.person, **sent)
         return Response(BulkChangeSerializer(made).data, status=201)
 
 
 class Count(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented(
@@ -54,7 +56,7 @@ class Count(Endpoint):
     )
     def post(self, request: Request, slug: str) -> Response:
         """How many rows a change would be about; nothing is changed."""
-        project = access.project(self.person, slug, Role.LEAD)
+        project = access.project(self.person, slug)
         sent: dict[str, Any] = self.sent(ChangeSerializer)
         if "query" in sent:
             found, more = browsing.count(asked.wanted(project, sent["query"], lead=True), most=1_000_000)
@@ -66,6 +68,7 @@ class Count(Endpoint):
 
 
 class OneChange(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented("Prompts", BulkChangeSerializer, operation_id="change")
@@ -75,6 +78,7 @@ class OneChange(Endpoint):
 
 
 class UndoChange(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented("Prompts", BulkChangeSerializer, code=201, refuses=(400, 401, 403, 404), operation_id="undo_change")

@@ -7,10 +7,12 @@ from rest_framework.response import Response
 from annotation import access, checking
 from annotation.endpoints import Endpoint, documented
 from annotation.models.accesskeys import Scope
+from annotation.models.people import Role
 from annotation.serializers import CheckedSerializer, CheckSerializer
 
 
 class Check(Endpoint):
+    who = Role.ANNOTATOR
     scope = Scope.LABEL
 
     @documented("Labelling", CheckedSerializer, sends=CheckSerializer, refuses=(400, 401, 404), operation_id="check")

@@ -94,19 +94,20 @@ class ChangedSerializer(serializers.Serializer):
 
 
 class Checks(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented("Cleaning", ChecksSerializer, operation_id="checks")
     def get(self, request: Request, slug: str) -> Response:
         """When the project was checked, how far the checks are, and how much they found."""
-        project = access.project(self.person, slug, Role.LEAD)
+        project = access.project(self.person, slug)
         found: dict[str, Any] = vars(cleaning.progress(project)) | {"found": cleaning.counts(project)}
         return Response(ChecksSerializer(found).data)
 
     @documented("Cleaning", ChecksSerializer, code=202, refuses=(401, 403, 404, 409), operation_id="check_now")
     def post(self, request: Request, slug: str) -> Response:
         """Have all of it checked soon. What is new is checked by itself within a minute or two."""
-        project = access.project(self.person, slug, Role.LEAD)
+        project = access.project(self.person, slug)
         if not cleaning.ask(project=project, actor=self.person):
             raise Conflict("The checks are on their way already.")
         found: dict[str, Any] = vars(cleaning.progress(project)) | {"found": cleaning.counts(project)}
@@ -114,6 +115,7 @@ class Checks(Endpoint):
 
 
 class Findings(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented(
@@ -131,6 +133,7 @@ class Findings(Endpoint):
 
 
 class Decide(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented(
@@ -145,7 +148,7 @@ class Decide(Endpoint):
 
         Those that are named, or all that fit, 1,000 at a time.
         """
-        project = access.project(self.person, slug, Role.LEAD)
+        project = access.project(self.person, slug)
         sent = self.sent(DecisionSerializer)
         verb, because, ids = sent.pop("verb"), sent.pop("because", ""), sent.pop("findings", None)
         rows = tidying.matching(Finding.objects.filter(project=project), **sent)
@@ -156,6 +159,7 @@ class Decide(Endpoint):
 
 
 class Exclude(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented(
@@ -163,12 +167,13 @@ class Exclude(Endpoint):
     )
     def post(self, request: Request, slug: str) -> Response:
         """Leave prompts and responses out of everything, with a reason. Nothing is deleted."""
-        project = access.project(self.person, slug, Role.LEAD)
+        project = access.project(self.person, slug)
         changed = leaving_out.exclude(project=project, actor=self.person, **self.sent(LeaveOutSerializer))
         return Response({"changed": changed})
 
 
 class BringBack(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented(
@@ -176,7 +181,7 @@ class BringBack(Endpoint):
     )
     def post(self, request: Request, slug: str) -> Response:
         """Have excluded prompts and responses back; their items are asked again."""
-        project = access.project(self.person, slug, Role.LEAD)
+        project = access.project(self.person, slug)
         changed = leaving_out.bring_back(project=project, actor=self.person, **self.sent(TextsSerializer))
         return Response({"changed": changed})
 

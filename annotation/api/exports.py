@@ -31,6 +31,7 @@ RANGE = OpenApiParameter(
 
 
 class Export(Endpoint):
+    who = Role.LEAD
     scope = read_scope = Scope.DATA
 
     renderer_classes = [JSONRenderer, NdjsonRenderer]
@@ -49,7 +50,7 @@ class Export(Endpoint):
         Without a `shape`, each labelled item as a line of JSON with all that was said of it; people appear under
         pseudonyms. Parquet and Hugging Face datasets are whole files: ask for one at `exports/`.
         """
-        project = access.project(self.person, slug, Role.LEAD)
+        project = access.project(self.person, slug)
         asked = self.asked(ExportFilterSerializer)
         shape, wanted = asked["shape"], ExportFilterSerializer.wanted(asked)
         files.check(shape=shape, wanted=wanted)
@@ -64,12 +65,13 @@ class Export(Endpoint):
 
 
 class Exports(Endpoint):
+    who = Role.LEAD
     scope = read_scope = Scope.DATA
 
     @documented("Exports", ExportFileSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """The files of data that leads had made, newest first, with the hash of each."""
-        project = access.project(self.person, slug, Role.LEAD)
+        project = access.project(self.person, slug)
         return self.page(project.exports.select_related("created_by", "project"), ExportFileSerializer)
 
     @documented(
@@ -82,7 +84,7 @@ class Exports(Endpoint):
     )
     def post(self, request: Request, slug: str) -> Response:
         """Have a file made. A small one is ready in the answer, a large one is made by the queue: ask again."""
-        project = access.project(self.person, slug, Role.LEAD)
+        project = access.project(self.person, slug)
         asked = self.sent(AskExportSerializer)
         export = files.ask(
             project=project,
@@ -95,6 +97,7 @@ class Exports(Endpoint):
 
 
 class OneExport(Endpoint):
+    who = Role.LEAD
     scope = read_scope = Scope.DATA
 
     @documented("Exports", ExportFileSerializer, operation_id="export_state")
@@ -110,6 +113,7 @@ class OneExport(Endpoint):
 
 
 class ExportFile(Endpoint):
+    who = Role.LEAD
     scope = read_scope = Scope.DATA
 
     @documented(

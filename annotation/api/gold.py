@@ -109,12 +109,13 @@ class GoOnSerializer(serializers.Serializer):
 
 
 class AllGold(Endpoint):
+    who = Role.LEAD
     scope = Scope.MANAGE
 
     @documented("Gold", GoldSerializer(many=True), operation_id="gold")
     def get(self, request: Request, slug: str) -> Response:
         """All gold of the project, newest first, with how often each was answered and was right."""
-        project = access.project(self.person, slug, Role.LEAD)
+        project = access.project(self.person, slug)
         scored = {one.pk: one for one in gold.with_scores(project)}
 
         def with_scores(found: list[Gold]) -> list[Gold]:
@@ -132,7 +133,7 @@ class AllGold(Endpoint):
     )
     def post(self, request: Request, slug: str) -> Response:
         """Make an item gold: what people said about it so far is data no more."""
-        access.membership(self.person, slug, Role.LEAD)
+        access.membership(self.person, slug)
         sent = self.sent(GoldNewSerializer)
         item: Item = access.item(self.person, slug, sent["item"])
         more = {"explanation": sent["explanation"], "quiz": sent["quiz"]}
@@ -153,6 +154,7 @@ class CandidateSerializer(serializers.Serializer):
 
 
 class Candidates(Endpoint):
+    who = Role.LEAD
     scope = Scope.READ
 
     @documented(
@@ -164,11 +166,13 @@ class Candidates(Endpoint):
     )
     def get(self, request: Request, slug: str) -> Response:
         """Items that could be made gold, newest first."""
-        project = access.project(self.person, slug, Role.LEAD)
+        project = access.project(self.person, slug)
         return self.page(gold.candidates(project, **self.asked(CandidateFilterSerializer)), CandidateSerializer)
 
 
 class OwnFeedback(Endpoint):
+    who = Role.ANNOTATOR
+    own = True
     scope = Scope.READ
 
     @documented("Gold", FeedbackSerializer, refuses=(401, 404), operation_id="gold_feedback")
@@ -178,6 +182,7 @@ class OwnFeedback(Endpoint):
 
 
 class OneGold(Endpoint):
+    who = Role.LEAD
     scope = Scope.MANAGE
 
     @documented("Gold", GoldSerializer, sends=GoldChangeSerializer, refuses=(400, 401, 403, 404))
@@ -202,19 +207,20 @@ class OneGold(Endpoint):
 
 
 class Rules(Endpoint):
+    who = Role.LEAD
     scope = Scope.MANAGE
 
     @documented("Gold", RulesSerializer, operation_id="gold_rules")
     def get(self, request: Request, slug: str) -> Response:
         """How much gold is mixed in, what follows from it, and the entry quiz."""
-        return Response(RulesSerializer(access.project(self.person, slug, Role.LEAD)).data)
+        return Response(RulesSerializer(access.project(self.person, slug)).data)
 
     @documented(
         "Gold", RulesSerializer, sends=RulesSerializer, refuses=(400, 401, 403, 404), operation_id="set_gold_rules"
     )
     def patch(self, request: Request, slug: str) -> Response:
         """Change the rules that are sent."""
-        project = access.project(self.person, slug, Role.LEAD)
+        project = access.project(self.person, slug)
         form = RulesSerializer(project, data=request.data, partial=True)
         form.is_valid(raise_exception=True)
         gold.set_rules(project=project, actor=self.person, **form.validated_data)
@@ -222,34 +228,37 @@ class Rules(Endpoint):
 
 
 class Paused(Endpoint):
+    who = Role.LEAD
     scope = Scope.READ
 
     @documented("People", PausedSerializer(many=True), operation_id="paused")
     def get(self, request: Request, slug: str) -> Response:
         """Who is paused, since when and why; newest members first."""
-        project = access.project(self.person, slug, Role.LEAD)
+        project = access.project(self.person, slug)
         return self.page(project.memberships.filter(paused_at__isnull=False).select_related("person"), PausedSerializer)
 
 
 class Pause(Endpoint):
+    who = Role.LEAD
     scope = Scope.MANAGE
 
     @documented("People", PausedSerializer, sends=PauseSerializer, refuses=(400, 401, 403, 404, 409))
     def post(self, request: Request, slug: str, person_id: int) -> Response:
         """Give somebody no more items; those they hold go back to the queue."""
-        member = access.member_of(access.membership(self.person, slug, Role.LEAD), person_id)
+        member = access.member_of(access.membership(self.person, slug), person_id)
         if not pausing.pause(membership=member, actor=self.person, **self.sent(PauseSerializer)):
             raise Conflict("This person is paused already.")
         return Response(PausedSerializer(member).data)
 
 
 class Unpause(Endpoint):
+    who = Role.LEAD
     scope = Scope.MANAGE
 
     @documented("People", None, sends=GoOnSerializer, code=204, refuses=(400, 401, 403, 404, 409))
     def post(self, request: Request, slug: str, person_id: int) -> Response:
         """Let somebody go on: their answers to gold are counted anew, and a quiz they failed begins again."""
-        member = access.member_of(access.membership(self.person, slug, Role.LEAD), person_id)
+        member = access.member_of(access.membership(self.person, slug), person_id)
         if not pausing.unpause(membership=member, actor=self.person, **self.sent(GoOnSerializer)):
             raise Conflict("This person is not paused.")
         return Response(status=204)

@@ -70,6 +70,8 @@ class OverlapSetSerializer(serializers.Serializer):
 
 
 class Versions(Endpoint):
+    who = Role.LEAD
+    who_reads = Role.ANNOTATOR
     scope = Scope.MANAGE
 
     @documented("Guidelines", VersionSerializer(many=True), operation_id="guidelines")
@@ -88,12 +90,13 @@ class Versions(Endpoint):
     )
     def post(self, request: Request, slug: str) -> Response:
         """A lead makes a text the project's guidelines; the same text again changes nothing."""
-        project = access.project(self.person, slug, Role.LEAD)
+        project = access.project(self.person, slug)
         made = guidelines.publish(project=project, actor=self.person, **self.sent(PublishSerializer))
         return Response(VersionSerializer(made).data, status=201)
 
 
 class Read(Endpoint):
+    who = Role.ANNOTATOR
     scope = Scope.LABEL
 
     @documented("Guidelines", None, code=204, refuses=(401, 403, 404), operation_id="read_guidelines")
@@ -110,6 +113,7 @@ class Read(Endpoint):
 
 
 class MyWork(Endpoint):
+    who = Role.ANNOTATOR
     scope = Scope.READ
 
     @documented("Projects", WorkSerializer, operation_id="my_work")
@@ -119,6 +123,7 @@ class MyWork(Endpoint):
 
 
 class Overlap(Endpoint):
+    who = Role.LEAD
     scope = Scope.MANAGE
 
     @documented("Projects", OverlapSetSerializer, sends=OverlapSerializer, refuses=(400, 401, 403, 404))
@@ -127,7 +132,7 @@ class Overlap(Endpoint):
 
         An item that more people have already keeps them. New items follow the project's `labels_per_item`.
         """
-        project = access.project(self.person, slug, Role.LEAD)
+        project = access.project(self.person, slug)
         sent = self.sent(OverlapSerializer)
         items = Item.objects.filter(project=project, **_chosen(sent))
         changed = overlap.ask_people(project=project, items=items, people=sent["people"], actor=self.person)

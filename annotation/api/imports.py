@@ -75,6 +75,7 @@ class SendingSerializer(serializers.Serializer):
 
 
 class Imports(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     parser_classes = [MultiPartParser, NdjsonParser, PlainJsonParser]
@@ -82,7 +83,7 @@ class Imports(Endpoint):
     @documented("Imports", ImportSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """What was brought in, newest first."""
-        rows = Import.objects.filter(project=access.project(self.person, slug, Role.LEAD)).select_related("actor")
+        rows = Import.objects.filter(project=access.project(self.person, slug)).select_related("actor")
         return self.page(rows, ImportSerializer)
 
     @documented(
@@ -100,7 +101,7 @@ class Imports(Endpoint):
         The file is a part of a form, or JSON Lines are the body. With `dry_run` nothing is stored but the file:
         `start/` brings it in then. A dataset of the hub is fetched first, and waits for `start/` too.
         """
-        project = access.project(self.person, slug, Role.LEAD)
+        project = access.project(self.person, slug)
         if isinstance(request.data, dict):
             sent = self.sent(SendSerializer)
             file = sent.get("file")
@@ -137,6 +138,7 @@ class Imports(Endpoint):
 
 
 class OneImport(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented("Imports", ImportSerializer, operation_id="import")
@@ -146,6 +148,7 @@ class OneImport(Endpoint):
 
 
 class Start(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented(
@@ -169,6 +172,7 @@ class Start(Endpoint):
 
 
 class Cancel(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented("Imports", ImportSerializer, refuses=(401, 403, 404, 409), operation_id="cancel_import")
@@ -182,6 +186,7 @@ class Cancel(Endpoint):
 
 
 class Retry(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented("Imports", ImportSerializer, refuses=(401, 403, 404, 409), operation_id="retry_import")
@@ -202,6 +207,7 @@ class RejectedRowSerializer(serializers.Serializer):
 
 
 class RejectedRows(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     renderer_classes = [JSONRenderer, NdjsonRenderer]

@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from annotation import access, bulklabels, gold, labelling, leasing, standing
 from annotation.api.browse import Browsing
 from annotation.browseserializers import PromptFilterSerializer
+from annotation.doors import SIGNED_IN
 from annotation.endpoints import NDJSON, Conflict, Endpoint, documented
 from annotation.filters import LABELS, PROMPTS
 from annotation.importing import import_lines
@@ -56,6 +57,7 @@ LEASE_ENDED = "The lease on this item has ended; ask for the next one."
 
 
 class Projects(Endpoint):
+    who = SIGNED_IN
     scope = Scope.READ
 
     @documented("Projects", ProjectSerializer(many=True), refuses=(401,), operation_id="projects")
@@ -69,6 +71,7 @@ class Projects(Endpoint):
 
 
 class OneProject(Endpoint):
+    who = Role.ANNOTATOR
     scope = Scope.READ
 
     @documented("Projects", ProjectDetailSerializer, operation_id="project")
@@ -78,6 +81,8 @@ class OneProject(Endpoint):
 
 
 class Prompts(Browsing):
+    who = Role.LEAD
+    who_reads = Role.REVIEWER
     scope = Scope.DATA
     parser_classes = [NdjsonParser, PlainJsonParser]
 
@@ -86,7 +91,7 @@ class Prompts(Browsing):
     )
     def get(self, request: Request, slug: str) -> Response:
         """Leads and reviewers read the project's prompts, newest first, narrowed as on the page Browse."""
-        member = access.membership(self.person, slug, Role.REVIEWER)
+        member = access.membership(self.person, slug)
         return self.browse(member, PROMPTS, self.asked(PromptFilterSerializer), PromptSerializer)
 
     @documented(
@@ -102,7 +107,7 @@ class Prompts(Browsing):
         Each row has `messages`, `prompt` and `completion`, `prompt` and `responses`, or a `prompt` alone. The same
         row twice adds nothing; a bad row is named in the answer and stops nothing.
         """
-        project = access.project(self.person, slug, Role.LEAD)
+        project = access.project(self.person, slug)
         summary = import_lines(project=project, lines=_lines(request.data), actor=self.person)
         return Response(SummarySerializer(summary).data)
 
@@ -118,6 +123,7 @@ def _lines(data: Any) -> Iterable[str | bytes]:
 
 
 class Next(Endpoint):
+    who = Role.ANNOTATOR
     scope = Scope.LABEL
 
     @documented("Labelling", NextSerializer, sends=AskSerializer, refuses=(400, 401, 403, 404), operation_id="next")
@@ -136,6 +142,7 @@ class Next(Endpoint):
 
 
 class Undo(Endpoint):
+    who = Role.ANNOTATOR
     scope = Scope.LABEL
 
     @documented("Labelling", NextSerializer, sends=KindSerializer, refuses=(400, 401, 403, 404), operation_id="undo")
@@ -150,6 +157,8 @@ class Undo(Endpoint):
 
 
 class Submit(Endpoint):
+    who = Role.ANNOTATOR
+    own = True
     scope = Scope.LABEL
 
     @documented(
@@ -177,6 +186,8 @@ class Submit(Endpoint):
 
 
 class Skip(Endpoint):
+    who = Role.ANNOTATOR
+    own = True
     scope = Scope.LABEL
 
     @documented("Labelling", SkippedSerializer, sends=SkipSerializer, refuses=(400, 401, 404, 409), operation_id="skip")
@@ -190,6 +201,8 @@ class Skip(Endpoint):
 
 
 class Draft(Endpoint):
+    who = Role.ANNOTATOR
+    own = True
     scope = Scope.LABEL
 
     @documented("Labelling", None, sends=DraftSerializer, code=204, refuses=(400, 401, 404, 409), operation_id="draft")
@@ -207,6 +220,8 @@ class Draft(Endpoint):
 
 
 class Release(Endpoint):
+    who = Role.ANNOTATOR
+    own = True
     scope = Scope.LABEL
 
     @documented(
@@ -232,6 +247,8 @@ def _next(member: Membership, kind: str, beyond: Iterable[int] = ()) -> Any:
 
 
 class Labels(Browsing):
+    who = Role.LEAD
+    who_reads = Role.ANNOTATOR
     scope = Scope.LABEL
     parser_classes = [NdjsonParser, PlainJsonParser]
 
@@ -271,6 +288,8 @@ class Labels(Browsing):
 
 
 class Retract(Endpoint):
+    who = Role.ANNOTATOR
+    own, others = True, Role.LEAD
     scope = Scope.LABEL
 
     @documented("Labels", LabelSerializer, refuses=(400, 401, 403, 404), operation_id="retract")

@@ -5,11 +5,11 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.http import StreamingHttpResponse
 from django.urls import path
-from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation import access, invitations, people, teams, work_done, workload
+from annotation.doors import ANYBODY
 from annotation.endpoints import NDJSON, Conflict, Endpoint, documented
 from annotation.invitations import Closed
 from annotation.models import Invitation, Membership
@@ -32,23 +32,25 @@ from annotation.views.people import work_file
 
 
 class People(Endpoint):
+    who = Role.LEAD
     scope = Scope.READ
 
     @documented("People", PersonSerializer(many=True), operation_id="people")
     def get(self, request: Request, slug: str) -> Response:
         """A lead reads who is in the project, their teams, and how much they do; newest members first."""
-        project = access.project(self.person, slug, Role.LEAD)
+        project = access.project(self.person, slug)
         rows = project.memberships.select_related("person").prefetch_related("teams")
         return self.page(rows, PersonSerializer, workload.of)
 
 
 class OnePerson(Endpoint):
+    who = Role.LEAD
     scope = Scope.MANAGE
 
     @documented("People", PersonSerializer, operation_id="person")
     def get(self, request: Request, slug: str, person_id: int) -> Response:
         """One member, as in the list."""
-        lead = access.membership(self.person, slug, Role.LEAD)
+        lead = access.membership(self.person, slug)
         return Response(_person(access.member_of(lead, person_id)))
 
     @documented(
@@ -60,7 +62,7 @@ class OnePerson(Endpoint):
     )
     def patch(self, request: Request, slug: str, person_id: int) -> Response:
         """A lead gives a member another role, or puts them into exactly these teams. The last lead stays one."""
-        lead = access.membership(self.person, slug, Role.LEAD)
+        lead = access.membership(self.person, slug)
         member = access.member_of(lead, person_id)
         sent = self.sent(MemberChangeSerializer, project=lead.project)
         if "role" in sent:
@@ -72,7 +74,7 @@ class OnePerson(Endpoint):
     @documented("People", None, code=204, refuses=(400, 401, 403, 404), operation_id="remove_person")
     def delete(self, request: Request, slug: str, person_id: int) -> Response:
         """A lead takes somebody out: what they hold goes back to the queue, what they said stays."""
-        lead = access.membership(self.person, slug, Role.LEAD)
+        lead = access.membership(self.person, slug)
         people.remove(membership=access.member_of(lead, person_id), actor=self.person)
         return Response(status=204)
 
@@ -82,6 +84,7 @@ def _person(member: Membership) -> Any:
 
 
 class WorkExport(Endpoint):
+    who = Role.LEAD
     scope = read_scope = Scope.DATA
 
     @documented(
@@ -94,7 +97,7 @@ class WorkExport(Endpoint):
     )
     def get(self, request: Request, slug: str, person_id: int) -> StreamingHttpResponse:
         """A lead takes out what somebody has done, a row for each label, as JSON Lines or CSV, in a stream."""
-        lead = access.membership(self.person, slug, Role.LEAD)
+        lead = access.membership(self.person, slug)
         who = access.person_of(lead, person_id)
         asked = self.asked(WorkExportSerializer)
         names, file = asked.pop("names"), asked.pop("file")
@@ -103,12 +106,13 @@ class WorkExport(Endpoint):
 
 
 class Teams(Endpoint):
+    who = Role.LEAD
     scope = Scope.MANAGE
 
     @documented("People", TeamSerializer(many=True), operation_id="teams")
     def get(self, request: Request, slug: str) -> Response:
         """The teams of a project, each with its part of the data and its people."""
-        project = access.project(self.person, slug, Role.LEAD)
+        project = access.project(self.person, slug)
         return self.page(project.teams.order_by().prefetch_related("members"), TeamSerializer)
 
     @documented(
@@ -121,13 +125,14 @@ class Teams(Endpoint):
     )
     def post(self, request: Request, slug: str) -> Response:
         """A lead makes a team: its people are given items that fit one of its tags and one of its languages."""
-        project = access.project(self.person, slug, Role.LEAD)
+        project = access.project(self.person, slug)
         sent = self.sent(TeamChangeSerializer, project=project)
         made = teams.save(project=project, actor=self.person, members=sent.pop("people"), **sent)
         return Response(TeamSerializer(made).data, status=201)
 
 
 class OneTeam(Endpoint):
+    who = Role.LEAD
     scope = Scope.MANAGE
 
     @documented(
@@ -139,7 +144,7 @@ class OneTeam(Endpoint):
     )
     def patch(self, request: Request, slug: str, team_id: int) -> Response:
         """A lead changes a team; what is left out stays."""
-        lead = access.membership(self.person, slug, Role.LEAD)
+        lead = access.membership(self.person, slug)
         team = access.team_of(lead, team_id)
         form = TeamChangeSerializer(data=request.data, partial=True, context={"project": lead.project})
         form.is_valid(raise_exception=True)
@@ -158,18 +163,19 @@ class OneTeam(Endpoint):
     @documented("People", None, code=204, operation_id="delete_team")
     def delete(self, request: Request, slug: str, team_id: int) -> Response:
         """A lead ends a team; its people stay in the project."""
-        lead = access.membership(self.person, slug, Role.LEAD)
+        lead = access.membership(self.person, slug)
         teams.delete(team=access.team_of(lead, team_id), actor=self.person)
         return Response(status=204)
 
 
 class Invitations(Endpoint):
+    who = Role.LEAD
     scope = Scope.MANAGE
 
     @documented("People", InvitationSerializer(many=True), operation_id="invitations")
     def get(self, request: Request, slug: str) -> Response:
         """The invitation links of a project, and who came by each."""
-        project = access.project(self.person, slug, Role.LEAD)
+        project = access.project(self.person, slug)
         rows = project.invitations.select_related("project", "author")
         return self.page(rows, InvitationSerializer, request=request, came=invitations.who_came(project))
 
@@ -183,7 +189,7 @@ class Invitations(Endpoint):
     )
     def post(self, request: Request, slug: str) -> Response:
         """A lead makes a link by which people join by themselves."""
-        lead = access.membership(self.person, slug, Role.LEAD)
+        lead = access.membership(self.person, slug)
         sent = self.sent(InviteSerializer, project=lead.project)
         made = invitations.invite(project=lead.project, actor=lead, **sent)
         return Response(_shown(made, request), status=201)
@@ -195,12 +201,13 @@ def _shown(invitation: Invitation, request: Request) -> Any:
 
 
 class Revoke(Endpoint):
+    who = Role.LEAD
     scope = Scope.MANAGE
 
     @documented("People", InvitationSerializer, refuses=(401, 403, 404, 409), operation_id="revoke_invitation")
     def post(self, request: Request, slug: str, invitation_id: int) -> Response:
         """A lead takes a link back: it admits nobody any more. 409 if it was taken back already."""
-        lead = access.membership(self.person, slug, Role.LEAD)
+        lead = access.membership(self.person, slug)
         invitation = access.invitation_of(lead, invitation_id)
         if not invitations.revoke(invitation=invitation, actor=self.person):
             raise Conflict("This link was taken back already.")
@@ -209,9 +216,9 @@ class Revoke(Endpoint):
 
 
 class Join(Endpoint):
+    who = ANYBODY
     scope = Scope.MANAGE
     of_person = True
-    permission_classes = (AllowAny,)
 
     @documented(
         "People", JoinedSerializer, sends=JoinSerializer, refuses=(400, 401, 404, 409), operation_id="join", auth=[]

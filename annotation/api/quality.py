@@ -75,6 +75,7 @@ def _report(found: agreement.Report) -> dict[str, Any]:
 
 
 class Agreement(Endpoint):
+    who = Role.REVIEWER
     scope = Scope.READ
 
     @documented(
@@ -87,7 +88,7 @@ class Agreement(Endpoint):
     def get(self, request: Request, slug: str) -> Response:
         """How much people who judged the same agree, for leads and reviewers: over all, and by pair of people, week,
         tag and criterion."""
-        project = access.project(self.person, slug, Role.REVIEWER)
+        project = access.project(self.person, slug)
         found, as_of = kept.reports(project, **self.asked(SimulatedFilterSerializer))
         made_at = as_of.made_at if as_of else None
         return Response({"made_at": made_at, **{kind: _report(report) for kind, report in found.items()}})
@@ -143,6 +144,7 @@ class RatersSerializer(serializers.Serializer):
 
 
 class Raters(Endpoint):
+    who = Role.REVIEWER
     scope = Scope.READ
 
     @documented(
@@ -155,7 +157,7 @@ class Raters(Endpoint):
     def get(self, request: Request, slug: str) -> Response:
         """How each person judges, against the others on the same items; those with something unusual first. For leads
         and reviewers."""
-        project = access.project(self.person, slug, Role.REVIEWER)
+        project = access.project(self.person, slug)
         found, as_of = kept.ways(project, **self.asked(SimulatedFilterSerializer))
         return Response(RatersSerializer({"people": found, "made_at": as_of.made_at if as_of else None}).data)
 
@@ -173,6 +175,7 @@ class MemberSerializer(serializers.Serializer):
 
 
 class ExcludePerson(Endpoint):
+    who = Role.LEAD
     scope = Scope.MANAGE
 
     @documented(
@@ -180,13 +183,14 @@ class ExcludePerson(Endpoint):
     )
     def post(self, request: Request, slug: str, person_id: int) -> Response:
         """Let a person's labels count for nothing, in agreement, consensus and training. Nothing is deleted."""
-        member = access.member_of(access.membership(self.person, slug, Role.LEAD), person_id)
+        member = access.member_of(access.membership(self.person, slug), person_id)
         if not excluding.exclude(membership=member, actor=self.person, **self.sent(BecauseSerializer)):
             raise Conflict("They are excluded already.")
         return Response(MemberSerializer(member).data)
 
 
 class IncludePerson(Endpoint):
+    who = Role.LEAD
     scope = Scope.MANAGE
 
     @documented(
@@ -194,7 +198,7 @@ class IncludePerson(Endpoint):
     )
     def post(self, request: Request, slug: str, person_id: int) -> Response:
         """Let a person's labels count again."""
-        member = access.member_of(access.membership(self.person, slug, Role.LEAD), person_id)
+        member = access.member_of(access.membership(self.person, slug), person_id)
         if not excluding.include(membership=member, actor=self.person, **self.sent(BecauseSerializer)):
             raise Conflict("Their labels do count.")
         return Response(MemberSerializer(member).data)
@@ -225,12 +229,13 @@ class QueuedSerializer(serializers.Serializer):
 
 
 class ConsensusOfItems(Endpoint):
+    who = Role.LEAD
     scope = Scope.DATA
 
     @documented("Results", ConsensusSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """What the people who labelled an item say together, for each item. For leads."""
-        project = access.project(self.person, slug, Role.LEAD)
+        project = access.project(self.person, slug)
         return self.page(Consensus.objects.filter(item__project=project), ConsensusSerializer)
 
     @documented(
@@ -243,7 +248,7 @@ class ConsensusOfItems(Endpoint):
     )
     def post(self, request: Request, slug: str) -> Response:
         """Have it worked out anew by a queue process; it also happens by itself when enough was said."""
-        project = access.project(self.person, slug, Role.LEAD)
+        project = access.project(self.person, slug)
         consensus.ask(project=project, actor=self.person, **self.sent(RecomputeSerializer))
         return Response({"queued": True}, status=202)
 

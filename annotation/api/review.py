@@ -14,6 +14,7 @@ from annotation.models.people import Role
 
 
 class NextCase(Endpoint):
+    who = Role.REVIEWER
     scope = Scope.LABEL
 
     @documented("Review", NextCaseSerializer, operation_id="next_case")
@@ -23,7 +24,7 @@ class NextCase(Endpoint):
         It is decided by `assignments/{id}/submit/`, passed on by `…/skip/`, and its draft kept by `…/draft/`, like any
         other assignment; the decision then stands for the item.
         """
-        member = access.membership(self.person, slug, Role.REVIEWER)
+        member = access.membership(self.person, slug)
         if member.pk is None:
             raise PermissionDenied("Join the project to review in it.")
         case = reviewing.next_case(membership=member)
@@ -32,6 +33,7 @@ class NextCase(Endpoint):
 
 
 class AskForReview(Endpoint):
+    who = Role.LEAD
     scope = Scope.LABEL
 
     @documented("Review", OpenedCaseSerializer, code=201, refuses=(400, 401, 403, 404), operation_id="ask_for_review")
@@ -43,6 +45,8 @@ class AskForReview(Endpoint):
 
 
 class Revise(Endpoint):
+    who = Role.ANNOTATOR
+    own = True
     scope = Scope.LABEL
 
     @documented(

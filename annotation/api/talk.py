@@ -15,6 +15,7 @@ from annotation.api.shapes import (
     SayWordSerializer,
     SettleSerializer,
 )
+from annotation.doors import SIGNED_IN
 from annotation.endpoints import Endpoint, documented
 from annotation.models import Assignment, Comment, Item, Membership
 from annotation.models.accesskeys import Scope
@@ -24,6 +25,8 @@ from annotation.models.people import Role
 class Comments(Endpoint):
     """The thread on the item of one's own assignment."""
 
+    who = Role.ANNOTATOR
+    own = True
     scope = Scope.LABEL
 
     @documented("Talk", CommentSerializer(many=True), refuses=(401, 404), operation_id="thread", filters=False)
@@ -46,6 +49,8 @@ class Comments(Endpoint):
 
 
 class OneComment(Endpoint):
+    who = Role.ANNOTATOR
+    own, others = True, Role.REVIEWER
     scope = Scope.LABEL
 
     @documented("Talk", CommentSerializer(many=True), refuses=(401, 404), operation_id="thread_of", filters=False)
@@ -64,6 +69,7 @@ class OneComment(Endpoint):
 
 
 class Flags(Endpoint):
+    who = Role.LEAD
     scope = Scope.READ
 
     @documented("Talk", FlagSerializer(many=True), operation_id="flags")
@@ -73,17 +79,19 @@ class Flags(Endpoint):
 
 
 class Settle(Endpoint):
+    who = Role.LEAD
     scope = Scope.LABEL
 
     @documented("Talk", None, sends=SettleSerializer, code=204, refuses=(400, 401, 403, 404), operation_id="settle")
     def post(self, request: Request, comment_id: int) -> Response:
         """A lead is done with a flag; its author is told."""
-        flag, member = access.comment(self.person, comment_id, Role.LEAD)
+        flag, member = access.comment(self.person, comment_id)
         talk.settle(flag=flag, actor=member, **self.sent(SettleSerializer))
         return Response(status=204)
 
 
 class Notices(Endpoint):
+    who = SIGNED_IN
     scope = Scope.READ
 
     @documented("Notices", NoticeSerializer(many=True), refuses=(401,), operation_id="notices")
@@ -93,6 +101,7 @@ class Notices(Endpoint):
 
 
 class ReadNotices(Endpoint):
+    who = SIGNED_IN
     scope = Scope.LABEL
 
     @documented("Notices", ReadSerializer, refuses=(401,), operation_id="read_notices")
@@ -102,6 +111,8 @@ class ReadNotices(Endpoint):
 
 
 class ReadNotice(Endpoint):
+    who = SIGNED_IN
+    own = True
     scope = Scope.LABEL
 
     @documented("Notices", ReadSerializer, refuses=(401, 404), operation_id="read_notice")

@@ -64,13 +64,14 @@ class DeliverySerializer(serializers.ModelSerializer):
 
 
 class Webhooks(Endpoint):
+    who = Role.LEAD
     scope = read_scope = Scope.MANAGE
     secret_answer = True
 
     @documented("Webhooks", WebhookSerializer(many=True), operation_id="webhooks")
     def get(self, request: Request, slug: str) -> Response:
         """The other servers that are told what happens in a project."""
-        project = access.project(self.person, slug, Role.LEAD)
+        project = access.project(self.person, slug)
         return self.page(project.webhooks.select_related("author"), WebhookSerializer)
 
     @documented(
@@ -83,12 +84,13 @@ class Webhooks(Endpoint):
     )
     def post(self, request: Request, slug: str) -> Response:
         """A lead has another server told of events, each as a signed POST; docs/api.md says how to check one."""
-        project = access.project(self.person, slug, Role.LEAD)
+        project = access.project(self.person, slug)
         made = webhooks.make(project=project, actor=self.person, **self.sent(MakeWebhookSerializer))
         return Response(SecretWebhookSerializer(made).data, status=201)
 
 
 class OneWebhook(Endpoint):
+    who = Role.LEAD
     scope = read_scope = Scope.MANAGE
 
     @documented("Webhooks", WebhookSerializer, operation_id="webhook")
@@ -117,6 +119,7 @@ class OneWebhook(Endpoint):
 
 
 class RenewSecret(Endpoint):
+    who = Role.LEAD
     scope = Scope.MANAGE
     secret_answer = True
 
@@ -129,6 +132,7 @@ class RenewSecret(Endpoint):
 
 
 class Ping(Endpoint):
+    who = Role.LEAD
     scope = Scope.MANAGE
 
     @documented("Webhooks", DeliverySerializer, code=201, refuses=(400, 401, 403, 404), operation_id="ping_webhook")
@@ -139,6 +143,7 @@ class Ping(Endpoint):
 
 
 class Deliveries(Endpoint):
+    who = Role.LEAD
     read_scope = Scope.MANAGE
     scope = Scope.MANAGE
 
@@ -149,6 +154,7 @@ class Deliveries(Endpoint):
 
 
 class SendAgain(Endpoint):
+    who = Role.LEAD
     scope = Scope.MANAGE
 
     @documented("Webhooks", DeliverySerializer, operation_id="send_again")

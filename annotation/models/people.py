@@ -24,6 +24,7 @@ class User(AbstractUser):
         default=dict, blank=True, help_text="Shortcuts of their own: the key for each action they changed."
     )
     within: int | None = None  # the only project there is, for whoever came by an access key that opens one
+    least: "Role | None" = None  # what the door by which they came asks for in a project (annotation/doors.py)
 
     sessions_ended_at = models.DateTimeField(null=True, blank=True, editable=False)
     erased_at = models.DateTimeField(

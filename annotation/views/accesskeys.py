@@ -1,21 +1,19 @@
 """A person's access keys: what programs of theirs may do, and for how long."""
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
 
 from annotation import access, accesskeys
+from annotation.doors import SIGNED_IN, door
 from annotation.keyforms import AccessKeyForm
 from annotation.requests import Request
 
 
 @never_cache
-@require_http_methods(["GET", "POST"])
-@login_required
+@door(SIGNED_IN, "GET", "POST")
 def access_keys(request: Request) -> HttpResponse:
     """One's keys, and a form for another; the page that follows the form shows its secret, once."""
     form = AccessKeyForm(request.POST or None, person=request.user)
@@ -36,8 +34,7 @@ def access_keys(request: Request) -> HttpResponse:
     return render(request, "annotation/access_keys.html", context, status=422 if form.errors else 200)
 
 
-@require_POST
-@login_required
+@door(SIGNED_IN, "POST", own=True)
 def revoke_access_key(request: Request, pk: int) -> HttpResponse:
     key = access.access_key(request.user, pk)
     if accesskeys.revoke(key=key, actor=request.user):

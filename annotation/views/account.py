@@ -8,20 +8,18 @@ from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.db import transaction
 from django.http import FileResponse, Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from annotation import personal, sessions
+from annotation.doors import SIGNED_IN, door
 from annotation.peopleforms import NameForm
 from annotation.requests import Request
 
 
-@require_safe
-@login_required
+@door(SIGNED_IN, "GET", "HEAD")
 def account(request: Request) -> HttpResponse:
     """One page that leads to all that belongs to oneself."""
     person = request.user
@@ -34,8 +32,7 @@ def account(request: Request) -> HttpResponse:
     return render(request, "account/account.html", context)
 
 
-@require_http_methods(["GET", "POST"])
-@login_required
+@door(SIGNED_IN, "GET", "POST")
 @reauthentication_required(app="annotation")
 def name(request: Request) -> HttpResponse:
     """Name and e-mail. With the e-mail one can get a new password, so that this asks who is there."""
@@ -52,15 +49,13 @@ def name(request: Request) -> HttpResponse:
     return render(request, "account/name.html", {"form": form}, status=422 if form.errors else 200)
 
 
-@require_safe
-@login_required
+@door(SIGNED_IN, "GET", "HEAD")
 def sign_in_anew(request: Request) -> HttpResponse:
     """For whoever has neither password nor code: only the provider can say that it is still them."""
     return render(request, "account/sign_in_anew.html", {"oidc": settings.OIDC_NAME})
 
 
-@require_safe
-@login_required
+@door(SIGNED_IN, "GET", "HEAD")
 def own_sessions(request: Request) -> HttpResponse:
     """Where one is signed in."""
     rows = [
@@ -70,8 +65,7 @@ def own_sessions(request: Request) -> HttpResponse:
     return render(request, "account/sessions.html", {"rows": rows})
 
 
-@require_POST
-@login_required
+@door(SIGNED_IN, "POST", own=True)
 def end_session(request: Request, pk: int) -> HttpResponse:
     found = UserSession.objects.filter(user=request.user, pk=pk).first()
     if found is None:
@@ -81,8 +75,7 @@ def end_session(request: Request, pk: int) -> HttpResponse:
     return redirect("sessions")
 
 
-@require_POST
-@login_required
+@door(SIGNED_IN, "POST")
 def end_sessions(request: Request) -> HttpResponse:
     sessions.end_others(request)
     messages.success(request, "You are signed out everywhere but here.")
@@ -90,8 +83,7 @@ def end_sessions(request: Request) -> HttpResponse:
 
 
 @never_cache
-@require_POST
-@login_required
+@door(SIGNED_IN, "POST")
 @reauthentication_required(app="annotation")
 def personal_data(request: Request) -> FileResponse:
     """Everything that is held about oneself, as a file."""

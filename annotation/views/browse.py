@@ -3,17 +3,16 @@
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
 
 from annotation import access, asked, browsing, likeness, savedviews, searching, shown
 from annotation.browseforms import BrowseForm, BulkForm, SaveViewForm
+from annotation.doors import door
 from annotation.filters import ANSWERS, PROMPTS, VIEWS, Wanted
 from annotation.models import Membership
 from annotation.models.people import Role
@@ -25,11 +24,10 @@ MOST_NAMES = 200
 
 
 @never_cache
-@require_GET
-@login_required
+@door(Role.REVIEWER, "GET")
 def browse(request: Request, slug: str) -> HttpResponse:
     """A page of prompts, answers or labels that fit the form, with what one may do with them."""
-    member = access.membership(request.user, slug, Role.REVIEWER)
+    member = access.membership(request.user, slug)
     lead = member.at_least(Role.LEAD)
     form = asked.form(member.project, request.GET, lead=lead)
     valid = form.is_valid()
@@ -96,8 +94,7 @@ def _found(
 
 
 @never_cache
-@require_GET
-@login_required
+@door(Role.REVIEWER, "GET")
 def prompt(request: Request, slug: str, pk: int) -> HttpResponse:
     """One prompt with all that hangs on it."""
     found, member = access.prompt(request.user, slug, pk)
@@ -105,11 +102,10 @@ def prompt(request: Request, slug: str, pk: int) -> HttpResponse:
     return render(request, "annotation/data/prompt.html", {**context, "language": found.language})
 
 
-@require_POST
-@login_required
+@door(Role.REVIEWER, "POST")
 def save_view(request: Request, slug: str) -> HttpResponse:
     """Keep the question that an address asks, under a name."""
-    member = access.membership(request.user, slug, Role.REVIEWER)
+    member = access.membership(request.user, slug)
     query = QueryDict(request.POST.get("query", "")).dict()
     form = SaveViewForm(request.POST)
     try:
@@ -125,8 +121,7 @@ def save_view(request: Request, slug: str) -> HttpResponse:
     return redirect(_address(slug, view.query))
 
 
-@require_POST
-@login_required
+@door(Role.REVIEWER, "POST", own=True)
 def change_view(request: Request, slug: str, pk: int) -> HttpResponse:
     """Rename a view, share it or keep it to oneself, or delete it."""
     view, member = access.saved_view(request.user, slug, pk)

@@ -3,17 +3,16 @@
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
 
 from annotation import access, asked, browsing, bulk
 from annotation.browseforms import BulkForm
+from annotation.doors import door
 from annotation.filters import PROMPTS, VIEWS
 from annotation.models import BulkChange, Membership
 from annotation.models.people import Role
@@ -25,11 +24,10 @@ COUNTED = 1_000_000
 PATIENCE = 3_000  # milliseconds
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def change(request: Request, slug: str) -> HttpResponse:
     """First how many rows that would change; sent again as sure, the change itself."""
-    member = access.membership(request.user, slug, Role.LEAD)
+    member = access.membership(request.user, slug)
     form = BulkForm(request.POST)
     query = asked.plain(member.project, QueryDict(request.POST.get("query", "")).dict(), lead=True)
     back = f"{reverse('browse', args=[slug])}?{urlencode(query)}"
@@ -81,11 +79,10 @@ def _done(request: Request, slug: str, made: BulkChange, back: str) -> HttpRespo
 
 
 @never_cache
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def changes(request: Request, slug: str) -> HttpResponse:
     """The newest changes of many rows, how far each is, and the way back."""
-    member = access.membership(request.user, slug, Role.LEAD)
+    member = access.membership(request.user, slug)
     rows = BulkChange.objects.filter(project=member.project).select_related("actor", "undoes", "undone_by")
     found: list[Any] = list(rows.order_by("-pk")[:MOST])
     context = {**place(member), "changes": found, "going_on": any(one.finished_at is None for one in found)}
@@ -93,8 +90,7 @@ def changes(request: Request, slug: str) -> HttpResponse:
     return render(request, template, context)
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def undo(request: Request, slug: str, pk: int) -> HttpResponse:
     found = access.bulk_change(request.user, slug, pk)
     try:

@@ -2,18 +2,17 @@
 
 from dataclasses import asdict
 
-from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse, JsonResponse
-from django.views.decorators.http import require_POST
 
 from annotation import access, checking
+from annotation.doors import door
 from annotation.forms import CheckForm, turns_in
 from annotation.mending import mended, problem_of
+from annotation.models.people import Role
 from annotation.requests import Request
 
 
-@require_POST
-@login_required
+@door(Role.ANNOTATOR, "POST")
 def check(request: Request, slug: str) -> HttpResponse:
     """JSON: what the checks find in a text, and how long the conversation is with it as the answer."""
     project = access.project(request.user, slug)

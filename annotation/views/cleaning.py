@@ -8,17 +8,16 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
 
 from annotation import access, cleaning, tidying
 from annotation.cleaningforms import DecisionForm, FindingsForm
+from annotation.doors import door
 from annotation.excerpts import Excerpt, excerpt
 from annotation.guidelines import Piece
 from annotation.models import Finding, Prompt, Response
@@ -51,11 +50,10 @@ class Shown:
 
 
 @never_cache
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def findings(request: Request, slug: str) -> HttpResponse:
     """What was found, newest first, in pages that go back by the last finding's number."""
-    member = access.membership(request.user, slug, Role.LEAD)
+    member = access.membership(request.user, slug)
     form = FindingsForm.of(request.GET)
     wanted = form.wanted()
     rows = tidying.matching(access.findings(request.user, slug), **wanted).order_by("-pk")
@@ -90,11 +88,10 @@ def findings(request: Request, slug: str) -> HttpResponse:
     return render(request, "annotation/data/clean.html", context)
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def decide(request: Request, slug: str) -> HttpResponse:
     """Decide about the ticked findings, or about all that fit; mending is shown before it is done."""
-    member = access.membership(request.user, slug, Role.LEAD)
+    member = access.membership(request.user, slug)
     form = DecisionForm(request.POST)
     wanted = FindingsForm.of(request.POST).wanted()
     here = QueryDict(mutable=True)
@@ -176,22 +173,20 @@ def _tell(request: Request, verb: str, outcome: tidying.Outcome) -> None:
         messages.warning(request, f"{outcome.left:,} more fit: do it again for the next {tidying.MOST:,}.")
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def check(request: Request, slug: str) -> HttpResponse:
     """Have everything checked now; a queue process does it."""
-    member = access.membership(request.user, slug, Role.LEAD)
+    member = access.membership(request.user, slug)
     if not cleaning.ask(project=member.project, actor=request.user):
         messages.warning(request, "The checks are on their way already.")
     return redirect("cleaning", slug)
 
 
 @never_cache
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def progress(request: Request, slug: str) -> HttpResponse:
     """How far the checks are, asked for by the page; when they have ended it is shown anew."""
-    member = access.membership(request.user, slug, Role.LEAD)
+    member = access.membership(request.user, slug)
     found = cleaning.progress(member.project)
     response = render(request, "annotation/data/_checks_progress.html", {**place(member), "progress": found})
     if not found.busy:

@@ -1,14 +1,13 @@
 """Taking data out: a lead chooses format and parts, the file is made, listed, and downloaded, in parts if need be."""
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 
 from annotation import access, ranges
+from annotation.doors import door
 from annotation.exportforms import TakeOutForm
 from annotation.exporting import files, hub
 from annotation.models import Export
@@ -20,11 +19,10 @@ from annotation.views import place
 SHOWN = 50  # newest files
 
 
-@require_http_methods(["GET", "POST"])
-@login_required
+@door(Role.LEAD, "GET", "POST")
 def exports(request: Request, slug: str) -> HttpResponse:
     """The formats and the files that were made; a POST has one made."""
-    lead = access.membership(request.user, slug, Role.LEAD)
+    lead = access.membership(request.user, slug)
     project = lead.project
     form = TakeOutForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
@@ -53,16 +51,14 @@ def exports(request: Request, slug: str) -> HttpResponse:
     return render(request, "annotation/data/export.html", context, status=422 if form.errors else 200)
 
 
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def state(request: Request, slug: str, pk: int) -> HttpResponse:
     """One file's row in the list, as it is now."""
     export = access.export(request.user, slug, pk)
     return render(request, "annotation/data/_export.html", {"project": export.project, "one": export})
 
 
-@require_safe
-@login_required
+@door(Role.LEAD, "GET", "HEAD")
 def file(request: Request, slug: str, pk: int) -> HttpResponseBase:
     return send(request, access.export(request.user, slug, pk))
 
@@ -78,8 +74,7 @@ def send(request: HttpRequest, export: Export) -> HttpResponseBase:
         raise Http404("This file is not ready, or no longer on this machine: have it made again.") from None
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def delete(request: Request, slug: str, pk: int) -> HttpResponse:
     export = access.export(request.user, slug, pk)
     files.delete(export=export, actor=request.user)

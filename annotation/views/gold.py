@@ -3,14 +3,13 @@
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation import access, gold, pausing
+from annotation.doors import door
 from annotation.goldforms import GoldForm, GoldRulesForm
 from annotation.models import Item, Membership
 from annotation.models.labels import Verdict
@@ -21,11 +20,10 @@ from annotation.views import place
 ITEMS_ON_A_PAGE = 20
 
 
-@require_http_methods(["GET", "POST"])
-@login_required
+@door(Role.LEAD, "GET", "POST")
 def overview(request: Request, slug: str) -> HttpResponse:
     """All gold of a project with its scores, who is paused, and the rules as a form."""
-    member = access.membership(request.user, slug, Role.LEAD)
+    member = access.membership(request.user, slug)
     project = member.project
     form = GoldRulesForm(request.POST or None, initial=GoldRulesForm.initial_of(project))
     if request.method == "POST" and form.is_valid():
@@ -40,22 +38,20 @@ def overview(request: Request, slug: str) -> HttpResponse:
     return render(request, "annotation/gold.html", context, status=422 if form.errors else 200)
 
 
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def candidates(request: Request, slug: str) -> HttpResponse:
     """Items that could be made gold, those with most labels first."""
-    member = access.membership(request.user, slug, Role.LEAD)
+    member = access.membership(request.user, slug)
     wanted = {"q": request.GET.get("q", "").strip(), "kind": request.GET.get("kind", "")}
     found = gold.candidates(member.project, **wanted).order_by("-people", "id")
     page = Paginator(found, ITEMS_ON_A_PAGE).get_page(request.GET.get("page"))
     return render(request, "annotation/gold_candidates.html", {**place(member), "page": page, **wanted})
 
 
-@require_http_methods(["GET", "POST"])
-@login_required
+@door(Role.LEAD, "GET", "POST")
 def make(request: Request, slug: str, item_id: int) -> HttpResponse:
     """Say what the right answer to an item is."""
-    member = access.membership(request.user, slug, Role.LEAD)
+    member = access.membership(request.user, slug)
     item = access.item(request.user, slug, item_id)
     form = GoldForm(item, request.POST if request.method == "POST" else None, initial=GoldForm.as_people_said(item))
     if request.method == "POST" and form.is_valid():
@@ -69,11 +65,10 @@ def make(request: Request, slug: str, item_id: int) -> HttpResponse:
     return _one(request, member, item, form)
 
 
-@require_http_methods(["GET", "POST"])
-@login_required
+@door(Role.LEAD, "GET", "POST")
 def edit(request: Request, slug: str, pk: int) -> HttpResponse:
     """One gold item: what is right and why; retire it, use it again, take it back."""
-    member = access.membership(request.user, slug, Role.LEAD)
+    member = access.membership(request.user, slug)
     found = access.gold(request.user, slug, pk)
     form = GoldForm(found.item, request.POST if request.method == "POST" else None, initial=GoldForm.initial_of(found))
     action = request.POST.get("action", "save")
@@ -113,22 +108,20 @@ def _one(request: Request, member: Membership, item: Item, form: GoldForm, **mor
     return render(request, "annotation/gold_item.html", context, status=422 if form.errors else 200)
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def pause(request: Request, slug: str, pk: int) -> HttpResponse:
     """Pause somebody by hand, with a sentence that says why."""
-    member = access.member_of(access.membership(request.user, slug, Role.LEAD), pk)
+    member = access.member_of(access.membership(request.user, slug), pk)
     because = request.POST.get("because", "").strip()
     if pausing.pause(membership=member, because=because, actor=request.user):
         messages.success(request, f"{member.person} is paused.")
     return _back(request, slug, pk)
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def unpause(request: Request, slug: str, pk: int) -> HttpResponse:
     """Let somebody go on, with a new quiz if they have not passed it, or without."""
-    member = access.member_of(access.membership(request.user, slug, Role.LEAD), pk)
+    member = access.member_of(access.membership(request.user, slug), pk)
     without_quiz = request.POST.get("without_quiz") == "yes"
     if pausing.unpause(membership=member, actor=request.user, without_quiz=without_quiz):
         messages.success(request, f"{member.person} can go on.")
@@ -140,8 +133,7 @@ def _back(request: Request, slug: str, pk: int) -> HttpResponse:
     return redirect("person", slug, pk) if request.POST.get("back") == "person" else redirect("gold", slug)
 
 
-@require_GET
-@login_required
+@door(Role.ANNOTATOR, "GET", own=True)
 def answer(request: Request, pk: int) -> HttpResponse:
     """A gold item that one has answered, with what was expected: where the project tells people afterwards."""
     label = access.gold_answer(request.user, pk)

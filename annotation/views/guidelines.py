@@ -1,20 +1,18 @@
 """Guidelines: as they are, how they came to be, and writing the next version."""
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_http_methods
 
 from annotation import access, guidelines
+from annotation.doors import door
 from annotation.forms import GuidelinesForm
 from annotation.models.people import Role
 from annotation.requests import Request
 from annotation.views import place
 
 
-@require_GET
-@login_required
+@door(Role.ANNOTATOR, "GET")
 def current(request: Request, slug: str) -> HttpResponse:
     member = access.membership(request.user, slug)
     context = {**place(member), "version": member.project.current_guidelines}
@@ -22,8 +20,7 @@ def current(request: Request, slug: str) -> HttpResponse:
     return render(request, "annotation/guidelines.html", context)
 
 
-@require_GET
-@login_required
+@door(Role.ANNOTATOR, "GET")
 def versions(request: Request, slug: str) -> HttpResponse:
     """Every version, the newest first, with what it says has changed."""
     member = access.membership(request.user, slug)
@@ -31,8 +28,7 @@ def versions(request: Request, slug: str) -> HttpResponse:
     return render(request, "annotation/guidelines_versions.html", {**place(member), "versions": rows})
 
 
-@require_GET
-@login_required
+@door(Role.ANNOTATOR, "GET")
 def version(request: Request, slug: str, number: int) -> HttpResponse:
     """One version: what it changed, word by word, and all of it."""
     member = access.membership(request.user, slug)
@@ -46,10 +42,9 @@ def version(request: Request, slug: str, number: int) -> HttpResponse:
     return render(request, "annotation/guidelines_version.html", context)
 
 
-@require_http_methods(["GET", "POST"])
-@login_required
+@door(Role.LEAD, "GET", "POST")
 def edit(request: Request, slug: str) -> HttpResponse:
-    member = access.membership(request.user, slug, Role.LEAD)
+    member = access.membership(request.user, slug)
     form = GuidelinesForm(request.POST or None, initial={"guidelines": member.project.guidelines})
     if request.method == "POST" and form.is_valid():
         text = form.cleaned_data.pop("guidelines").replace("\r\n", "\n")

@@ -3,15 +3,14 @@
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation import access, imports, receiving
+from annotation.doors import door
 from annotation.endpoints import NDJSON
 from annotation.importforms import ShapeForm, UploadForm
 from annotation.models import Import, Membership, RejectedRow
@@ -26,11 +25,10 @@ PAGE = 30
 REJECTED_SHOWN = 100
 
 
-@require_http_methods(["GET", "POST"])
-@login_required
+@door(Role.LEAD, "GET", "POST")
 def import_data(request: Request, slug: str) -> HttpResponse:
     """Send files, or name a dataset; below, what was brought in before."""
-    member = access.membership(request.user, slug, Role.LEAD)
+    member = access.membership(request.user, slug)
     form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()
     if request.method == "POST" and form.is_valid():
         received = _receive(form, member, request)
@@ -66,8 +64,7 @@ def _receive(form: UploadForm, member: Membership, request: Request) -> list[Imp
     return received
 
 
-@require_http_methods(["GET", "POST"])
-@login_required
+@door(Role.LEAD, "GET", "POST")
 def import_file(request: Request, slug: str, pk: int) -> HttpResponse:
     """One file: what it would become, or how far it is, or what came of it. A POST says what it is, has it counted, or
     brings it in."""
@@ -105,8 +102,7 @@ def _outcome(source: Import) -> dict[str, Any]:
 
 
 @never_cache
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def import_state(request: Request, slug: str, pk: int) -> HttpResponse:
     """How far an import is; once it has ended, the page is read anew."""
     member, source = access.import_of(request.user, slug, pk)
@@ -116,8 +112,7 @@ def import_state(request: Request, slug: str, pk: int) -> HttpResponse:
     return answer
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def cancel_import(request: Request, slug: str, pk: int) -> HttpResponse:
     member, source = access.import_of(request.user, slug, pk)
     if not imports.cancel(source=source, actor=member.person):
@@ -125,8 +120,7 @@ def cancel_import(request: Request, slug: str, pk: int) -> HttpResponse:
     return redirect("import_file", slug, pk)
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def retry_import(request: Request, slug: str, pk: int) -> HttpResponse:
     member, source = access.import_of(request.user, slug, pk)
     if not imports.retry(source=source, actor=member.person):
@@ -134,8 +128,7 @@ def retry_import(request: Request, slug: str, pk: int) -> HttpResponse:
     return redirect("import_file", slug, pk)
 
 
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def import_rejected(request: Request, slug: str, pk: int) -> StreamingHttpResponse:
     """The refused rows, to be mended and imported again."""
     _, source = access.import_of(request.user, slug, pk)

@@ -9,9 +9,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
 
 from annotation import access, invitations
+from annotation.doors import ANYBODY, door
 from annotation.invitations import Closed
 from annotation.models import Invitation, User
 from annotation.peopleforms import AccountForm, SignInForm
@@ -20,7 +20,7 @@ from annotation.views.signing_in import begin
 
 @sensitive_post_parameters()
 @never_cache
-@require_http_methods(["GET", "POST"])
+@door(ANYBODY, "GET", "POST")
 def join(request: HttpRequest, token: str) -> HttpResponse:
     """What a link opens: who is signed in confirms; who is not signs in, or makes an account, on this page.
 

@@ -1,20 +1,18 @@
 """A person's own keyboard shortcuts."""
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods
 
+from annotation.doors import SIGNED_IN, door
 from annotation.keys import ACTIONS, BOTH, COMPARISON, DEMONSTRATION, set_keys, shown
 from annotation.requests import Request
 
 GROUPS = (("On both pages", BOTH), ("Ranking answers", COMPARISON), ("Cleaning demonstrations", DEMONSTRATION))
 
 
-@require_http_methods(["GET", "POST"])
-@login_required
+@door(SIGNED_IN, "GET", "POST")
 def keys(request: Request) -> HttpResponse:
     """Choose a key for each action, or go back to the usual ones."""
     chosen = dict(request.user.keys)

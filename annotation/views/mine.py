@@ -1,16 +1,16 @@
 """A person's own labels: finding one again, revising it, withdrawing it."""
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation import access, history, labelling
+from annotation.doors import door
 from annotation.forms import LabelForm, OwnLabelsForm, label_form
 from annotation.models import Label
+from annotation.models.people import Role
 from annotation.requests import Request
 from annotation.views import place
 from annotation.views.work import one_item, said_again
@@ -19,8 +19,7 @@ PAGE = 25
 
 
 @never_cache
-@require_GET
-@login_required
+@door(Role.ANNOTATOR, "GET")
 def my_labels(request: Request, slug: str) -> HttpResponse:
     """What one has said, newest first, in pages that go back by the last label's number."""
     member = access.membership(request.user, slug)
@@ -46,8 +45,7 @@ def my_labels(request: Request, slug: str) -> HttpResponse:
 
 
 @never_cache
-@require_http_methods(["GET", "POST"])
-@login_required
+@door(Role.ANNOTATOR, "GET", "POST", own=True)
 def revise(request: Request, pk: int) -> HttpResponse:
     """The item again, with what was said filled in; the new label replaces the old one, which stays on record."""
     label = access.own_label(request.user, pk)
@@ -65,8 +63,7 @@ def revise(request: Request, pk: int) -> HttpResponse:
     return redirect("my_labels", label.project.slug)
 
 
-@require_POST
-@login_required
+@door(Role.ANNOTATOR, "POST", own=True)
 def withdraw(request: Request, pk: int) -> HttpResponse:
     label = access.own_label(request.user, pk)
     member = access.membership(request.user, label.project.slug)

@@ -1,14 +1,13 @@
 """A person's notices, of all their projects."""
 
-from django.contrib.auth.decorators import login_required
 from django.db.models import F
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
 
 from annotation import access
+from annotation.doors import SIGNED_IN, door
 from annotation.notices import mark_read
 from annotation.requests import Request
 
@@ -16,8 +15,7 @@ MOST = 100
 
 
 @never_cache
-@require_GET
-@login_required
+@door(SIGNED_IN, "GET")
 def notices(request: Request) -> HttpResponse:
     """Unread ones first, each part newest first."""
     found = access.notices(request.user).select_related("project")
@@ -26,8 +24,7 @@ def notices(request: Request) -> HttpResponse:
 
 
 @never_cache
-@require_GET
-@login_required
+@door(SIGNED_IN, "GET", own=True)
 def notice(request: Request, pk: int) -> HttpResponse:
     """Open a notice: it is read, and the page that it is about comes."""
     found = access.notice(request.user, pk)
@@ -36,8 +33,7 @@ def notice(request: Request, pk: int) -> HttpResponse:
     return redirect(address if url_has_allowed_host_and_scheme(address, allowed_hosts=None) else "notices")
 
 
-@require_POST
-@login_required
+@door(SIGNED_IN, "POST")
 def read_notices(request: Request) -> HttpResponse:
     mark_read(access.notices(request.user))
     return redirect("notices")

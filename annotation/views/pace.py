@@ -2,20 +2,19 @@
 
 from typing import Any
 
-from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET
 
 from annotation import access, pace, progress
+from annotation.doors import door
+from annotation.models.people import Role
 from annotation.requests import Request
 from annotation.views import place
 
 WIDTH, HEIGHT, FOOT = 40, 100, 125  # of one day in the chart, and the line it stands on
 
 
-@require_GET
-@login_required
+@door(Role.ANNOTATOR, "GET")
 def my_work(request: Request, slug: str) -> HttpResponse:
     """How much, how fast and on which days they labelled, and how far the project is."""
     member = access.membership(request.user, slug)

@@ -3,15 +3,14 @@
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation import access, exporting, invitations, people, teams, work_done, workload
 from annotation.admin.labels import in_words
+from annotation.doors import door
 from annotation.endpoints import NDJSON, json_line
 from annotation.models import Membership, Team
 from annotation.models.people import RANK, Role
@@ -22,11 +21,10 @@ from annotation.views import place
 LABELS_A_PAGE = 50
 
 
-@require_http_methods(["GET", "POST"])
-@login_required
+@door(Role.LEAD, "GET", "POST")
 def members(request: Request, slug: str) -> HttpResponse:
     """Who is in the project and how much they do, its teams, and its invitations; a POST makes a link."""
-    lead = access.membership(request.user, slug, Role.LEAD)
+    lead = access.membership(request.user, slug)
     project = lead.project
     form = InvitationForm(request.POST or None, project=project)
     if request.method == "POST" and form.is_valid():
@@ -59,11 +57,10 @@ def members(request: Request, slug: str) -> HttpResponse:
     return render(request, "annotation/people.html", {**place(lead), **context}, status=422 if form.errors else 200)
 
 
-@require_http_methods(["GET", "POST"])
-@login_required
+@door(Role.LEAD, "GET", "POST")
 def person(request: Request, slug: str, pk: int) -> HttpResponse:
     """One person: their role and teams, to be changed, and their labels, newest first."""
-    lead = access.membership(request.user, slug, Role.LEAD)
+    lead = access.membership(request.user, slug)
     who = access.person_of(lead, pk)
     member = lead.project.memberships.select_related("person", "project").filter(person=who).first()
     form = MemberForm(request.POST or None, member=member) if member else None
@@ -108,11 +105,10 @@ def person(request: Request, slug: str, pk: int) -> HttpResponse:
     return render(request, "annotation/person.html", {**place(lead), **context}, status=status)
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def remove(request: Request, slug: str, pk: int) -> HttpResponse:
     """End somebody's membership; refused for the last lead, with the reason."""
-    lead = access.membership(request.user, slug, Role.LEAD)
+    lead = access.membership(request.user, slug)
     member = access.member_of(lead, pk)
     try:
         people.remove(membership=member, actor=request.user)
@@ -123,11 +119,10 @@ def remove(request: Request, slug: str, pk: int) -> HttpResponse:
     return redirect("projects" if member.person_id == request.user.pk else reverse("people", args=[slug]))
 
 
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def export_work(request: Request, slug: str, pk: int) -> HttpResponse | StreamingHttpResponse:
     """A person's labels as a file: under a pseudonym, unless the lead chooses the name."""
-    lead = access.membership(request.user, slug, Role.LEAD)
+    lead = access.membership(request.user, slug)
     who = access.person_of(lead, pk)
     form = ExportForm({"format": "jsonl", **request.GET.dict()})
     if not form.is_valid():
@@ -149,27 +144,24 @@ def work_file(*, lead: Membership, labels: Any, person_id: int, names: bool, for
     )
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def revoke(request: Request, slug: str, pk: int) -> HttpResponse:
     """Take a link back."""
-    lead = access.membership(request.user, slug, Role.LEAD)
+    lead = access.membership(request.user, slug)
     invitation = access.invitation_of(lead, pk)
     if invitations.revoke(invitation=invitation, actor=request.user):
         messages.success(request, "The link admits nobody any more. Who came by it stays.")
     return redirect(reverse("people", args=[slug]) + "#invitations")
 
 
-@require_http_methods(["GET", "POST"])
-@login_required
+@door(Role.LEAD, "GET", "POST")
 def new_team(request: Request, slug: str) -> HttpResponse:
-    return _team(request, access.membership(request.user, slug, Role.LEAD), None)
+    return _team(request, access.membership(request.user, slug), None)
 
 
-@require_http_methods(["GET", "POST"])
-@login_required
+@door(Role.LEAD, "GET", "POST")
 def team(request: Request, slug: str, pk: int) -> HttpResponse:
-    lead = access.membership(request.user, slug, Role.LEAD)
+    lead = access.membership(request.user, slug)
     return _team(request, lead, access.team_of(lead, pk))
 
 
@@ -189,10 +181,9 @@ def _team(request: Request, lead: Membership, found: Team | None) -> HttpRespons
     return render(request, "annotation/team.html", context, status=422 if form.errors else 200)
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def delete_team(request: Request, slug: str, pk: int) -> HttpResponse:
-    lead = access.membership(request.user, slug, Role.LEAD)
+    lead = access.membership(request.user, slug)
     found = access.team_of(lead, pk)
     teams.delete(team=found, actor=request.user)
     messages.success(request, f"The team {found.name} is gone. Its people stay in the project.")

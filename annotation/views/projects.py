@@ -1,38 +1,33 @@
 """The projects, and one at a glance."""
 
-from django.contrib.auth.decorators import login_required
 from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_GET
 
 from annotation import access, progress, standing
-from annotation.models import Project
+from annotation.doors import SIGNED_IN, door
 from annotation.models.items import Kind
+from annotation.models.people import Role
 from annotation.requests import Request
 from annotation.views import place
 
 
-@require_GET
-@login_required
+@door(SIGNED_IN, "GET")
 def projects(request: Request) -> HttpResponse:
     """The projects a person belongs to, each with what waits for them."""
-    rows = []
-    for project in Project.objects.visible_to(request.user).active():
-        member = access.membership(request.user, project.slug)
-        rows.append(
-            {
-                "project": project,
-                "role": member.role,
-                "waiting": progress.waiting_for(member) if member.pk else {},
-                "progress": progress.as_seen_by(member),
-            }
-        )
+    rows = [
+        {
+            "project": member.project,
+            "role": member.role,
+            "waiting": progress.waiting_for(member) if member.pk else {},
+            "progress": progress.as_seen_by(member),
+        }
+        for member in access.memberships(request.user, access.projects(request.user))
+    ]
     return render(request, "annotation/projects.html", {"rows": rows})
 
 
-@require_GET
-@login_required
+@door(Role.ANNOTATOR, "GET")
 def project(request: Request, slug: str) -> HttpResponse:
     """One project at a glance: what to label, how far it is, its guidelines."""
     member = access.membership(request.user, slug)

@@ -5,14 +5,13 @@ from datetime import date
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_POST
 
 from annotation import access, agreement, consensus, excluding, kept
 from annotation import raters as watch
 from annotation.agreement import Agreement, Pair, Report
+from annotation.doors import door
 from annotation.forms import ConsensusForm, JudgePersonForm
 from annotation.models import Project
 from annotation.models.people import Role
@@ -25,11 +24,10 @@ FEW = 20  # judgements of two people: fewer say little
 BANDS = (0.2, 0.4, 2 / 3, 0.8)  # as in agreement.words
 
 
-@require_GET
-@login_required
+@door(Role.REVIEWER, "GET")
 def quality(request: Request, slug: str) -> HttpResponse:
     """How much people agree: over all, between any two, over time, by tag and by criterion."""
-    member = access.membership(request.user, slug, Role.REVIEWER)
+    member = access.membership(request.user, slug)
     simulated = "simulated" in request.GET
     found, as_of = kept.reports(member.project, simulated=simulated)
     sections = [_section(report) for report in found.values() if report.overall.comparisons]
@@ -38,11 +36,10 @@ def quality(request: Request, slug: str) -> HttpResponse:
     return render(request, "annotation/quality/agreement.html", context)
 
 
-@require_GET
-@login_required
+@door(Role.REVIEWER, "GET")
 def raters(request: Request, slug: str) -> HttpResponse:
     """How each person judges, those with something unusual first."""
-    member = access.membership(request.user, slug, Role.REVIEWER)
+    member = access.membership(request.user, slug)
     simulated = "simulated" in request.GET
     found, as_of = kept.ways(member.project, simulated=simulated)
     context = {**place(member), "people": len(found), "minimum": watch.MINIMUM, "simulated": simulated}
@@ -55,11 +52,10 @@ def raters(request: Request, slug: str) -> HttpResponse:
     return render(request, "annotation/quality/raters.html", context)
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def rate_person(request: Request, slug: str, person: int) -> HttpResponse:
     """A lead excludes somebody's labels, or counts them again."""
-    member = access.membership(request.user, slug, Role.LEAD)
+    member = access.membership(request.user, slug)
     rated = access.member_of(member, person)
     form = JudgePersonForm(request.POST)
     if not form.is_valid():
@@ -74,11 +70,10 @@ def rate_person(request: Request, slug: str, person: int) -> HttpResponse:
     return redirect("raters", slug)
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def recompute(request: Request, slug: str) -> HttpResponse:
     """A lead has the consensus worked out anew; a queue process does it."""
-    member = access.membership(request.user, slug, Role.LEAD)
+    member = access.membership(request.user, slug)
     form = ConsensusForm(request.POST)
     if form.is_valid():
         consensus.ask(project=member.project, method=form.cleaned_data["method"], actor=request.user)

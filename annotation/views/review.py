@@ -3,15 +3,14 @@
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
 
 from annotation import access, labelling, leasing, reviewing
+from annotation.doors import door
 from annotation.forms import LabelForm, label_form
 from annotation.models import Comment, Membership, Review
 from annotation.models.items import Kind
@@ -23,11 +22,10 @@ from annotation.views.work import one_item, said_again
 
 
 @never_cache
-@require_GET
-@login_required
+@door(Role.REVIEWER, "GET")
 def review(request: Request, slug: str) -> HttpResponse:
     """The reviewer's next case, or word that there is none. `?take=2` brings the edit of number 2 into the form."""
-    member = access.membership(request.user, slug, Role.REVIEWER)
+    member = access.membership(request.user, slug)
     if not member.pk:  # a superuser who looks in
         messages.info(request, "Join the project in the admin to review in it.")
         return redirect(member.project)
@@ -35,8 +33,7 @@ def review(request: Request, slug: str) -> HttpResponse:
 
 
 @never_cache
-@require_POST
-@login_required
+@door(Role.REVIEWER, "POST", own=True)
 def decide(request: Request, pk: int) -> HttpResponse:
     """Store the decision and go on to the next case."""
     assignment = access.own_review(request.user, pk)
@@ -54,8 +51,7 @@ def decide(request: Request, pk: int) -> HttpResponse:
     return redirect("review", member.project.slug)
 
 
-@require_POST
-@login_required
+@door(Role.REVIEWER, "POST", own=True)
 def pass_on(request: Request, pk: int) -> HttpResponse:
     """Leave the case to another reviewer."""
     assignment = access.own_review(request.user, pk)

@@ -12,8 +12,8 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_safe
 
+from annotation.doors import ANYBODY, door
 from annotation.models import User
 from annotation.peopleforms import SignInForm
 
@@ -26,7 +26,7 @@ def begin(request: HttpRequest, person: User, *, to: str = "") -> Any:
 
 @sensitive_post_parameters()
 @never_cache
-@require_http_methods(["GET", "POST"])
+@door(ANYBODY, "GET", "POST")
 def sign_in(request: HttpRequest) -> HttpResponse:
     to = get_next_redirect_url(request) or reverse(settings.LOGIN_REDIRECT_URL)
     if request.user.is_authenticated:
@@ -38,7 +38,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     return render(request, "account/login.html", context)
 
 
-@require_safe
+@door(ANYBODY, "GET", "HEAD")
 def to_the_admin(request: HttpRequest) -> HttpResponse:
     """The admin has no sign-in of its own, which would know no second factor."""
     if request.user.is_authenticated:

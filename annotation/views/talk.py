@@ -3,14 +3,13 @@
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation import access, talk
+from annotation.doors import door
 from annotation.forms import CommentForm, SettleForm
 from annotation.models import Assignment, Comment, Item, Membership
 from annotation.models.people import Role
@@ -28,8 +27,7 @@ def about(member: Membership, item: Item, assignment: Assignment | None = None) 
 
 
 @never_cache
-@require_http_methods(["GET", "POST"])
-@login_required
+@door(Role.ANNOTATOR, "GET", "POST", own=True)
 def thread(request: Request, pk: int) -> HttpResponse:
     """What is said about the item of one's own assignment, and a word more."""
     assignment = access.own_assignment(request.user, pk)
@@ -38,8 +36,7 @@ def thread(request: Request, pk: int) -> HttpResponse:
 
 
 @never_cache
-@require_http_methods(["GET", "POST"])
-@login_required
+@door(Role.ANNOTATOR, "GET", "POST", own=True, others=Role.REVIEWER)
 def comment(request: Request, pk: int) -> HttpResponse:
     """The thread that a comment stands in: where notices lead."""
     found, member = access.comment(request.user, pk)
@@ -75,19 +72,17 @@ def _thread(
 
 
 @never_cache
-@require_GET
-@login_required
+@door(Role.LEAD, "GET")
 def flags(request: Request, slug: str) -> HttpResponse:
     """What waits for the leads, oldest first."""
-    member = access.membership(request.user, slug, Role.LEAD)
+    member = access.membership(request.user, slug)
     found = access.flags(request.user, slug).order_by("id")[:100]
     return render(request, "annotation/flags.html", {**place(member), "flags": found})
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def settle(request: Request, pk: int) -> HttpResponse:
-    flag, member = access.comment(request.user, pk, Role.LEAD)
+    flag, member = access.comment(request.user, pk)
     form = SettleForm(request.POST)
     try:
         if not form.is_valid():

@@ -3,15 +3,14 @@
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
 
 from annotation import access
 from annotation import webhooks as verbs
+from annotation.doors import door
 from annotation.keyforms import ChangeWebhookForm, WebhookForm
 from annotation.models import Membership, Webhook
 from annotation.models.people import Role
@@ -23,11 +22,10 @@ DELIVERIES_A_PAGE = 25
 
 
 @never_cache
-@require_http_methods(["GET", "POST"])
-@login_required
+@door(Role.LEAD, "GET", "POST")
 def webhooks(request: Request, slug: str) -> HttpResponse:
     """All webhooks of a project, and a form for another; the page that follows it shows the secret, once."""
-    lead = access.membership(request.user, slug, Role.LEAD)
+    lead = access.membership(request.user, slug)
     form = WebhookForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -42,8 +40,7 @@ def webhooks(request: Request, slug: str) -> HttpResponse:
 
 
 @never_cache
-@require_http_methods(["GET", "POST"])
-@login_required
+@door(Role.LEAD, "GET", "POST")
 def webhook(request: Request, slug: str, pk: int) -> HttpResponse:
     """One webhook: what may be changed, and the log of its deliveries."""
     found, lead = access.webhook(request.user, slug, pk)
@@ -77,8 +74,7 @@ def _one(
     return render(request, "annotation/webhook.html", context, status=422 if form.errors else 200)
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def ping_webhook(request: Request, slug: str, pk: int) -> HttpResponse:
     found, _ = access.webhook(request.user, slug, pk)
     try:
@@ -91,8 +87,7 @@ def ping_webhook(request: Request, slug: str, pk: int) -> HttpResponse:
 
 
 @never_cache
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def renew_webhook_secret(request: Request, slug: str, pk: int) -> HttpResponse:
     """The new secret is on this page, once."""
     found, lead = access.webhook(request.user, slug, pk)
@@ -100,8 +95,7 @@ def renew_webhook_secret(request: Request, slug: str, pk: int) -> HttpResponse:
     return _one(request, lead, found, ChangeWebhookForm(webhook=found), secret=secret)
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def delete_webhook(request: Request, slug: str, pk: int) -> HttpResponse:
     found, _ = access.webhook(request.user, slug, pk)
     verbs.delete(webhook=found, actor=request.user)
@@ -109,8 +103,7 @@ def delete_webhook(request: Request, slug: str, pk: int) -> HttpResponse:
     return redirect("webhooks", slug)
 
 
-@require_POST
-@login_required
+@door(Role.LEAD, "POST")
 def send_again(request: Request, slug: str, pk: int, delivery: int) -> HttpResponse:
     verbs.send_again(delivery=access.delivery(request.user, slug, pk, delivery))
     messages.success(request, "It is sent again: load this page again in a moment.")

@@ -10,27 +10,26 @@ import uuid
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
 
 from annotation import access, gold, guidelines, labelling, leasing, pace, progress
+from annotation.doors import door
 from annotation.forms import LabelForm, label_form
 from annotation.models import Assignment, Guidelines, Membership, Prompt
 from annotation.models.items import Kind
+from annotation.models.people import Role
 from annotation.requests import Request
 from annotation.standing import quiz_kinds, quiz_of, whom_to_ask
 from annotation.views import comparison, place, talk
 
 
 @never_cache
-@require_GET
-@login_required
+@door(Role.ANNOTATOR, "GET")
 def work(request: Request, slug: str, kind: str) -> HttpResponse:
     """The labelling page: the person's next item of this kind, or word that there is none."""
     member = _member(request, slug, kind)
@@ -40,8 +39,7 @@ def work(request: Request, slug: str, kind: str) -> HttpResponse:
     return _go_on(request, member, kind, gold.feedback_of(request.user, request.GET.get("after", "")))
 
 
-@require_POST
-@login_required
+@door(Role.ANNOTATOR, "POST")
 def ahead(request: Request, slug: str, kind: str) -> HttpResponse:
     """The item after those on the page, as a fragment; without JavaScript, the page."""
     member = _member(request, slug, kind)
@@ -50,8 +48,7 @@ def ahead(request: Request, slug: str, kind: str) -> HttpResponse:
     return _next(request, member, kind)
 
 
-@require_POST
-@login_required
+@door(Role.ANNOTATOR, "POST", own=True)
 def submit(request: Request, pk: int) -> HttpResponse:
     """Store a label and answer with the next item, in one round trip."""
     assignment, member = access.own_work(request.user, pk)
@@ -70,16 +67,14 @@ def submit(request: Request, pk: int) -> HttpResponse:
     return _next(request, member, kind, feedback)
 
 
-@require_POST
-@login_required
+@door(Role.ANNOTATOR, "POST", own=True)
 def skip(request: Request, pk: int) -> HttpResponse:
     assignment, member = access.own_work(request.user, pk)
     leasing.skip(assignment=assignment, reason=request.POST.get("reason", ""))
     return _next(request, member, assignment.item.kind)
 
 
-@require_POST
-@login_required
+@door(Role.ANNOTATOR, "POST")
 def undo(request: Request, slug: str, kind: str) -> HttpResponse:
     """Take back one's last label of this kind, and show its item again with what was said."""
     member = _member(request, slug, kind)
@@ -96,8 +91,7 @@ def undo(request: Request, slug: str, kind: str) -> HttpResponse:
     return _work(request, member, kind, assignment) if _wants_fragment(request) else redirect("work", slug, kind)
 
 
-@require_POST
-@login_required
+@door(Role.ANNOTATOR, "POST", own=True)
 def draft(request: Request, pk: int) -> HttpResponse:
     """Keep what was chosen and typed so far and renew the lease: 204, or 409 if the lease has ended."""
     assignment = access.own_assignment(request.user, pk)
@@ -112,8 +106,7 @@ def draft(request: Request, pk: int) -> HttpResponse:
     return HttpResponse(status=204 if kept else 409)
 
 
-@require_POST
-@login_required
+@door(Role.ANNOTATOR, "POST", own=True)
 def release(request: Request, pk: int) -> HttpResponse:
     """The page is being left: what was fetched ahead, or never touched, goes back to the queue at once."""
     assignment = access.own_assignment(request.user, pk)
@@ -121,8 +114,7 @@ def release(request: Request, pk: int) -> HttpResponse:
     return HttpResponse(status=204)
 
 
-@require_POST
-@login_required
+@door(Role.ANNOTATOR, "POST")
 def read_guidelines(request: Request, slug: str, number: int) -> HttpResponse:
     """The person has read this version; answers with the next item if they were about to label."""
     member = access.membership(request.user, slug)

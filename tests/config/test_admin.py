@@ -3,15 +3,18 @@
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from annotation import labelling
+from annotation import accesskeys, labelling
 from annotation.asking import add_response, ask
 from annotation.models import Assignment, Event, Item, Label, Membership, Project, Prompt, User
 from annotation.text import sha256
+from config import permissions
 from evaluation.models import Evaluation, Round, RoundStep, Score
 from training.models import Generation, ModelVersion, Run, Snapshot
 
@@ -169,6 +172,62 @@ class TestWhoSeesWhat:
     def test_a_lead_no_more(self, desk: Client, alice: Any, rows: dict[str, Any]) -> None:
         Membership.objects.filter(pk=alice.pk).update(role="reviewer")
         assert desk.get(url("training_run")).status_code == 403
+
+
+class TestTheTable:
+    """What docs/permissions.md says of the admin, tried line by line."""
+
+    LET_IN = {200, 302}
+
+    @pytest.fixture
+    def people(self, member: Any, charlie: User, others: dict[str, Any]) -> dict[str, User]:
+        olga = User.objects.create_user("olga", is_staff=True)
+        Membership.objects.create(person=olga, project=others["annotation_project"], role="lead")
+        alice, eve = member("alice", "lead").person, member("eve", "reviewer").person
+        User.objects.filter(pk__in=[alice.pk, eve.pk]).update(is_staff=True)
+        root = User.objects.create_superuser("root")
+        return {"charlie": charlie, "eve": eve, "olga": olga, "alice": alice, "root": root}
+
+    def test_each_line_holds(self, people: dict[str, User], rows: dict[str, Any], bob: Any) -> None:
+        key, _ = accesskeys.make(owner=bob.person, name="A program", scopes=["read"], days=1)
+        rows |= {"annotation_user": bob.person, "annotation_accesskey": key, "auth_group": Group.objects.create()}
+        lines = list(permissions.desks())
+        assert len(lines) > 90
+        for line in lines:
+            name = f"{line.model._meta.app_label}_{line.model._meta.model_name}"
+            for method, page, row in self.addresses(line.verb, rows.get(name)):
+                where = url(name, page, row)
+                for who, may in {
+                    "nobody": None,
+                    "charlie": None,
+                    "eve": line.staff,
+                    "olga": line.lead and row is None,
+                    "alice": line.lead,
+                    "root": line.superuser,
+                }.items():
+                    self.check(people.get(who), method, where, may)
+
+    @staticmethod
+    def addresses(verb: str, row: Any) -> list[tuple[str, str, Any]]:
+        """(method, page, row) at which a verb is there; Django's own queue has no rows here."""
+        if verb == "view":
+            return [("get", "changelist", None)] + ([("get", "change", row), ("get", "history", row)] if row else [])
+        if verb in ("add", "freeze", "start", "import_model", "begin"):
+            return [("get", verb, None)]
+        return [("post" if verb == "change" else "get", verb, row)] if row else []
+
+    def check(self, person: User | None, method: str, where: str, may: bool | None) -> None:
+        client = Client()
+        with transaction.atomic():
+            if person:
+                client.force_login(person)
+            answer = getattr(client, method)(where)
+            transaction.set_rollback(True)
+        if may is None:  # no mark of staff
+            assert (answer.status_code, answer["Location"].split("?")[0]) == (302, reverse("admin:login")), where
+        else:
+            expected = self.LET_IN if may else {403, 404}
+            assert answer.status_code in expected, (person, method, where)
 
 
 class TestProvenance:

@@ -269,7 +269,16 @@ def test_sessions_and_passwords_are_strict(load):
     settings = load(**SAFE)
     assert settings.SESSION_COOKIE_AGE == 7 * 24 * 3600
     assert settings.SESSION_COOKIE_SECURE
+    assert settings.CSRF_COOKIE_SECURE
     assert settings.SESSION_COOKIE_HTTPONLY
+    assert (
+        settings.SESSION_COOKIE_SAMESITE == "Lax"
+    )  # not Strict: people come by links in letters, and from the provider
+    assert settings.SECURE_SSL_REDIRECT
+    assert settings.SECURE_HSTS_SECONDS >= 31_536_000
+    assert (settings.SECURE_HSTS_INCLUDE_SUBDOMAINS, settings.SECURE_HSTS_PRELOAD) == (True, True)
+    assert (settings.X_FRAME_OPTIONS, settings.SECURE_CONTENT_TYPE_NOSNIFF) == ("DENY", True)
+    assert len(settings.AUTH_PASSWORD_VALIDATORS) == 4
     assert settings.PASSWORD_HASHERS[0] == "config.hashing.Argon2"
     assert {"min_length": 12} in [one["OPTIONS"] for one in settings.AUTH_PASSWORD_VALIDATORS]
 

@@ -1,0 +1,58 @@
+"""Who may come through which door: each page and each endpoint of the API says it once, and is held to it.
+
+A page says it by `door`, an endpoint by attributes of the same meaning (annotation/endpoints.py). The role is asked for
+where every row is found (annotation/access.py); docs/permissions.md lists all doors with their rules.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404
+from django.views.decorators.http import require_http_methods
+
+from annotation.models.people import Role
+
+F = TypeVar("F", bound=Callable[..., Any])
+ANYBODY = "anybody"  # signed in or not
+SIGNED_IN = "signed in"  # in whatever project, or in none
+STAFF = "staff"  # of the installation: whom a superuser gave the mark
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`who`: ANYBODY, SIGNED_IN, STAFF, or the least role in the project that the address or its object is of.
+
+    `own`: the object must be their own; from the role `others` upwards somebody else's will do.
+    """
+
+    who: str
+    own: bool = False
+    others: Role | None = None
+
+    def hold(self, person: Any) -> None:
+        """From here on, `access.membership` asks the person for the role of this door. Raises Http404 at one of staff's
+        for everybody else."""
+        if self.who == STAFF and not person.is_staff:
+            raise Http404("This page is for staff.")
+        if self.who in Role.values:
+            person.least = Role(self.who)
+
+
+def door(who: str, *methods: str, own: bool = False, others: Role | None = None) -> Callable[[F], F]:
+    """Say of a page which methods it has and whom it opens to; whoever must sign in is sent to do so."""
+    rule = Rule(who, own, others)
+
+    def declared(page: F) -> F:
+        @wraps(page)
+        def held(request: Any, *args: Any, **named: Any) -> Any:
+            rule.hold(request.user)
+            return page(request, *args, **named)
+
+        gated: Any = require_http_methods(methods)(page if who == ANYBODY else login_required(held))
+        gated.rule, gated.methods = rule, methods
+        return cast(F, gated)
+
+    return declared
