@@ -22,6 +22,7 @@ from annotation.models.events import record
 from annotation.models.items import Kind, Purpose, State
 from annotation.models.labels import Verdict
 from annotation.models.prompts import Origin
+from annotation.prepared import through_migrations
 from annotation.text import why_unstorable
 
 
@@ -66,6 +67,7 @@ def _as_one(within: AbstractContextManager[Any] | None = None) -> Iterator[None]
         raise ValidationError("Another label of yours arrived first; reload the page.") from error
 
 
+@through_migrations
 def submit(*, assignment: Assignment, said: Said, member: Membership | None = None) -> Label:
     """Store a label, once: sent again with the same UUID it is the same label, and is returned as `resent`. `member`
     comes with an assignment that was read a moment ago with all there is to know about it (annotation/at_hand.py).
@@ -130,6 +132,7 @@ def _say(*, assignment: Assignment, said: Said) -> Label:
     return label
 
 
+@through_migrations
 @_as_one()
 def revise(*, label: Label, said: Said) -> Label:
     """Replace one's own label by a new one; the old one stays on record.
@@ -150,6 +153,7 @@ def revise(*, label: Label, said: Said) -> Label:
     return revised
 
 
+@through_migrations
 @atomic
 def undo(*, assignment: Assignment) -> Assignment:
     """Take back one's own last word on an item and hold the item again, with what was said as its draft.

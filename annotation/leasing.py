@@ -30,7 +30,7 @@ from annotation.models import Assignment, Item, Membership, Project, Review
 from annotation.models.events import record
 from annotation.models.items import Purpose, State
 from annotation.models.projects import SkipPolicy
-from annotation.prepared import ask
+from annotation.prepared import ask, through_migrations
 from annotation.standing import quiz_of
 from annotation.text import storable
 
@@ -94,6 +94,7 @@ THIS = {"asked_for": "item.purpose <> 'gold' AND item.id = %(item)s", "order": "
 LOT = random.SystemRandom()
 
 
+@through_migrations
 def next_assignment(*, membership: Membership, kind: str, beyond: Collection[int] = ()) -> Assignment | None:
     """The person's next piece of work of this kind, leased to them; None if there is none for them, as in
     an archived project or while they are paused.
@@ -242,7 +243,10 @@ def _take(
     locked = "" if wait else "SKIP LOCKED"
     for table, place, parameters in sources:
         order = among["order"].format(place=place)
-        rows = ask(TAKE.format(among=table, asked_for=asked_for, order=order, locked=locked), parameters)
+        statement = TAKE.format(among=table, asked_for=asked_for, order=order, locked=locked)
+        rows = ask(
+            statement, parameters, anew=among in (GOLD, QUIZ)
+        )  # from the gold, or from the items: which is fewer
         if rows:
             return _as_theirs(at_hand.leased(rows[0]), membership)
     return None

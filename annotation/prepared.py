@@ -4,26 +4,59 @@ The ORM puts its statement together anew each time, with the values inside, so t
 Between a label and the next item that was most of the work. What is asked here still comes back as models.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import Any, Generic, ParamSpec, TypeVar
 
-from django.db import connection
+from django.db import NotSupportedError, connection, transaction
 from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.models import Model
 
 M = TypeVar("M", bound=Model)
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-def ask(sql: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+def through_migrations(verb: Callable[P, R]) -> Callable[P, R]:
+    """Decorator: where a migration changes the type of a column while we run, PostgreSQL refuses the plans that it kept
+    for this connection, from then on. They are forgotten and the verb is done again: it has stored nothing, as it is
+    one statement or one transaction. Inside a transaction that is for whoever began it."""
+
+    @wraps(verb)
+    def done(*args: P.args, **named: P.kwargs) -> R:
+        try:
+            return verb(*args, **named)
+        except NotSupportedError:
+            if connection.in_atomic_block:
+                raise
+            _forget_plans()
+            return verb(*args, **named)
+
+    return done
+
+
+def _forget_plans() -> None:
+    """As psycopg does with a transaction that is rolled back."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT")  # which is when it begins
+        transaction.set_rollback(True)
+
+
+@through_migrations
+def ask(sql: str, values: Mapping[str, Any], *, anew: bool = False) -> list[tuple[Any, ...]]:
     """The rows of one statement, whose values go to the server beside it, as `prepare_threshold` needs
-    (config/database.py). Values that no column gives a type are cast within it, as in `%(now)s::timestamptz`."""
-    with _cursor() as cursor:
+    (config/database.py). Values that no column gives a type are cast within it, as in `%(now)s::timestamptz`.
+
+    A plan that is kept is one for the average project. Where the way to go depends on which project it is, let the
+    statement be planned `anew` for its values."""
+    with connection.cursor() if anew else _cursor() as cursor:
         cursor.execute(sql, values)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows
 
 
 def _cursor() -> Any:
+    connection.close_if_health_check_failed()  # as `connection.cursor()` does, once in a request
     connection.ensure_connection()
     if connection.queries_logged:  # whoever looks at statements wants to see them with their values
         return connection.cursor()
