@@ -14,6 +14,7 @@ from django.db import transaction
 from annotation import importedlabels, labelling, leasing, standing
 from annotation.labelling import LeaseLost
 from annotation.models import Item, Label, Membership
+from annotation.prepared import through_migrations
 from annotation.shapes.exported import labels_of
 from annotation.shapes.records import record_of
 from annotation.shapes.rows import BadLine
@@ -61,6 +62,7 @@ def take_in(*, membership: Membership, lines: Iterable[str | bytes]) -> Taken:
     return taken
 
 
+@through_migrations
 @transaction.atomic
 def _take(membership: Membership, record: dict[str, Any]) -> bool:
     """Store one label; False if it is there already."""

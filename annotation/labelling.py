@@ -2,9 +2,8 @@
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection
@@ -55,11 +54,11 @@ class Said:
 
 
 @contextmanager
-def _as_one(within: AbstractContextManager[Any] | None = None) -> Iterator[None]:
+def _as_one() -> Iterator[None]:
     """All of it or nothing; also as a decorator. Raises ValidationError where the database knows a label that came
     at the same moment."""
     try:
-        with within or atomic():
+        with atomic():
             yield
     except IntegrityError as error:
         if not isinstance(error.__cause__, UniqueViolation):
@@ -90,14 +89,18 @@ def _say_plainly(assignment: Assignment, member: Membership, said: Said) -> Labe
     if problems_of(said, item, assignment.shown()):
         return None
     label = _label(assignment, member, said, supersedes=None)
-    if not reviewing.may_be_case(item):
-        with _as_one(atomic() if connection.in_atomic_block else nullcontext()):  # one statement is one anyway
-            return label if label_rows.store_first(label, said, assignment.shown()) else None
-    with _as_one():
-        if not label_rows.store_first(label, said, assignment.shown()):
-            return None
-        reviewing.reconsider(item)
-        return label
+    may_be_case = reviewing.may_be_case(item)
+    try:
+        with atomic() if may_be_case or connection.in_atomic_block else nullcontext():  # one statement is one anyway
+            if not label_rows.store_first(label, said, assignment.shown()):
+                return None
+            if may_be_case:
+                reviewing.reconsider(item)
+            return label
+    except IntegrityError as error:  # while it waited, what it looked for came, and was taken back
+        if not isinstance(error.__cause__, UniqueViolation):
+            raise
+        return None
 
 
 @_as_one()

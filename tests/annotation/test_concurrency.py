@@ -6,6 +6,7 @@ statement sees one moment.
 
 import random
 import threading
+import time
 import uuid
 from collections import Counter
 from functools import partial
@@ -13,6 +14,7 @@ from itertools import repeat
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection, transaction
 
 from annotation import labelling, leasing
 from annotation.gold import Right, mark
@@ -293,3 +295,36 @@ def test_gold_answered_and_somebody_paused_while_leases_are_taken_back_do_not_wa
         Assignment.objects.filter(item=other).delete()
         other.delete()
     assert miscounted() == []
+
+
+@pytest.mark.parametrize("again", [True, False], ids=["the same label", "another"])
+def test_a_label_that_waits_while_one_is_stored_and_taken_back_is_looked_at_again(project, bob, again):
+    a_comparison(project)
+    assignment = lease(bob)
+    first = first_is_better()
+    second = first if again else first_is_better()
+    stored = threading.Event()
+
+    def say_and_take_back() -> Label:
+        with transaction.atomic():
+            label = labelling.submit(assignment=assignment, said=first)
+            labelling.undo(assignment=assignment)
+            stored.set()
+            with connection.cursor() as cursor:
+                for _ in range(PATIENCE * 100):
+                    cursor.execute("SELECT FROM pg_locks WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))")
+                    if cursor.rowcount:
+                        return label
+                    time.sleep(0.01)
+        raise AssertionError("nobody waits")
+
+    def say() -> Label:
+        stored.wait(PATIENCE)
+        return labelling.submit(assignment=Assignment.objects.get(pk=assignment.pk), said=second)
+
+    withdrawn, label = all_at_once(say_and_take_back, say)
+
+    assert label.resent == again
+    assert (label if again else label.supersedes) == withdrawn
+    assert Assignment.objects.get().state == ("leased" if again else "submitted")
+    assert miscounted() == overlabelled() == []
