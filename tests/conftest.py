@@ -53,8 +53,11 @@ def django_db_modify_db_settings(
 
 
 @pytest.fixture(autouse=True)
-def _own_artifacts(settings: Any, tmp_path: Path) -> None:
+def _by_itself(settings: Any, tmp_path: Path) -> None:
+    from django.core.cache import cache
+
     settings.ARTIFACTS = tmp_path / "artifacts"
+    cache.clear()  # who tried too often to sign in, say
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
