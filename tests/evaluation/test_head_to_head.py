@@ -78,7 +78,7 @@ def test_a_better_model_is_found_and_one_is_told_to_stop(pair, heldout, bob, ali
     assert (found.decided, found.wins, found.losses, found.ties, found.asked, found.people) == (1, 9, 0, 0, 12, 1)
     assert found.interval.lower > 0.5
     assert found.words.startswith("The new model is better: it wins 100 %")
-    assert "You may stop now" in found.words
+    assert "Go on asking" in found.words
 
     won = {row.name: row for row in gate.verdict(pair[1]).rows}["Blind comparisons won"]
     assert won.passed
@@ -91,7 +91,9 @@ def test_a_better_model_is_found_and_one_is_told_to_stop(pair, heldout, bob, ali
     assert Event.objects.get(verb="head to head stopped").data == {"not_asked": 3}
     assert not head_to_head.stop(match=match)
     match.refresh_from_db()
-    assert head_to_head.standing(match).wins == 9
+    stopped = head_to_head.standing(match)
+    assert (stopped.wins, stopped.cut_short, stopped.left) == (9, True, 0)
+    assert "Go on" not in stopped.words
 
 
 def test_what_both_answer_alike_is_a_tie_that_nobody_is_asked(pair, heldout, bob):
