@@ -179,7 +179,11 @@ def _ask(match: HeadToHead) -> int:
         )
         asked += created
         if not created and item.purpose == Purpose.HEAD_TO_HEAD:  # asked before, and as blind: it counts here too
-            Item.objects.filter(pk=item.pk).update(selection={**item.selection, "match": match.pk})
+            skipped = item.assignments.filter(state=State.SKIPPED).exists()
+            Item.objects.filter(pk=item.pk).update(
+                selection={**item.selection, "match": match.pk},
+                dropped=item.set_aside or (item.dropped and skipped),  # what a match's end left unasked is asked now
+            )
     match.identical = identical
     match.save(update_fields=["identical"])
     return asked

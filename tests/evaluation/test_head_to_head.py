@@ -157,3 +157,14 @@ def test_a_run_that_fails_is_told(pair, heldout):
     assert found.words == f"Run {match.champion_run_id} failed: Memory ran out."
     assert head_to_head.stop(match=match)
     head_to_head.start(challenger=pair[1], wake=False)
+
+
+def test_two_that_meet_again_ask_what_was_left_unasked(pair, heldout, bob):
+    match = begun(pair[1])
+    first, aside, *_ = items_of(match)
+    prefers(bob, first, "new")
+    Item.objects.filter(pk=aside.pk).update(dropped=True, set_aside=True)
+    assert head_to_head.stop(match=match)
+    again = head_to_head.standing(begun(pair[1]))
+    assert (again.asked, again.left, again.wins) == (12, 10, 1)
+    assert Item.objects.open().count() == 10
