@@ -12,12 +12,14 @@ from training.models import ModelVersion
 @dataclass(frozen=True)
 class Blind:
     """The share that the new model won, and that at equal length; None where nobody has compared the two. `by_people`:
-    not by simulated annotators. `standing`: of the newest head to head that got as far as to ask."""
+    not by simulated annotators. `standing`: of the newest head to head that got as far as to ask. `is_partial`: of a
+    head to head of which not all is answered, and the rate at equal length has no interval for that."""
 
     interval: Interval | None = None
     at_equal_length: Interval | None = None
     by_people: bool = False
     standing: Standing | None = None
+    is_partial: bool = False
 
     @property
     def under_way(self) -> str:
@@ -39,7 +41,7 @@ def of(new: ModelVersion, old: ModelVersion, *, simulated: bool) -> Blind:
     if met is not None and simulated and said is not None and not said.people:
         said = head_to_head.standing(met, simulated=True)
     if said is not None and said.people:
-        return Blind(said.interval, said.at_equal_length, said is standing, said)
+        return Blind(said.interval, said.at_equal_length, said is standing, said, not said.is_answered)
     compared = winrate.between(new, old)
     rate = compared.human or (compared.simulated if simulated else None)
     if rate is None:

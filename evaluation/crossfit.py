@@ -78,7 +78,7 @@ def win_rate(
     return Judged(
         _interval((wins * again).sum(axis=1) / m, m),
         _interval(even, m),
-        pair_accuracy(right, [0.0] * len(right)),
+        pair_accuracy(right, [0.0] * len(right), labels.prompts[decided].tolist()),
     )
 
 

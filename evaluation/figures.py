@@ -47,7 +47,7 @@ def of_reward_model(differences: Sequence[float], about: Sequence[Mapping[str, A
     if not len(differences):
         return []
     found = np.asarray(differences, float)
-    figures = list(_in_groups("reward accuracy", about, lambda rows: _accuracy(found[rows]), grades=True))
+    figures = list(_in_groups("reward accuracy", about, partial(_accuracy, found, about), grades=True))
     longer = [float(one["longer"]) for one in about]
     figures.append(_figure("longer answer wins", wilson(sum(longer), len(longer))))
     figures.append(_figure("brier score", calibration.brier(found)))
@@ -82,7 +82,7 @@ def _preferences(pairs: Mapping[int, Any], about: Sequence[Mapping[str, Any]]) -
         for side in ("chosen", "rejected")
     }
     found = gain["chosen"] - gain["rejected"]
-    yield from _in_groups("preference accuracy", about, lambda rows: _accuracy(found[rows]), grades=True)
+    yield from _in_groups("preference accuracy", about, partial(_accuracy, found, about), grades=True)
 
 
 def _examples(rows: Mapping[int, Any], about: Sequence[Mapping[str, Any]]) -> Iterator[Figure]:
@@ -204,8 +204,9 @@ def _in_groups(
             yield _figure(name, measure(np.array(rows)), group[:80])
 
 
-def _accuracy(differences: Array) -> Interval:
-    return pair_accuracy(differences.tolist(), [0.0] * len(differences))
+def _accuracy(differences: Array, about: Sequence[Mapping[str, Any]], rows: Any) -> Interval:
+    prompts = [about[row].get("prompt", f"row {row}") for row in rows]
+    return pair_accuracy(differences[rows].tolist(), [0.0] * len(rows), prompts)
 
 
 def _sums(row: Mapping[str, Any]) -> tuple[float, float, float]:

@@ -130,14 +130,11 @@ def _wins(version: ModelVersion, champion: ModelVersion, least: float) -> list[R
     at_equal_length = said.at_equal_length
     if won.passed and even.outcome == UNDECIDED and at_equal_length and at_equal_length.value <= least:
         even = replace(even, outcome=FAILED, why="it wins by longer answers")
+    if said.is_partial:
+        even = replace(even, outcome=UNDECIDED, why="it is told once all is answered, and that was stopped")
     if said.under_way:
         return [replace(row, why=said.under_way) if row.outcome == UNDECIDED else row for row in (won, even)]
     return [won, even]
-
-
-def of_people(found: Verdict) -> list[Row]:
-    """The rows that blind comparisons decide; none if the gate does not ask for them."""
-    return [row for row in found.rows if row.name in (WON, WON_EVEN)]
 
 
 def written(found: Verdict) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 Both models answer held-out prompts, one answer each; of each prompt one pair is put into the ordinary queue, at a place
 drawn by lot among the other comparisons, so that nothing tells it from them. No pair is chosen for being close: the win
 rate is of the models, and not of their hardest cases. The interval holds however often one looks, so that a lead may
-stop as soon as it says enough.
+stop as soon as it says enough. That at equal length holds for one look, once all is answered.
 """
 
 from collections import defaultdict
@@ -13,13 +13,13 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from annotation.asking import ask
-from annotation.models import Item, Label, Project, Response, User
+from annotation.models import Assignment, Item, Label, Project, Response, User
 from annotation.models.events import record
-from annotation.models.items import Kind, Purpose
+from annotation.models.items import Kind, Purpose, State
 from annotation.statistics import Interval
 from annotation.text import as_seen
 from evaluation import heldout, length_control, sequential, winrate
@@ -46,6 +46,8 @@ class Standing:
     losses: int = 0
     ties: int = 0
     asked: int = 0  # items in all
+    left: int = 0  # items that may still get labels they want; not those that were dropped
+    cut_short: bool = False  # stopped while somebody could have answered more
     people: int = 0
     problems: list[str] = field(default_factory=list)
 
@@ -57,8 +59,12 @@ class Standing:
     @property
     def is_over(self) -> bool:
         """Whether nothing more will be said."""
-        ended = self.match.ended_at is not None
-        return ended or (self.match.identical is not None and self.interval.n >= self.prompts)
+        return self.match.ended_at is not None or self.is_answered
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether all that people can say is said, and nothing was cut short."""
+        return self.match.identical is not None and not self.left and not self.cut_short
 
     @property
     def words(self) -> str:
@@ -68,10 +74,14 @@ class Standing:
         if self.match.identical is None:
             return "Both models are answering the held-out prompts."
         if self.decided > 0:
-            return f"The new model is better: {_share(self.interval)}. You may stop now; more answers only narrow this."
+            more = "" if self.is_over else " Go on asking: whether it is at equal length is told once all is answered."
+            return f"The new model is better: {_share(self.interval)}.{more}"
         if self.decided < 0:
-            return f"The new model is worse: {_share(self.interval)}. You may stop now; more answers only narrow this."
-        if self.interval.n >= self.prompts:
+            more = "" if self.is_over else " You may stop now; more answers only narrow this."
+            return f"The new model is worse: {_share(self.interval)}.{more}"
+        if self.cut_short:
+            return f"Stopped before a difference was shown: {_share(self.interval)} after {self.interval.n} prompts."
+        if self.is_answered:
             return f"All is answered, and no difference could be shown: {_share(self.interval)}."
         return f"Too early to tell: {_share(self.interval)} after {self.interval.n} prompts. Go on asking."
 
@@ -169,7 +179,11 @@ def _ask(match: HeadToHead) -> int:
         )
         asked += created
         if not created and item.purpose == Purpose.HEAD_TO_HEAD:  # asked before, and as blind: it counts here too
-            Item.objects.filter(pk=item.pk).update(selection={**item.selection, "match": match.pk})
+            skipped = item.assignments.filter(state=State.SKIPPED).exists()
+            Item.objects.filter(pk=item.pk).update(
+                selection={**item.selection, "match": match.pk},
+                dropped=item.set_aside or (item.dropped and skipped),  # what a match's end left unasked is asked now
+            )
     match.identical = identical
     match.save(update_fields=["identical"])
     return asked
@@ -185,7 +199,9 @@ def standing(match: HeadToHead, *, simulated: bool = False) -> Standing:
     ended = (match.champion_run, match.challenger_run)
     problems = [f"Run {run.pk} failed: {run.error}" for run in ended if run.status in (Status.FAILED, Status.CANCELLED)]
     items = Item.objects.filter(project_id=match.project_id, selection__match=match.pk)
-    wanted = dict(items.values_list("pk", "wanted"))
+    claims = Assignment.objects.filter(item=OuterRef("pk"))
+    rows = list(items.annotate(held=Exists(claims.held()), skipped=Exists(claims.filter(state=State.SKIPPED))))
+    wanted = {item.pk: item.wanted for item in rows}
     labels = Label.objects.counted().decisive().filter(item__in=wanted).prefetch_related("judgements__response")
     if not simulated:
         labels = labels.filter(simulated=False)
@@ -199,6 +215,7 @@ def standing(match: HeadToHead, *, simulated: bool = False) -> Standing:
     complete = {
         item: said for item, said in verdicts.items() if len(said) >= wanted[item] or match.ended_at or item in settled
     }
+    rest = [one for one in rows if len(verdicts[one.pk]) < one.wanted and one.pk not in settled]
     order = sorted(complete, key=lambda item: complete[item][-1][0])
     scores = [sum(one.score for _, one in complete[item]) / len(complete[item]) for item in order]
     longer = [complete[item][0][1].longer for item in order]
@@ -214,6 +231,9 @@ def standing(match: HeadToHead, *, simulated: bool = False) -> Standing:
         losses=sum(score < 0.5 for score in scores),
         ties=sum(score == 0.5 for score in scores) + same,
         asked=len(wanted),
+        left=sum(not one.dropped and (one.taken < one.wanted or one.held) for one in rest),
+        cut_short=match.ended_at is not None
+        and any(one.dropped and not (one.set_aside or one.skipped) for one in rest),
         people=len({one.person for one in everything}),
         problems=problems,
     )

@@ -1,8 +1,9 @@
 """A round asks people by itself whether its new model is better: a head to head with the one before, on held-out
 prompts, mixed blind into the ordinary queue.
 
-A round does not wait for people. It goes on, and once they have said enough, its gate is written down anew, what still
-waits is asked no more, and the leads are told (`settle`).
+A round does not wait for people. It goes on, and once the new model has lost, or all is answered, its gate is written
+down anew, what still waits is asked no more, and the leads are told (`settle`). One that wins is asked about to the
+end: the rate at equal length has an interval that holds for one look alone.
 """
 
 from django.core.exceptions import ValidationError
@@ -14,8 +15,8 @@ from annotation.models import Label, User
 from annotation.models.events import record
 from annotation.models.items import Kind
 from annotation.models.people import Role
-from evaluation import gate, head_to_head
-from evaluation.evidence import FAILED, UNDECIDED
+from evaluation import evidence, gate, head_to_head
+from evaluation.evidence import FAILED
 from evaluation.models import HeadToHead, Round, RoundStep, Step
 from evaluation.policy import RoundSettings
 
@@ -71,18 +72,36 @@ def _settle(pk: int) -> bool:
     assert current.challenger is not None
     standing = head_to_head.standing(match)
     if match.identical is None and match.ended_at is None:
+        _note(step, " ".join(standing.problems))
+        return False
+    if not (standing.is_over or _enough(current, standing)):
+        _note(step, "")
         return False
     found = gate.verdict(current.challenger, champion=current.champion)
-    asked = gate.of_people(found)
-    enough = all(row.outcome != UNDECIDED for row in asked) if asked else standing.decided != 0
-    if not (enough or standing.is_over):
-        return False
     step.detail |= {**gate.written(found), "settled": True}
+    _note(step, "" if standing.people else "the comparison has ended, and nobody has compared the two")
     step.save(update_fields=["detail"])
     head_to_head.stop(match=match)
-    words = f"{current}: people have compared the new model with the one before. {found.words}"
+    said = "people have compared" if standing.people else "nobody has compared, before that ended,"
+    words = f"{current}: {said} the new model with the one before. {found.words}"
     record("round judged", current, project=current.project, actor=None, outcome=found.outcome, words=found.words)
     leads = User.objects.filter(memberships__project=current.project, memberships__role=Role.LEAD)
     address = reverse("model", args=[current.project.slug, current.challenger.pk])
     notices.tell(people=leads, project=current.project, text=words, address=f"{address}#gate-title")
     return True
+
+
+def _enough(current: Round, standing: head_to_head.Standing) -> bool:
+    """Whether the new model has lost; where the gate asks for no wins, whether either is shown to be better."""
+    least = gate.policy_of(current.project).min_win_rate
+    if least is None:
+        return standing.decided != 0
+    return evidence.above(standing.interval, least, margin=evidence.SHARES).outcome == FAILED
+
+
+def _note(step: RoundStep, why: str) -> None:
+    """Write down why people are not asked, or that they are: runs that failed may be tried again."""
+    if step.detail.get("not_asked", "") != why:
+        step.detail.pop("not_asked", None)
+        step.detail |= {"not_asked": why} if why else {}
+        step.save(update_fields=["detail"])

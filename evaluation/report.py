@@ -101,7 +101,7 @@ def words(step: str, detail: dict[str, Any], runs: list[Run]) -> list[tuple[str,
     for role in ("champion", "challenger"):
         if (mean := detail.get(f"{role}_mean_characters")) is not None:
             said.append((f"Answers of the {role}", f"{mean:.0f} characters on average"))
-    if "match" in detail:
+    if "match" in detail and "not_asked" not in detail:
         said.append(("People", "have compared it blind" if detail.get("settled") else "compare it blind in the queue"))
     if why := detail.get("not_asked"):
         said.append(("People", why))

@@ -103,6 +103,28 @@ def looked_wrong(seeds: range, *, most: int = 200) -> list[bool]:
     return wrong
 
 
+def longer_passes(seeds: range, *, prompts: int, looks: bool) -> list[bool]:
+    """Whether a model that wins by longer answers alone passed both of the gate's rows about people: at one look in the
+    end, or if people are asked no more as soon as both look decided."""
+    passed = []
+    for seed in seeds:
+        random = np.random.default_rng(seed)
+        longer = random.normal(0.6, 0.5, prompts)
+        eta = 3 * np.tanh(longer / np.sqrt((longer**2).mean()))
+        won = (random.random(prompts) < 1 / (1 + np.exp(-eta))).astype(float)
+        shown = np.maximum.accumulate(sequential.fortunes_against_half(won)) >= np.log(1 / sequential.ALPHA)
+        outcome = False
+        for n in range(1 if looks else prompts, prompts + 1):
+            if not shown[n - 1]:
+                continue
+            found = length_control.win_rate(won[:n], longer[:n])
+            outcome = evidence.above(found, 0.5, margin=evidence.SHARES).outcome == "passed"
+            if outcome or found.value <= 0.5:
+                break
+        passed.append(outcome)
+    return passed
+
+
 def shift_wrong(seeds: range) -> list[bool]:
     """Whether two samples of one source were called different at 5 %."""
     return [
@@ -180,6 +202,8 @@ def main(size: int) -> None:
         "judged_coverage": judged_covered(range(1, min(size, 500) + 1)),
         "sequential_wrong": sequential_wrong(seeds),
         "looked_wrong": looked_wrong(range(1, min(size, 500) + 1)),
+        "longer_passes": longer_passes(seeds, prompts=50, looks=False),
+        "longer_passes_looked": longer_passes(seeds, prompts=50, looks=True),
         "shift_wrong": shift_wrong(seeds),
         **gate_figures(seeds),
     }

@@ -26,7 +26,8 @@ def text(name, log_prob, reference, tokens=10):
 
 
 def test_a_reward_model_in_groups_beside_the_longest_answer():
-    rows = [about(grade="better")] * 6 + [about(grade="slightly better", language="de", longer=0.0)] * 6
+    rows = [about(grade="better", prompt=number) for number in range(6)]
+    rows += [about(grade="slightly better", language="de", longer=0.0, prompt=number) for number in range(6, 12)]
     found = by_name(figures.of_reward_model([1.0] * 6 + [1.0, 1.0, 1.0, -1.0, -1.0, -1.0], rows))
     assert found["reward accuracy", ""].value == 9 / 12
     assert found["reward accuracy", ""].lower == wilson(9, 12).lower

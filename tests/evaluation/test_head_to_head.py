@@ -78,7 +78,7 @@ def test_a_better_model_is_found_and_one_is_told_to_stop(pair, heldout, bob, ali
     assert (found.decided, found.wins, found.losses, found.ties, found.asked, found.people) == (1, 9, 0, 0, 12, 1)
     assert found.interval.lower > 0.5
     assert found.words.startswith("The new model is better: it wins 100 %")
-    assert "You may stop now" in found.words
+    assert "Go on asking" in found.words
 
     won = {row.name: row for row in gate.verdict(pair[1]).rows}["Blind comparisons won"]
     assert won.passed
@@ -91,7 +91,9 @@ def test_a_better_model_is_found_and_one_is_told_to_stop(pair, heldout, bob, ali
     assert Event.objects.get(verb="head to head stopped").data == {"not_asked": 3}
     assert not head_to_head.stop(match=match)
     match.refresh_from_db()
-    assert head_to_head.standing(match).wins == 9
+    stopped = head_to_head.standing(match)
+    assert (stopped.wins, stopped.cut_short, stopped.left) == (9, True, 0)
+    assert "Go on" not in stopped.words
 
 
 def test_what_both_answer_alike_is_a_tie_that_nobody_is_asked(pair, heldout, bob):
@@ -155,3 +157,14 @@ def test_a_run_that_fails_is_told(pair, heldout):
     assert found.words == f"Run {match.champion_run_id} failed: Memory ran out."
     assert head_to_head.stop(match=match)
     head_to_head.start(challenger=pair[1], wake=False)
+
+
+def test_two_that_meet_again_ask_what_was_left_unasked(pair, heldout, bob):
+    match = begun(pair[1])
+    first, aside, *_ = items_of(match)
+    prefers(bob, first, "new")
+    Item.objects.filter(pk=aside.pk).update(dropped=True, set_aside=True)
+    assert head_to_head.stop(match=match)
+    again = head_to_head.standing(begun(pair[1]))
+    assert (again.asked, again.left, again.wins) == (12, 10, 1)
+    assert Item.objects.open().count() == 10

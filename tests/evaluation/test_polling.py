@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 
 from annotation.models import Event, Item, Notice
-from evaluation import blind, gate, polling, report, rounds, tasks
+from evaluation import blind, gate, head_to_head, polling, report, rounds, tasks
 from evaluation.models import HeadToHead, Round, RoundStep, Score
 from tests.annotation.making import a_prompt
-from tests.training.making import a_model, a_preference, says, succeeds
-from training.models import ModelVersion, Run
+from tests.training.making import a_model, a_preference, compares, fails, says, succeeds
+from training import runs
+from training.models import Generation, ModelVersion, Run, Sample
 
 pytestmark = pytest.mark.django_db
 
@@ -72,8 +73,13 @@ def test_a_round_asks_people_goes_on_and_its_gate_is_written_anew(pair, bob, ali
     row = {row.name: row for row in gate.verdict(pair[1], champion=pair[0]).rows}["Blind comparisons won"]
     assert (row.outcome, row.why) == ("undecided", f"people are being asked, 3 of {PROMPTS} prompts so far")
     assert polling.settle() == 0
-    for item in items[3:]:
+    for item in items[3:-1]:
         prefers(bob, item, "new")
+    assert polling.settle() == 0  # it wins; at equal length that is told once, of all, and not as soon as it looks so
+    row = {row.name: row for row in gate.verdict(pair[1], champion=pair[0]).rows}
+    assert row["Blind comparisons won"].passed
+    assert row["Blind comparisons won at equal length"].outcome == "undecided"
+    prefers(bob, items[-1], "new")
     assert tasks.recover()["matches"] == 1
     after = {row["name"]: row["outcome"] for row in noted(current)["verdict"]}
     assert after["Blind comparisons won"] == after["Blind comparisons won at equal length"] == "passed"
@@ -109,6 +115,76 @@ def test_where_the_gate_asks_for_no_wins_the_match_itself_says_when_it_is_enough
     for item in items[:9]:
         prefers(bob, item, "new")
     assert polling.settle() == 1
+
+
+def test_a_lead_who_stops_leaves_the_rate_at_equal_length_open(pair, bob, alice):
+    a_preference(bob)
+    current, _ = at_the_gate(pair)
+    match = HeadToHead.objects.get()
+    for item in met(match)[:-1]:
+        prefers(bob, item, "new")
+    assert head_to_head.stop(match=match)
+    assert polling.settle() == 1
+    rows = {row["name"]: row for row in noted(current)["verdict"]}
+    assert rows["Blind comparisons won"]["passed"]
+    assert rows["Blind comparisons won at equal length"]["outcome"] == "undecided"
+    assert "that was stopped" in rows["Blind comparisons won at equal length"]["why"]
+
+
+def test_items_that_nobody_will_answer_keep_no_match_open(pair, bob, alice, member):
+    """Dropped, or judged by simulated annotators alone: the rest is all that people can say."""
+    a_preference(bob)
+    at_the_gate(pair)
+    match = HeadToHead.objects.get()
+    dropped, simulated, *items = met(match)
+    Item.objects.filter(pk=dropped.pk).update(dropped=True, set_aside=True)
+    prefers(member("robot", simulated=True), simulated, "new")
+    for number, item in enumerate(items):
+        assert polling.settle() == 0
+        prefers(bob, item, "new" if number % 2 else "old")
+    match.refresh_from_db()
+    found = head_to_head.standing(match)
+    assert (found.left, found.is_answered, found.interval.n) == (0, True, PROMPTS - 2)
+    assert "All is answered" in found.words
+    assert polling.settle() == 1
+
+
+def test_what_else_was_compared_does_not_end_a_match(pair, bob, alice):
+    """Pairs that a round chose are no head to head, in which nobody has said anything yet."""
+    a_preference(bob)
+    at_the_gate(pair)
+    match = HeadToHead.objects.get()
+    sampled = []
+    for model in pair:
+        run = Run.objects.create(project=bob.project, method="generate", base=model)
+        sampled.append(Generation.objects.create(project=bob.project, run=run, model_version=model, seed=1))
+    for number in range(12):
+        prompt = a_prompt(bob.project, f"Chosen {number}?", split="heldout")
+        item = compares(prompt, f"old {number}", f"new {number}", purpose="head_to_head")
+        for generation, answer in zip(sampled, item.answers.order_by("order"), strict=True):
+            Sample.objects.create(generation=generation, response=answer.response, index=0)
+        says(bob, item, ranks=(1, 2))
+    met(match)
+    assert polling.settle() == 0
+
+
+def test_a_run_that_fails_is_told_and_may_be_tried_again(pair, bob, alice):
+    a_preference(bob)
+    current, _ = at_the_gate(pair)
+    match = HeadToHead.objects.get()
+    answered(match.champion_run)
+    fails(match.challenger_run)
+    assert polling.settle() == 0
+    assert ("People", f"Run {match.challenger_run_id} failed: No row was left.") in report.words(
+        "gated", noted(current), []
+    )
+    runs.retry(run=match.challenger_run)
+    assert polling.settle() == 0
+    assert ("People", "compare it blind in the queue") in report.words("gated", noted(current), [])
+    head_to_head.stop(match=match)
+    assert polling.settle() == 1
+    assert "nobody has compared" in Notice.objects.get().text
+    assert "nobody has compared" in dict(report.words("gated", noted(current), []))["People"]
 
 
 def test_nobody_is_asked_where_only_simulated_annotators_compare(pair, member):

@@ -2,6 +2,7 @@
 
 from random import Random
 
+import numpy as np
 import pytest
 
 from annotation.statistics import wilson
@@ -44,3 +45,26 @@ def test_preferences_of_both_sides_add_up():
     for first, second in [(0.0, 0.0), (2.0, -1.0), (-700.0, 700.0)]:
         assert preference(first, second) + preference(second, first) == pytest.approx(1.0)
     assert preference(2.0, 1.0) == pytest.approx(0.7310585786)  # 1 / (1 + e⁻¹)
+
+
+def test_pairs_of_one_prompt_are_not_as_many_of_one_each():
+    """Rankings of eight answers by nobody's taste: a judge by chance is right on more than half of the pairs in no more
+    cases than the interval allows, which it is in 12 % if each pair counts as one."""
+    random, above, as_if_alone = np.random.default_rng(1), [], []
+    first, second = np.triu_indices(8, 1)
+    for _ in range(400):
+        taste, guess = random.normal(size=(2, 20, 8))
+        right = (guess[:, first] - guess[:, second]) * np.sign(taste[:, first] - taste[:, second])
+        pairs = right.ravel().tolist()
+        prompts = np.repeat(np.arange(20), len(first)).tolist()
+        above.append(pair_accuracy(pairs, [0.0] * len(pairs), prompts).lower > 0.5)
+        as_if_alone.append(pair_accuracy(pairs, [0.0] * len(pairs)).lower > 0.5)
+    assert np.mean(above) <= 0.05 < 0.08 < np.mean(as_if_alone)
+
+
+def test_pairs_of_a_prompt_each_are_independent_and_those_of_one_prompt_are_one():
+    right = [1.0, 1.0, 1.0, -1.0]
+    assert pair_accuracy(right, [0.0] * 4, ["a", "b", "c", "d"]) == wilson(3, 4)
+    found = pair_accuracy(right, [0.0] * 4, ["a"] * 4)
+    assert (found.value, found.lower, found.n) == (0.75, wilson(0.75, 1).lower, 4)
+    assert pair_accuracy([1.0] * 4, [0.0] * 4, ["a", "a", "b", "b"]).lower == wilson(2, 2).lower
