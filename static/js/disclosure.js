@@ -38,7 +38,12 @@ document.addEventListener("click", (event) => {
   const summary = event.target.closest("details[data-popover] > summary");
   if (summary) {
     // `detail` counts a pointer's clicks; it is 0 when the keyboard opened it, and focus then returns here.
-    summary.parentElement.dataset.openedByKeyboard = event.detail === 0 ? "yes" : "";
+    const details = summary.parentElement;
+    details.dataset.openedByKeyboard = event.detail === 0 ? "yes" : "";
+    if (!details.open) {
+      event.preventDefault(); // it would open only after this, and a space typed on at once would close it again
+      open(details);
+    }
     return;
   }
   const closing = event.target.closest("[data-popover-close]");
