@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 TASK = "annotation.tasks.bring_in"
 SMALL = 2_000_000  # bytes that are brought in at once, while the person waits
 SLICE = 240  # seconds; the queue ends a task after 600
+MANY = 1_000  # rows, from which on PostgreSQL's statistics are brought up to date at once
 MOST_REJECTED = 10_000  # rows that are kept to be mended; the rest is counted
 LONGEST_RAW = 200_000  # characters of one
 KEPT = timedelta(days=7)  # an upload that nobody does anything with
@@ -227,10 +228,14 @@ def _go_on(source: Import) -> None:
         share=lambda: file.done,
     )
     foresight = foreseeing.Foresight(source.project) if source.dry_run else None
+    many = MANY
     with closing(ahead(rows)) as parts:
         for batch in parts:
             if not _keep(source, batch, foresight):
                 return
+            if foresight is None and batch.number >= many:
+                storing.tell_planner()
+                many = 10 * batch.number
             if time.monotonic() > end and foresight is None:
                 if _mine(source).update(status=Stage.WAITING):
                     wake_worker(source.pk)

@@ -30,6 +30,16 @@ ITEM = (
     *("fingerprint", "created_at"),
 )
 ITEM_RESPONSE = ("item_id", "response_id", "order")
+TABLES = ("annotation_prompt", "annotation_response", "annotation_item", "annotation_itemresponse")
+
+
+def tell_planner() -> None:
+    """Have PostgreSQL look how large the tables are that an import fills. It would find out within a minute; until then
+    it plans as if they were empty, and each connection keeps such plans for what it asks again and again. Not within a
+    transaction that has other locks: another import's may wait for them.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {', '.join(TABLES)}")
 
 
 @dataclass

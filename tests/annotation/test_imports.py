@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection
 from django.utils import timezone
 
 from annotation import importing, imports, receiving
@@ -63,6 +64,16 @@ def test_a_file_of_no_known_shape_waits_until_somebody_says_what_it_is(project):
 
 
 # Bringing in
+
+
+def test_after_many_rows_postgresql_knows_how_many(project, monkeypatch):
+    monkeypatch.setattr(imports, "MANY", 3)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE annotation_response")  # what earlier tests left it to believe
+    assert imports.bring_in(source=sent(project, *lines(40)), shape="touchstone")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reltuples FROM pg_class WHERE relname = 'annotation_response'")
+        assert cursor.fetchone() == (80,)
 
 
 def test_a_small_file_is_brought_in_at_once_and_put_away(project, alice, django_capture_on_commit_callbacks):
