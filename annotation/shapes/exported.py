@@ -28,7 +28,11 @@ def labels_of(value: Any, kind: str, answers: Any, places: Sequence[int]) -> lis
         if not isinstance(label, dict):
             raise BadLine(f"label {number} must be an object")
         try:
-            one = _comparison(label, ids, len(answers)) if kind == COMPARISON else _demonstration(label)
+            one = (
+                _comparison(label, ids, len(answers))
+                if kind == COMPARISON
+                else _demonstration(label, drafted=bool(answers))
+            )
         except BadLine as error:
             raise BadLine(f"label {number}: {error}") from None
         said.append(
@@ -52,13 +56,15 @@ def _both(label: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _demonstration(label: dict[str, Any]) -> Said:
+def _demonstration(label: dict[str, Any], *, drafted: bool) -> Said:
     verdict = label.get("verdict")
     if verdict not in VERDICTS:
         raise BadLine('"verdict" must be accept, edit or reject')
     text = _text(label)
     if verdict == EDIT and text is None:
         raise BadLine('an edit needs "text"')
+    if verdict == ACCEPT and not drafted:
+        raise BadLine("there is no answer to accept")
     messages = label.get("prompt")
     return Said(
         **_both(label),

@@ -395,6 +395,10 @@ def test_verdicts_of_an_export_come_along():
     assert (brief(row), row.said[0].messages) == (("?", ["a"], [("p1", "edit", "b")]), user("Mended?"))
     row = SHAPES["touchstone"].understand({**record, "answers": []})
     assert (row.kind, brief(row)) == ("demonstration", ("?", [], [("p1", "edit", "b")]))
+    row = SHAPES["touchstone"].understand({**record, "answers": [], "labels": [{"person": "p1", "verdict": "reject"}]})
+    assert brief(row) == ("?", [], [("p1", "reject")])
+    accepted = {**record, "answers": [], "labels": [{"person": "p1", "verdict": "accept"}]}
+    assert understood(SHAPES["touchstone"], accepted) == "label 1: there is no answer to accept"
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ MAPPINGS = st.dictionaries(
     st.sampled_from(["prompt", "completion", "chosen", "rejected", "answer_1", "x"]), KEYS | TEXTS
 )
 CHANCES = st.integers(0, 2**32).map(random.Random)
-LENIENT = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+LENIENT = settings(max_examples=300, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 FEW = settings(LENIENT, max_examples=40)
 
 
@@ -129,7 +129,7 @@ def is_sound(row):
         else:
             assert said.verdict in VERDICTS
             assert (said.verdict == "edit") == bool(said.text)
-            assert said.verdict == "edit" or row.answers
+            assert said.verdict != "accept" or row.answers
 
 
 @pytest.mark.parametrize("name", SHAPES)
