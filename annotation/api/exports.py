@@ -39,7 +39,7 @@ class Export(Endpoint):
     @documented(
         "Exports",
         ExportedRowSerializer,
-        media_type=NDJSON,
+        media_type=(NDJSON, "text/csv"),
         parameters=[ExportFilterSerializer],
         refuses=(400, 401, 403, 404),
         operation_id="export",
