@@ -17,6 +17,7 @@ def view() -> Any:
     from rest_framework import serializers
     from rest_framework.response import Response
 
+    from annotation.doors import SIGNED_IN
     from annotation.endpoints import Endpoint
     from annotation.models import Event
     from annotation.models.accesskeys import Scope
@@ -25,6 +26,7 @@ def view() -> Any:
         text = serializers.CharField()
 
     class Insert(Endpoint):
+        who = SIGNED_IN
         scope = Scope.LABEL
 
         def post(self, request: Any) -> Response:

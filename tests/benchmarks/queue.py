@@ -31,10 +31,10 @@ import requests
 from tests.benchmarks.product import REPOSITORY, Product, running
 
 QUICK = "--quick" in sys.argv
-SIZES = {"10k": 10_000, "100k": 100_000, "1m": 1_000_000} if not QUICK else {"10k": 1_000, "100k": 3_000, "1m": 10_000}
+SIZES = {"10k": 10_000, "100k": 100_000, "1m": 1_000_000} if not QUICK else {"10k": 2_000, "100k": 8_000, "1m": 20_000}
 HISTORY = 10_000 if not QUICK else 200  # labels of each of the first PEOPLE
 PEOPLE, MOST = 32, 128
-SECONDS = 20 if not QUICK else 3
+SECONDS = 7 if not QUICK else 3  # short enough for the smallest size to last
 TURNS = 3 if not QUICK else 1
 
 MAKE = """
