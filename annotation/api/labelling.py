@@ -281,7 +281,7 @@ class Labels(Browsing):
         label; a row that does not fit is named in the answer and stops nothing. Only items that are open to this person
         can be judged, and gold cannot.
         """
-        member = access.membership(self.person, slug, Role.LEAD)
+        member = access.membership(self.person, slug)
         if member.pk is None:
             raise PermissionDenied("Join the project to label in it.")
         return Response(TakenSerializer(bulklabels.take_in(membership=member, lines=_lines(request.data))).data)
