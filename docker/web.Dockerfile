@@ -10,7 +10,7 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /srv/touchstone
 # The packages change seldom, the code often: so they are a layer of their own.
 COPY pyproject.toml constraints.txt README.md LICENSE ./
-RUN python -m venv /opt/venv && pip install -c constraints.txt '.[sentry]'
+RUN python -m venv /opt/venv && pip install -c constraints.txt '.[s3,sentry]'
 COPY . .
 # A volume belongs at first to whom the folder in the image belongs to.
 RUN sh docker/collect.sh \

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import fsspec
 from django.conf import settings
+from fsspec.spec import AbstractFileSystem
 
 
 class Damaged(OSError):
@@ -24,7 +25,7 @@ def keep(location: str) -> None:
         return
     here = Path(settings.ARTIFACTS) / location
     files = [here] if here.is_file() else sorted(path for path in here.rglob("*") if path.is_file())
-    system, root = fsspec.core.url_to_fs(settings.STORE)
+    system, root = _store()
     for path in files:
         there = f"{root}/{path.relative_to(settings.ARTIFACTS).as_posix()}"
         system.makedirs(there.rpartition("/")[0], exist_ok=True)
@@ -39,7 +40,7 @@ def bring(location: str, is_whole: Callable[[Path], bool] = Path.exists) -> None
     """
     if not settings.STORE or (Path(settings.ARTIFACTS) / location).exists():
         return
-    system, root = fsspec.core.url_to_fs(settings.STORE)
+    system, root = _store()
     there = f"{root}/{location}"
     if not system.exists(there):
         return
@@ -65,10 +66,17 @@ def bring(location: str, is_whole: Callable[[Path], bool] = Path.exists) -> None
         shutil.rmtree(arriving, ignore_errors=True)
 
 
+def _store() -> tuple[AbstractFileSystem, str]:
+    """As it is now: what was listed before is not remembered, since other machines write too."""
+    system, root = fsspec.core.url_to_fs(settings.STORE)
+    system.invalidate_cache()
+    return system, root
+
+
 def forget(path: Path, location: str) -> None:
     """Remove a folder from this machine and from the store."""
     shutil.rmtree(path, ignore_errors=True)
     if settings.STORE:
-        system, root = fsspec.core.url_to_fs(settings.STORE)
+        system, root = _store()
         if system.exists(f"{root}/{location}"):
             system.rm(f"{root}/{location}", recursive=True)

@@ -4,6 +4,7 @@ import shutil
 
 import fsspec
 import pytest
+from moto.server import ThreadedMotoServer
 
 from tests.training.making import a_model, an_edit, claimed, succeeds
 from training import artifacts, registry, runner, runs, snapshots
@@ -16,6 +17,23 @@ pytestmark = pytest.mark.django_db
 def store(settings, tmp_path):
     settings.STORE = str(tmp_path / "store")
     return tmp_path / "store"
+
+
+@pytest.fixture(scope="module")
+def amazon():
+    """A server that speaks as S3 does, with one bucket."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    address, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL", f"http://{address}:{port}")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+            environment.setenv(name, "anything")
+        environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        fsspec.filesystem("s3").mkdir("bucket")
+        yield
+        fsspec.filesystem("s3").clear_instance_cache()
+    server.stop()
 
 
 @pytest.fixture
@@ -48,13 +66,43 @@ def test_a_model_and_its_data_arrive_at_another_machine(made, elsewhere):
     assert [one.name for one in version.path.parent.iterdir()] == ["model"]  # nothing half is left
 
 
-def test_a_store_may_be_any_address_that_fsspec_knows(settings, project, bob, elsewhere):
-    settings.STORE = "memory://touchstone"
+@pytest.mark.parametrize("address", ["memory://touchstone", "s3://bucket/touchstone"])
+def test_a_store_may_be_any_address_that_fsspec_knows(address, settings, amazon, project, bob, elsewhere):
+    settings.STORE = address
     an_edit(bob)
     snapshot = snapshots.freeze(project=project, kind="demonstrations")
+    run = succeeds(runs.start(project=project, method="sft", base=a_model(project), snapshot=snapshot))
+    version = run.model_version
     elsewhere()
     assert not snapshot.path.exists()
     assert [row["labels"] for row in snapshots.read(snapshot)] == [list(snapshot.labels.values_list("pk", flat=True))]
+    registry.bring(version)
+    assert registry.folder_hash(version.path) == version.sha256
+    artifacts.forget(version.path, version.location)
+    registry.bring(version)
+    assert not version.path.exists()
+
+
+def test_what_another_machine_kept_since_the_last_look_arrives_from_s3(settings, amazon, tmp_path):
+    """s3fs remembers what it has listed."""
+    settings.STORE, settings.ARTIFACTS = "s3://bucket/looked", tmp_path / "here"
+    system = fsspec.filesystem("s3")
+    system.pipe_file("bucket/looked/models/1/weights", b"one")
+    system.ls("bucket/looked/models")
+    another = fsspec.filesystem("s3", use_listings_cache=False, skip_instance_cache=True)
+    another.pipe_file("bucket/looked/models/2/weights", b"two")
+    artifacts.bring("models/2")
+    assert (tmp_path / "here/models/2/weights").read_bytes() == b"two"
+
+
+def test_a_damaged_file_in_s3_does_not_arrive(settings, amazon, project, bob, elsewhere):
+    settings.STORE = "s3://bucket/damaged"
+    an_edit(bob)
+    snapshot = snapshots.freeze(project=project, kind="demonstrations")
+    fsspec.filesystem("s3").pipe_file(f"bucket/damaged/{snapshot.folder}/train.parquet", b"something else")
+    elsewhere()
+    assert not snapshots.is_intact(snapshot)
+    assert not snapshot.path.exists()
 
 
 def test_what_is_not_what_was_kept_does_not_arrive(made, store, elsewhere):
