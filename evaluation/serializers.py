@@ -195,6 +195,8 @@ class HeadToHeadSerializer(serializers.Serializer):
     people = serializers.IntegerField()
     created_at = serializers.DateTimeField(source="match.created_at")
     ended_at = serializers.DateTimeField(source="match.ended_at", allow_null=True)
+    ended_because = serializers.CharField(source="match.ended_because", allow_blank=True)
+    withdrawn = serializers.IntegerField(help_text="Items that its end took out of the queue.")
 
     def to_representation(self, match: Any) -> dict[str, Any]:
         return super().to_representation(head_to_head.standing(match, simulated=self.context.get("simulated", False)))
