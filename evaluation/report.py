@@ -10,7 +10,7 @@ from django.utils import timezone
 from annotation.models import Item, Label, Project
 from annotation.models.items import ItemQuerySet, Kind
 from annotation.statistics import Interval
-from evaluation import blind, head_to_head, judging, lengths, scoring, winrate
+from evaluation import blind, head_to_head, judging, lengths, scoring, second_opinion, winrate
 from evaluation.models import (
     Evaluation,
     HeadToHead,
@@ -219,6 +219,7 @@ def sentences(current: Round) -> list[str]:
         *_preferred(current),
         *_ended(current),
         *_judged(current),
+        *_second_opinion(current),
         *_length(steps.get(Step.SAMPLING, {})),
     ]
     waiting = new_items(current).open().work().count()
@@ -297,6 +298,14 @@ def _judged(current: Round) -> list[str]:
     said = f"A reward model that has seen {seen} prefers the new answers to {share(won)} of {won.n} prompts"
     said += f", and {share(level)} at equal length."
     return [f"{said} It is right on {share(agrees)} of {agrees.n} pairs that it has not seen."]
+
+
+def _second_opinion(current: Round) -> list[str]:
+    """What a model behind an endpoint said last."""
+    if current.challenger is None or current.champion is None:
+        return []
+    found = second_opinion.of_model(current.challenger, current.champion)
+    return [f"A second opinion on the new model: {' '.join(second_opinion.sentences(found[0]))}"] if found else []
 
 
 def _length(detail: dict[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ from evaluation import (
     polling,
     rounds,
     scoring,
+    second_opinion,
     starting,
     steering,
 )
@@ -26,6 +27,7 @@ def run_finished(run_id: int) -> None:
         run = Run.objects.select_related("project", "base").get(pk=run_id)
         comparing.compare_samples(run)
         scoring.conclude_if_asked(run)
+        second_opinion.conclude_if_asked(run)
         head_to_head.ask_if_ready(run)
         features.take_in_if_read(run)
         waiting = Round.objects.active().filter(steps__step_runs__run_id=run_id).values_list("pk", flat=True).first()
