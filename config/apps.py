@@ -14,6 +14,7 @@ EVERY = {  # task, and minutes between two times
     "exports": ("annotation.tasks.tend_exports", 5),
     "drift": ("evaluation.tasks.watch_drift", 24 * 60),
     "steering": ("evaluation.tasks.steer", 1),
+    "matches": ("evaluation.tasks.settle_matches", 1),
     "rounds": ("evaluation.tasks.start_rounds", 1),
     "webhooks": ("annotation.tasks.deliver", 1),
     "forget": ("annotation.tasks.forget", 60),

@@ -9,10 +9,11 @@ from annotation.models import Project, User
 from annotation.models.accesskeys import Scope
 from annotation.models.people import Role
 from annotation.serializers import SimulatedFilterSerializer
-from evaluation import access, gate, head_to_head, historyapi, leaderboard, rounds, scoring, starting
+from evaluation import access, gate, head_to_head, historyapi, leaderboard, rounds, scoring, second_opinion, starting
 from evaluation.models import RoundStatus, Steering
 from evaluation.serializers import (
     AdvanceSerializer,
+    AskSecondOpinionSerializer,
     EvaluationSerializer,
     GatePolicySerializer,
     HeadToHeadSerializer,
@@ -327,6 +328,30 @@ class StopHeadToHead(Endpoint):
         return Response(HeadToHeadSerializer(match).data)
 
 
+class SecondOpinions(Endpoint):
+    who = Role.LEAD
+    scope = Scope.TRAIN
+
+    @documented(
+        "Results",
+        RunDetailSerializer,
+        sends=AskSecondOpinionSerializer,
+        code=201,
+        refuses=(400, 401, 403, 404),
+        operation_id="ask_second_opinion",
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """Queue a run that asks a model behind an endpoint which of two models' answers are better; it yields an
+        evaluation of the challenger.
+
+        Each pair is shown twice with the sides swapped, and a verdict that changes with them is a tie. How often the
+        judge agrees with people is told beside it. The gate does not ask for it.
+        """
+        project = lead(self.person, slug).project
+        run = second_opinion.ask(actor=self.person, **self.sent(AskSecondOpinionSerializer, project=project))
+        return Response(RunDetailSerializer(run).data, status=201)
+
+
 urlpatterns = [
     *historyapi.urlpatterns,
     path("projects/<slug:slug>/gate/", Gate.as_view()),
@@ -335,6 +360,7 @@ urlpatterns = [
     path("projects/<slug:slug>/roll-back/", RollBack.as_view()),
     path("projects/<slug:slug>/head-to-heads/", HeadToHeads.as_view()),
     path("projects/<slug:slug>/head-to-heads/<int:match_id>/stop/", StopHeadToHead.as_view()),
+    path("projects/<slug:slug>/second-opinions/", SecondOpinions.as_view()),
     path("projects/<slug:slug>/evaluations/", Evaluations.as_view()),
     path("projects/<slug:slug>/rounds/", Rounds.as_view()),
     path("projects/<slug:slug>/rounds/policy/", Policy.as_view()),

@@ -9,8 +9,8 @@ from annotation.doors import door
 from annotation.models.people import Role
 from annotation.requests import Request
 from annotation.views import place
-from evaluation import access, gate, head_to_head, scoring
-from evaluation.forms import GateForm, HeadToHeadForm
+from evaluation import access, gate, head_to_head, scoring, second_opinion
+from evaluation.forms import GateForm, HeadToHeadForm, SecondOpinionForm
 from evaluation.models import GatePolicy
 from training.access import lead
 from training.access import model as gated_model
@@ -75,6 +75,22 @@ def stop_match(request: Request, slug: str, pk: int) -> HttpResponse:
     else:
         messages.info(request, "The comparison had ended already.")
     return redirect("model", slug, match.challenger_id)
+
+
+@door(Role.LEAD, "POST")
+def ask_second_opinion(request: Request, slug: str, pk: int) -> HttpResponse:
+    """Have a model behind an endpoint compare this model's answers with the production model's."""
+    member, version = gated_model(request.user, slug, pk)
+    form = SecondOpinionForm(request.POST, version=version)
+    if not form.is_valid():
+        messages.error(request, f"Choose an endpoint, and say how many pairs, from 1 to {second_opinion.MOST_PAIRS}.")
+        return redirect("model", slug, pk)
+    try:
+        run = second_opinion.ask(challenger=version, actor=member.person, **form.cleaned_data)
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+        return redirect("model", slug, pk)
+    return redirect("run", slug, run.pk)
 
 
 @door(Role.LEAD, "GET", "POST")

@@ -9,11 +9,13 @@ from django.core.exceptions import ValidationError
 from pydantic import BaseModel
 from pydantic import ValidationError as SettingsError
 
+from evaluation import second_opinion
 from evaluation.head_to_head import PROMPTS
 from evaluation.models import GatePolicy, RoundPolicy
 from evaluation.policy import RoundSettings
 from training.forms import ProjectForm, setting_field
 from training.methods import DpoSettings, GenerateSettings, RewardSettings, SftSettings
+from training.models import ModelVersion
 
 
 @dataclass(frozen=True)
@@ -153,3 +155,25 @@ class HeadToHeadForm(forms.Form):
         help_text="So many held-out prompts are answered by both models. Fifty are enough where four in five "
         "comparisons are won; two in three need about eighty, and close models hundreds.",
     )
+
+
+class SecondOpinionForm(forms.Form):
+    judge = forms.ModelChoiceField(
+        queryset=ModelVersion.objects.none(),
+        empty_label=None,
+        label="Who is asked",
+        help_text="A model behind an endpoint. It is sent held-out prompts, both models' answers, pairs that people "
+        "have compared, and the guidelines.",
+    )
+    pairs = forms.IntegerField(
+        min_value=1,
+        max_value=second_opinion.MOST_PAIRS,
+        initial=second_opinion.PAIRS,
+        label="Pairs",
+        help_text="At most so many of the two models, and as many that people have compared; each is asked twice.",
+    )
+
+    def __init__(self, *args: Any, version: ModelVersion, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.judges = second_opinion.judges(version)
+        self.fields["judge"].queryset = self.judges  # type: ignore[attr-defined]

@@ -13,7 +13,7 @@ from django.db import transaction
 from annotation.models import Event, Project, User
 from annotation.models.events import record
 from annotation.statistics import Interval
-from evaluation import blind, evidence, lengths, scoring
+from evaluation import blind, evidence, head_to_head, lengths, scoring
 from evaluation.evidence import FAILED, PASSED, UNDECIDED, Finding
 from evaluation.models import GatePolicy, Round, Score
 from training import registry
@@ -215,7 +215,7 @@ def promote(*, version: ModelVersion, actor: User | None = None, reason: str = "
             reason=reason,
             verdict=[row.as_json() for row in found.rows],
         )
-    registry.promote(version=version, actor=actor, reason=reason)
+    _promote(version, actor, reason)
     return found
 
 
@@ -230,8 +230,14 @@ def roll_back(*, project: Project, actor: User | None = None, reason: str = "") 
     before = predecessor(project)
     if before is None:
         raise ValidationError("No other model was in production before this one.")
-    registry.promote(version=before, actor=actor, reason=reason or "rolled back")
+    _promote(before, actor, reason or "rolled back")
     return before
+
+
+def _promote(version: ModelVersion, actor: User | None, reason: str) -> None:
+    replaced = ModelVersion.objects.filter(project=version.project_id).production().exclude(pk=version.pk).first()
+    registry.promote(version=version, actor=actor, reason=reason)
+    head_to_head.end_by_promotion(promoted=version, before=replaced, actor=actor)
 
 
 def predecessor(project: Project) -> ModelVersion | None:

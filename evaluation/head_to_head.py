@@ -4,17 +4,22 @@ Both models answer held-out prompts, one answer each; of each prompt one pair is
 drawn by lot among the other comparisons, so that nothing tells it from them. No pair is chosen for being close: the win
 rate is of the models, and not of their hardest cases. The interval holds however often one looks, so that a lead may
 stop as soon as it says enough. That at equal length holds for one look, once all is answered.
+
+A match that nobody needs any more ends by itself: when a model is promoted (`end_by_promotion`), and when the next
+round's model is asked about (evaluation/polling.py). What waits then leaves the queue, until the two meet again.
 """
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import timedelta
 from random import Random
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from annotation.asking import ask
 from annotation.models import Assignment, Item, Label, Project, Response, User
@@ -30,7 +35,9 @@ from training.models.registry import ModelKind
 from training.models.runs import Status
 
 SELECTOR = "head to head"
+WITHDRAWN = "withdrawn"  # why an item left the queue, in its selection
 PROMPTS = 50
+LATELY = timedelta(days=1)  # after which no lease of before is left
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,7 @@ class Standing:
     asked: int = 0  # items in all
     left: int = 0  # items that may still get labels they want; not those that were dropped
     cut_short: bool = False  # stopped while somebody could have answered more
+    withdrawn: int = 0  # items that its end took out of the queue, before they had all labels they wanted
     people: int = 0
     problems: list[str] = field(default_factory=list)
 
@@ -84,6 +92,18 @@ class Standing:
         if self.is_answered:
             return f"All is answered, and no difference could be shown: {_share(self.interval)}."
         return f"Too early to tell: {_share(self.interval)} after {self.interval.n} prompts. Go on asking."
+
+    @property
+    def end(self) -> str:
+        """When a match ended, why, and what became of the pairs that waited; empty while it goes on."""
+        if self.match.ended_at is None:
+            return ""
+        said = f"Ended {date_format(timezone.localtime(self.match.ended_at), 'j M Y, H:i')}"
+        said += f": {self.match.ended_because}." if self.match.ended_because else "."
+        if self.withdrawn:
+            pairs = f"{self.withdrawn} pair{' was' if self.withdrawn == 1 else 's were'}"
+            said += f" {pairs} taken out of the queue, to be asked again if the two are compared again."
+        return said
 
 
 def _share(found: Interval) -> str:
@@ -180,8 +200,10 @@ def _ask(match: HeadToHead) -> int:
         asked += created
         if not created and item.purpose == Purpose.HEAD_TO_HEAD:  # asked before, and as blind: it counts here too
             skipped = item.assignments.filter(state=State.SKIPPED).exists()
+            known = {name: value for name, value in item.selection.items() if name != WITHDRAWN}
             Item.objects.filter(pk=item.pk).update(
-                selection={**item.selection, "match": match.pk},
+                selection={**known, "match": match.pk},
+                wanted=max(item.wanted, project.labels_per_item),
                 dropped=item.set_aside or (item.dropped and skipped),  # what a match's end left unasked is asked now
             )
     match.identical = identical
@@ -216,6 +238,7 @@ def standing(match: HeadToHead, *, simulated: bool = False) -> Standing:
         item: said for item, said in verdicts.items() if len(said) >= wanted[item] or match.ended_at or item in settled
     }
     rest = [one for one in rows if len(verdicts[one.pk]) < one.wanted and one.pk not in settled]
+    withdrawn = sum(WITHDRAWN in one.selection for one in rows)
     order = sorted(complete, key=lambda item: complete[item][-1][0])
     scores = [sum(one.score for _, one in complete[item]) / len(complete[item]) for item in order]
     longer = [complete[item][0][1].longer for item in order]
@@ -233,25 +256,55 @@ def standing(match: HeadToHead, *, simulated: bool = False) -> Standing:
         asked=len(wanted),
         left=sum(not one.dropped and (one.taken < one.wanted or one.held) for one in rest),
         cut_short=match.ended_at is not None
-        and any(one.dropped and not (one.set_aside or one.skipped) for one in rest),
+        and (bool(withdrawn) or any(one.dropped and not (one.set_aside or one.skipped) for one in rest)),
+        withdrawn=withdrawn,
         people=len({one.person for one in everything}),
         problems=problems,
     )
 
 
 @transaction.atomic
-def stop(*, match: HeadToHead, actor: User | None = None) -> bool:
+def stop(*, match: HeadToHead, because: str = "", actor: User | None = None) -> bool:
     """End a match: what nobody has judged yet is asked no more, and what was said counts. False if it had ended."""
-    now = timezone.now()
-    if not HeadToHead.objects.filter(pk=match.pk, ended_at=None).update(ended_at=now):
+    now, why = timezone.now(), because or (f"{actor} stopped it" if actor else "")
+    if not HeadToHead.objects.filter(pk=match.pk, ended_at=None).update(ended_at=now, ended_because=why):
         return False
-    match.ended_at = now
+    match.ended_at, match.ended_because = now, why
     for run in (match.champion_run, match.challenger_run):
         runs.cancel(run=run, actor=actor)
-    mine = Item.objects.filter(project_id=match.project_id, selection__match=match.pk, selection__selector=SELECTOR)
-    dropped = mine.filter(taken=0, dropped=False).update(dropped=True)
-    record("head to head stopped", match, project=match.project, actor=actor, not_asked=dropped)
+    left = withdraw(match)
+    record("head to head stopped", match, project=match.project, actor=actor, not_asked=left, because=why)
     return True
+
+
+@transaction.atomic
+def withdraw(match: HeadToHead) -> int:
+    """Take what waits of a match that has ended out of the queue, and say why; returns how many items. One in
+    somebody's hands stays there; if it is given back, this is to be called again."""
+    mine = Item.objects.filter(project_id=match.project_id, selection__match=match.pk, selection__selector=SELECTOR)
+    left = list(mine.open().select_for_update(no_key=True).order_by("id"))
+    for item in left:
+        item.selection[WITHDRAWN] = match.ended_because or "the comparison was stopped"
+        if item.taken:  # a dropped item would hide the labels that it has
+            item.wanted = item.taken
+        else:
+            item.dropped = True
+    Item.objects.bulk_update(left, ["selection", "wanted", "dropped"])
+    return len(left)
+
+
+def withdraw_returned() -> int:
+    """Items that were in somebody's hands when their match ended, and came back, leave the queue too."""
+    lately = HeadToHead.objects.filter(ended_at__gt=timezone.now() - LATELY)
+    return sum(withdraw(match) for match in lately)
+
+
+def end_by_promotion(*, promoted: ModelVersion, before: ModelVersion | None, actor: User | None = None) -> int:
+    """End the open matches that a promotion makes idle: those of the promoted model against others, and those against
+    the one that it replaced. Returns how many."""
+    idle = Q(challenger=promoted) | Q(champion=before) if before else Q(challenger=promoted)
+    found = of_project(promoted.project).filter(idle, ended_at=None).exclude(champion=promoted)
+    return sum(stop(match=match, because=f"{promoted} was promoted", actor=actor) for match in found)
 
 
 def of_project(project: Project) -> QuerySet[HeadToHead]:

@@ -41,7 +41,7 @@ class Match:
 
 def to_read(match: Match) -> list[dict[str, Any]]:
     """What a `features` run is to read; nothing if there are too few labels, or no prompt that both answered."""
-    answers = _answers(match)
+    answers = answers_of_both(match.new, match.old)
     learnt, _ = _labels(match)
     if not answers or not learnt:
         return []
@@ -58,7 +58,7 @@ def to_read(match: Match) -> list[dict[str, Any]]:
 
 def conclude(match: Match, evaluation: Evaluation, run: Run) -> None:
     """Add to the new model's evaluation what judges make of its answers, once these are read. Safe to call again."""
-    answers = _answers(match)
+    answers = answers_of_both(match.new, match.old)
     learnt, apart = _labels(match)
     features.take_in_if_read(run)
     vectors = features.vectors_of(run)
@@ -81,11 +81,11 @@ def conclude(match: Match, evaluation: Evaluation, run: Run) -> None:
     evaluation.save(update_fields=["details"])
 
 
-def _answers(match: Match) -> dict[int, tuple[str, str]]:
+def answers_of_both(new: ModelVersion, old: ModelVersion) -> dict[int, tuple[str, str]]:
     """By prompt (id) what the new and the old model answered when they were measured last."""
-    measured, before = scoring.newest(match.new), scoring.newest(match.old)
+    measured, before = scoring.newest(new), scoring.newest(old)
     mine = scoring.answers_of(measured, "model") if measured else {}
-    if match.old == match.new.ancestry()[-1]:
+    if old == new.ancestry()[-1]:
         theirs = scoring.answers_of(measured, "reference") if measured else {}
     else:
         theirs = scoring.answers_of(before, "model") if before else {}

@@ -14,7 +14,7 @@ from annotation.models import Membership
 from annotation.models.people import Role
 from annotation.requests import Request
 from annotation.views import place
-from evaluation import access, drift, leaderboard, report, side_by_side
+from evaluation import access, drift, leaderboard, report, second_opinion, side_by_side
 from evaluation import history as turns
 from evaluation.models import Round
 from training.access import lead
@@ -43,12 +43,14 @@ def report_file(request: Request, slug: str, number: int) -> HttpResponse:
 
 
 def _report(member: Membership, current: Round) -> dict[str, Any]:
+    opinions = second_opinion.of_model(current.challenger, current.champion) if current.challenger else []
     return {
         **place(member),
         "round": current,
         "headline": report.headline(current),
         "sentences": report.sentences(current),
         "turn": turns.turn(current),
+        "opinion": second_opinion.row(opinions[0]) if opinions else "",
         "asked": turns.asked(current),
         "verdict": report.verdict_of(current),
         "verdict_words": report.verdict_words(current),
@@ -65,6 +67,7 @@ def compare(request: Request, slug: str) -> HttpResponse:
     context: dict[str, Any] = {**place(member), "policies": policies, "first": first, "second": second}
     if first is not None and second is not None and first != second:
         shown = Paginator(side_by_side.prompts(first, second), PER_PAGE).get_page(request.GET.get("page"))
+        context["opinions"] = second_opinion.between(first, second)
         context |= {"page": shown, "rows": side_by_side.beside(first, second, list(shown))}
     return render(request, "evaluation/compare.html", context)
 

@@ -143,6 +143,7 @@ class HeadToHead(models.Model):
     started_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    ended_because = models.TextField(blank=True, default="", db_default="", editable=False)
 
     class Meta:
         ordering = ["-id"]

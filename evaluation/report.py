@@ -10,8 +10,19 @@ from django.utils import timezone
 from annotation.models import Item, Label, Project
 from annotation.models.items import ItemQuerySet, Kind
 from annotation.statistics import Interval
-from evaluation import blind, judging, lengths, scoring, winrate
-from evaluation.models import Evaluation, Round, RoundStatus, RoundStep, Score, Steering, Step, StepRun, StepStatus
+from evaluation import blind, head_to_head, judging, lengths, scoring, second_opinion, winrate
+from evaluation.models import (
+    Evaluation,
+    HeadToHead,
+    Round,
+    RoundStatus,
+    RoundStep,
+    Score,
+    Steering,
+    Step,
+    StepRun,
+    StepStatus,
+)
 from training.models import ModelVersion, Run
 
 STEPS = [step for step in Step if step != Step.DONE]
@@ -105,6 +116,8 @@ def words(step: str, detail: dict[str, Any], runs: list[Run]) -> list[tuple[str,
         said.append(("People", "have compared it blind" if detail.get("settled") else "compare it blind in the queue"))
     if why := detail.get("not_asked"):
         said.append(("People", why))
+    if ended := detail.get("ended"):
+        said.append(("Their comparison", ended))
     if "candidates" in detail:
         said.append(("Pairs to choose from", str(detail["candidates"])))
     if by := detail.get("chosen_by"):
@@ -204,7 +217,9 @@ def sentences(current: Round) -> list[str]:
         *_who(current),
         *_agreement(steps.get(Step.EVALUATING, {}), bool(current.settings.get("simulated"))),
         *_preferred(current),
+        *_ended(current),
         *_judged(current),
+        *_second_opinion(current),
         *_length(steps.get(Step.SAMPLING, {})),
     ]
     waiting = new_items(current).open().work().count()
@@ -260,6 +275,14 @@ def _preferred(current: Round) -> list[str]:
     return said
 
 
+def _ended(current: Round) -> list[str]:
+    """When the blind comparison that the round asked for ended, and why."""
+    row = current.steps.filter(name=Step.GATED).first()
+    match = HeadToHead.objects.filter(pk=row.detail.get("match")).first() if row else None
+    end = head_to_head.standing(match).end if match is not None else ""
+    return [f"The blind comparison {end[:1].lower()}{end[1:]}"] if end else []
+
+
 def _judged(current: Round) -> list[str]:
     """What a reward model says that has learned from other pairs."""
     evaluation = scoring.newest(current.challenger) if current.challenger else None
@@ -275,6 +298,14 @@ def _judged(current: Round) -> list[str]:
     said = f"A reward model that has seen {seen} prefers the new answers to {share(won)} of {won.n} prompts"
     said += f", and {share(level)} at equal length."
     return [f"{said} It is right on {share(agrees)} of {agrees.n} pairs that it has not seen."]
+
+
+def _second_opinion(current: Round) -> list[str]:
+    """What a model behind an endpoint said last."""
+    if current.challenger is None or current.champion is None:
+        return []
+    found = second_opinion.of_model(current.challenger, current.champion)
+    return [f"A second opinion on the new model: {' '.join(second_opinion.sentences(found[0]))}"] if found else []
 
 
 def _length(detail: dict[str, Any]) -> list[str]:

@@ -102,10 +102,10 @@ def conclude(run: Run) -> Evaluation:
     if run.method == "score":
         found = scores(run)
         differences = [found[f"{number} chosen"] - found[f"{number} rejected"] for number in range(len(after["pairs"]))]
-        rows = [*figures.of_reward_model(differences, after["pairs"]), *_ceiling(run.project, details["simulated"])]
+        rows = [*figures.of_reward_model(differences, after["pairs"]), *ceiling(run.project, details["simulated"])]
     else:
-        answers = _lines(run, "answers.jsonl")
-        rows = figures.of_policy(_lines(run, "measures.jsonl"), answers, after, heldout.probe())
+        answers = lines_of(run, "answers.jsonl")
+        rows = figures.of_policy(lines_of(run, "measures.jsonl"), answers, after, heldout.probe())
         for by in ("model", "reference"):
             details[f"words_{by}"] = {
                 str(row["id"]): figures.words_in(row["text"]) for row in answers if row["by"] == by
@@ -133,7 +133,7 @@ def keep(evaluation: Evaluation, rows: Iterable[Figure]) -> None:
     )
 
 
-def _ceiling(project: Project, simulated: bool) -> list[Figure]:
+def ceiling(project: Project, simulated: bool = False) -> list[Figure]:
     """How often two people agree on a pair of answers: who predicts people cannot be expected to do much better."""
     found = agreement.of_project(project, simulated=simulated)[Kind.COMPARISON].interval
     return [] if found is None else [Figure("agreement of people", found.value, found.lower, found.upper, found.n)]
@@ -153,16 +153,16 @@ def score_of(version: ModelVersion, name: str) -> Score | None:
 
 def scores(run: Run) -> dict[Any, float]:
     """What a run gave each answer, by the id it was sent with."""
-    return {row["id"]: row["score"] for row in _lines(run, "scores.jsonl")}
+    return {row["id"]: row["score"] for row in lines_of(run, "scores.jsonl")}
 
 
 def answers_of(evaluation: Evaluation, by: str) -> dict[int, str]:
     """What a model ("model") or its base ("reference") answered when it was measured, by prompt (id)."""
-    rows = _lines(evaluation.run, "answers.jsonl") if evaluation.run else []
+    rows = lines_of(evaluation.run, "answers.jsonl") if evaluation.run else []
     return {int(row["id"]): row["text"] for row in rows if row["by"] == by}
 
 
-def _lines(run: Run, name: str) -> list[dict[str, Any]]:
+def lines_of(run: Run, name: str) -> list[dict[str, Any]]:
     artifacts.bring(f"{run.project.slug}/runs/{run.pk}/{name}")
     path = run.folder / name
     if name == "answers.jsonl" and not path.exists():  # no prompt was there to answer
@@ -173,9 +173,10 @@ def _lines(run: Run, name: str) -> list[dict[str, Any]]:
 
 def measured(version: ModelVersion) -> list[tuple[str, str]]:
     """What the card of a model says of its figures."""
+    found = Score.objects.filter(evaluation__model_version=version, evaluation__kind__in=[HELDOUT, MEASURES])
     return [
         (score.name, f"{score.value:.3g} ({score.lower:.3g} to {score.upper:.3g}, n {score.n})")
         if score.lower is not None and score.upper is not None
         else (score.name, f"{score.value:.3g}")
-        for score in Score.objects.filter(evaluation__model_version=version).order_by("-evaluation_id", "id")
+        for score in found.order_by("-evaluation_id", "id")
     ]

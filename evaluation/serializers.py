@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from annotation.endpoints import plain_schema
-from evaluation import head_to_head
+from evaluation import head_to_head, second_opinion
 from evaluation.evidence import FAILED, PASSED, UNDECIDED
 from evaluation.gate import LIMITS
 from evaluation.models import Evaluation, GatePolicy, Round, RoundPolicy, RoundStep, Score, StepRun
@@ -195,6 +195,8 @@ class HeadToHeadSerializer(serializers.Serializer):
     people = serializers.IntegerField()
     created_at = serializers.DateTimeField(source="match.created_at")
     ended_at = serializers.DateTimeField(source="match.ended_at", allow_null=True)
+    ended_because = serializers.CharField(source="match.ended_because", allow_blank=True)
+    withdrawn = serializers.IntegerField(help_text="Items that its end took out of the queue.")
 
     def to_representation(self, match: Any) -> dict[str, Any]:
         return super().to_representation(head_to_head.standing(match, simulated=self.context.get("simulated", False)))
@@ -209,3 +211,17 @@ class StartHeadToHeadSerializer(serializers.Serializer):
     )
     prompts = serializers.IntegerField(default=head_to_head.PROMPTS, min_value=1, max_value=1000)
     seed = serializers.IntegerField(default=17, min_value=0, max_value=BIGGEST_SEED)
+
+
+class AskSecondOpinionSerializer(serializers.Serializer):
+    challenger = InProject(queryset=ModelVersion.objects.all(), help_text="The new model.")
+    champion = InProject(
+        queryset=ModelVersion.objects.all(), required=False, help_text="The production model if left out."
+    )
+    judge = InProject(queryset=ModelVersion.objects.all(), help_text="A model behind an endpoint.")
+    pairs = serializers.IntegerField(
+        default=second_opinion.PAIRS,
+        min_value=1,
+        max_value=second_opinion.MOST_PAIRS,
+        help_text="At most so many of the two models, and as many that people have compared; each is asked twice.",
+    )

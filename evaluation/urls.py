@@ -16,6 +16,11 @@ urlpatterns = [
     path("projects/<slug:slug>/models/<int:pk>/delete/", views.delete_model, name="delete_model"),
     path("projects/<slug:slug>/models/<int:pk>/measure/", deciding.measure, name="measure_model"),
     path("projects/<slug:slug>/models/<int:pk>/head-to-head/", deciding.start_match, name="start_head_to_head"),
+    path(
+        "projects/<slug:slug>/models/<int:pk>/second-opinion/",
+        deciding.ask_second_opinion,
+        name="ask_second_opinion",
+    ),
     path("projects/<slug:slug>/models/compare/", looking_back.compare, name="compare_models"),
     path("projects/<slug:slug>/head-to-heads/<int:pk>/stop/", deciding.stop_match, name="stop_head_to_head"),
     path("projects/<slug:slug>/roll-back/", deciding.roll_back, name="roll_back"),

@@ -18,9 +18,9 @@ from annotation.models.items import Kind
 from annotation.models.people import Role
 from annotation.requests import Request
 from annotation.views import place
-from evaluation import access, gate, head_to_head, leanings, report, scoring, starting
+from evaluation import access, gate, head_to_head, leanings, report, scoring, second_opinion, starting
 from evaluation import rounds as loop
-from evaluation.forms import HeadToHeadForm, RoundForm, RoundPolicyForm
+from evaluation.forms import HeadToHeadForm, RoundForm, RoundPolicyForm, SecondOpinionForm
 from evaluation.models import Round, RoundStatus, Score, Step, StepRun
 from training import cards, graph, registry, staleness
 from training.access import lead
@@ -146,7 +146,8 @@ def models(request: Request, slug: str) -> HttpResponse:
     )
     stale = staleness.of_models(member.project)
     scores: dict[int, list[Score]] = defaultdict(list)
-    for score in _scores().filter(evaluation__project=member.project, group=""):
+    kinds = (scoring.HELDOUT, scoring.MEASURES)
+    for score in _scores().filter(evaluation__project=member.project, evaluation__kind__in=kinds, group=""):
         scores[score.evaluation.model_version_id].append(score)
     for version in versions:
         version.scores = scores[version.pk]
@@ -175,6 +176,9 @@ def model(request: Request, slug: str, pk: int) -> HttpResponse:
         "measured": measured,
         "matches": [head_to_head.standing(match) for match in matches],
         "head_to_head_form": HeadToHeadForm(),
+        "opinions": second_opinion.of_model(version),
+        "opinion_form": SecondOpinionForm(version=version),
+        "instructions": second_opinion.instructions(member.project),
         "leanings": leanings.of_model(version) if version.kind == ModelKind.POLICY else [],
         "ancestry": version.ancestry(),
         "run": version.run,
@@ -267,6 +271,10 @@ def _lineage(run: Run) -> list[dict[str, str]]:
         line.append({"label": f"Started from: {run.base}", "url": reverse("model", args=[slug, run.base.pk])})
     if run.teacher is not None:
         line.append({"label": f"Learns from: {run.teacher}", "url": reverse("model", args=[slug, run.teacher.pk])})
+    line += [
+        {"label": f"Asked about: {version}", "url": reverse("model", args=[slug, version.pk])}
+        for version in second_opinion.asked_about(run)
+    ]
     line += [
         {"label": f"Yielded: {version}", "url": reverse("model", args=[slug, version.pk])}
         for version in ModelVersion.objects.filter(run=run)

@@ -15,7 +15,7 @@ from pydantic import ValidationError as SettingsError
 
 from annotation.models import Project, User
 from annotation.models.events import record
-from training.methods import APART, CONVERT, METHODS, Method
+from training.methods import APART, CONVERT, JUDGE, METHODS, Method
 from training.methods.weights import MERGEABLE, WAYS, WHOLE
 from training.models import ModelVersion, Run, Snapshot, Source
 from training.models.registry import Format, ModelKind
@@ -145,8 +145,10 @@ def _fits(
     if base is not None:
         further = continues is not None and method.produces == "reward"
         expected = ModelKind.REWARD if method.name == "score" or further else ModelKind.POLICY
-        if base.format == Format.ENDPOINT and method.name != "generate":
+        if base.format == Format.ENDPOINT and method.name not in ("generate", JUDGE.name):
             raise ValidationError(f"{base} answers elsewhere, and its weights are not here: choose another model.")
+        if base.format != Format.ENDPOINT and method is JUDGE:
+            raise ValidationError(f"{base} is no endpoint: import one, such as https://host/v1#model, and choose it.")
         if base.kind != expected:
             raise ValidationError(f"{method.title} cannot start from a {base.get_kind_display().lower()}.")
 

@@ -2,8 +2,8 @@
 
 from django import template
 
-from evaluation import report
-from evaluation.models import Score
+from evaluation import report, second_opinion
+from evaluation.models import Evaluation, Score
 
 register = template.Library()
 
@@ -37,6 +37,11 @@ def figure(score: Score) -> str:
 @register.filter
 def meaning(score: Score) -> str:
     return MEANINGS.get(score.name, "")
+
+
+@register.filter
+def sentences(opinion: Evaluation) -> list[str]:
+    return second_opinion.sentences(opinion)
 
 
 @register.filter

@@ -16,6 +16,7 @@ from annotation.gold import Right, mark
 from tests.annotation import making
 from tests.annotation.making import a_comparison, a_demonstration, a_prompt
 from tests.api.test_doors import ROUTES
+from tests.evaluation.making import measured
 from tests.training.making import a_model, a_preference
 
 KEPT = Path(__file__).with_name("openapi.yaml")
@@ -76,6 +77,8 @@ def test_the_calls_of_the_guide_work(api, world, alice, bob, project, tmp_path):
     a_demonstration(project)
     a_preference(bob, a_prompt(project, split="heldout"))
     reward = a_model(project, "reward", kind="reward")
+    asked = a_prompt(project, split="heldout")
+    measured(world.tuned, {asked.pk: ("One answer.", "Another.")})
     values = {
         **{"HOST": "/api/v1", "DESK": "/api/v1/projects/desk", "TOKEN": "bob", "LEAD": "alice"},
         **{"LABEL": world.label.pk, "PERSON": bob.person_id, "SNAPSHOT": world.snapshot.pk, "MODEL": world.tuned.pk},
@@ -88,6 +91,7 @@ def test_the_calls_of_the_guide_work(api, world, alice, bob, project, tmp_path):
         "EXPORT": world.export.pk,
         **{"ITEM": a_demonstration(project).pk, "DONE": world.run.pk, "BASE": world.base.pk},
         **{"OTHER": world.snapshot.pk, "RECIPE": world.recipe.pk, "FREEZING": world.freezing.pk},
+        "JUDGE": a_model(project, "critic", format="endpoint").pk,
         "GOLD_LABEL": _told_afterwards(project, bob).pk,
     }
     calls = [

@@ -118,6 +118,7 @@ DOORS: dict[str, str | list[str]] = {
     "roll_back": f"post {P}roll-back/",
     "gate_policy": [f"get {P}gate/", f"patch {P}gate/"],
     "compare_models": f"get {P}models/compare/",
+    "ask_second_opinion": f"post {P}second-opinions/",
     "start_head_to_head": f"post {P}head-to-heads/",
     "stop_head_to_head": f"post {P}head-to-heads/<int:match_id>/stop/",
 }

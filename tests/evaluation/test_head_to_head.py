@@ -88,7 +88,7 @@ def test_a_better_model_is_found_and_one_is_told_to_stop(pair, heldout, bob, ali
 
     assert head_to_head.stop(match=match, actor=alice.person)
     assert Item.objects.filter(selection__match=match.pk, dropped=True).count() == 3
-    assert Event.objects.get(verb="head to head stopped").data == {"not_asked": 3}
+    assert Event.objects.get(verb="head to head stopped").data == {"not_asked": 3, "because": "alice stopped it"}
     assert not head_to_head.stop(match=match)
     match.refresh_from_db()
     stopped = head_to_head.standing(match)
@@ -168,3 +168,60 @@ def test_two_that_meet_again_ask_what_was_left_unasked(pair, heldout, bob):
     again = head_to_head.standing(begun(pair[1]))
     assert (again.asked, again.left, again.wins) == (12, 10, 1)
     assert Item.objects.open().count() == 10
+
+
+def test_a_match_ends_when_its_model_is_promoted_and_can_come_back(pair, heldout, bob, alice):
+    match = begun(pair[1])
+    first, held, *_ = items_of(match)
+    prefers(bob, first, "new")
+    Item.objects.filter(pk=held.pk).update(taken=1)  # in somebody's hands
+    gate.promote(version=pair[1], actor=alice.person, reason="It is liked.")
+    match.refresh_from_db()
+    found = head_to_head.standing(match)
+    assert (match.ended_because, found.wins, found.withdrawn, found.cut_short) == ("new was promoted", 1, 10, True)
+    assert found.end.endswith(
+        ": new was promoted. 10 pairs were taken out of the queue, to be asked again if the two are compared again."
+    )
+    assert Event.objects.get(verb="head to head stopped").data == {"not_asked": 10, "because": "new was promoted"}
+    assert [item.selection.get("withdrawn") for item in items_of(match)[1:3]] == [None, "new was promoted"]
+    assert not Item.objects.open().exists()
+
+    Item.objects.filter(pk=held.pk).update(taken=0)  # given back unanswered
+    assert head_to_head.withdraw_returned() == 1
+    assert head_to_head.withdraw_returned() == 0
+    assert not Item.objects.open().exists()
+    gate.roll_back(project=match.project)
+    again = head_to_head.standing(begun(pair[1]))
+    assert (again.asked, again.left, again.wins, again.withdrawn) == (12, 11, 1, 0)
+
+
+def test_a_promotion_ends_what_it_makes_idle_alone(project, pair, heldout):
+    old, new = pair
+    third, fourth = (a_model(project, name, format="adapter", parent=old) for name in ("third", "fourth"))
+    against_old, with_new, others = (
+        head_to_head.start(challenger=challenger, champion=champion, wake=False)
+        for challenger, champion in ((third, old), (new, third), (third, fourth))
+    )
+    still = head_to_head.start(challenger=fourth, champion=new, wake=False)
+    gate.promote(version=new, reason="Because.")
+    assert set(HeadToHead.objects.filter(ended_at=None)) == {others, still}
+    assert set(HeadToHead.objects.exclude(ended_at=None)) == {against_old, with_new}
+    against_old.champion_run.refresh_from_db()
+    assert against_old.champion_run.status == "cancelled"
+
+
+def test_what_has_some_of_its_labels_keeps_them_and_is_asked_no_more(project, pair, heldout, bob, bea):
+    project.labels_per_item = 2
+    project.save()
+    match = begun(pair[1])
+    half, whole, *_ = items_of(match)
+    for member, item in ((bob, half), (bob, whole), (bea, whole)):
+        prefers(member, item, "new")
+    head_to_head.stop(match=match)
+    half.refresh_from_db()
+    assert (half.dropped, half.wanted, half.labels.count()) == (False, 1, 1)
+    assert not Item.objects.open().exists()
+    found = head_to_head.standing(match)
+    assert (found.wins, found.withdrawn, found.cut_short) == (2, 11, True)
+    begun(pair[1])
+    assert Item.objects.open().count() == 11

@@ -25,11 +25,13 @@ def pair(project) -> tuple[ModelVersion, ModelVersion]:
     return old, a_model(project, "new", format="adapter", parent=old)
 
 
-def at_the_gate(pair: tuple[ModelVersion, ModelVersion], **settings: Any) -> tuple[Round, dict[str, Any]]:
+def at_the_gate(
+    pair: tuple[ModelVersion, ModelVersion], number: int = 1, **settings: Any
+) -> tuple[Round, dict[str, Any]]:
     """A round that has just passed by its gate, and what it wrote down there."""
     old, new = pair
     current = Round.objects.create(
-        project=old.project, number=1, champion=old, challenger=new, step="gated", settings=settings
+        project=old.project, number=number, champion=old, challenger=new, step="gated", settings=settings
     )
     current = rounds.advance(round_id=current.pk)
     assert current.step == "sampling", current.error
@@ -80,7 +82,7 @@ def test_a_round_asks_people_goes_on_and_its_gate_is_written_anew(pair, bob, ali
     assert row["Blind comparisons won"].passed
     assert row["Blind comparisons won at equal length"].outcome == "undecided"
     prefers(bob, items[-1], "new")
-    assert tasks.recover()["matches"] == 1
+    assert tasks.settle_matches() == 1
     after = {row["name"]: row["outcome"] for row in noted(current)["verdict"]}
     assert after["Blind comparisons won"] == after["Blind comparisons won at equal length"] == "passed"
     assert Notice.objects.get().person == alice.person
@@ -214,3 +216,65 @@ def test_without_heldout_prompts_the_round_goes_on_and_says_why(project, bob):
     old = a_model(project, "old", stage="production")
     _, found = at_the_gate((old, a_model(project, "new", format="adapter", parent=old)))
     assert "no held-out prompt" in found["not_asked"]
+
+
+def test_the_next_round_ends_the_match_of_the_last_once_it_has_a_model_of_its_own(pair, bob, alice):
+    a_preference(bob)
+    current, _ = at_the_gate(pair)
+    match = HeadToHead.objects.get()
+    prefers(bob, met(match)[0], "new")
+    Round.objects.filter(pk=current.pk).update(status="done")
+    following = Round.objects.create(project=bob.project, number=2, champion=pair[0], step="collecting")
+    assert polling.settle() == 0  # until then the model of the last round is the best candidate
+    newer = a_model(bob.project, "newer", format="adapter", parent=pair[0])
+    Round.objects.filter(pk=following.pk).update(challenger=newer, step="gated")
+    rounds.advance(round_id=following.pk)
+    match.refresh_from_db()
+    assert match.ended_because == "Round 2 asks about its own model, newer"
+    assert HeadToHead.objects.get(ended_at=None).challenger == newer
+    assert not Item.objects.open().filter(purpose="head_to_head").exists()
+    assert polling.settle() == 1
+    shown = dict(report.words("gated", noted(current), []))["Their comparison"]
+    assert f"{PROMPTS - 1} pairs were taken out of the queue" in shown
+    assert f"The blind comparison {shown[:1].lower()}{shown[1:]}" in report.sentences(current)
+
+
+def test_a_model_that_fails_the_gate_meanwhile_is_asked_about_no_more(pair, bob, alice):
+    a_preference(bob)
+    at_the_gate(pair)
+    match = HeadToHead.objects.get()
+    prefers(bob, met(match)[0], "new")
+    evaluation = pair[1].evaluations.create(project=bob.project, kind="held-out measures")
+    Score.objects.create(evaluation=evaluation, name="forgetting", value=0.5, lower=0.4, upper=0.6, n=40)
+    assert polling.settle() == 1
+    match.refresh_from_db()
+    assert "fails the gate whatever people say (Surprise at general questions" in match.ended_because
+    assert not Item.objects.open().filter(purpose="head_to_head").exists()
+
+
+def test_a_match_that_breaks_holds_up_no_other_and_is_told(pair, bob, alice, monkeypatch, caplog):
+    a_preference(bob)
+    broken, _ = at_the_gate(pair)
+    match = HeadToHead.objects.get()
+    Round.objects.filter(pk=broken.pk).update(status="done")
+    newer = a_model(bob.project, "newer", format="adapter", parent=pair[0])
+    well, _ = at_the_gate((pair[0], newer), number=2)
+    head_to_head.stop(match=HeadToHead.objects.exclude(pk=match.pk).get())
+    looked_at = head_to_head.standing
+
+    def standing(found: HeadToHead, **more: Any) -> head_to_head.Standing:
+        if found == match:
+            raise ValueError("no such answer")
+        return looked_at(found, **more)
+
+    monkeypatch.setattr(head_to_head, "standing", standing)
+    with pytest.raises(ExceptionGroup) as raised:
+        tasks.settle_matches()
+    assert [str(one) for one in raised.value.exceptions] == ["no such answer"]
+    assert noted(well)["settled"]
+    assert ("People", "what they said could not be looked at (ValueError: no such answer)") in report.words(
+        "gated", noted(broken), []
+    )
+    assert "could not be looked at" in caplog.text
+    monkeypatch.setattr(head_to_head, "standing", looked_at)
+    assert polling.settle() == 1

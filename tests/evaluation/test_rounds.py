@@ -768,6 +768,7 @@ def test_the_clock_is_set_by_migrating(db):
         ("annotation.tasks.refresh_consensus", 1),
         ("annotation.tasks.tend_exports", 5),
         ("evaluation.tasks.recover", 1),
+        ("evaluation.tasks.settle_matches", 1),
         ("evaluation.tasks.start_rounds", 1),
         ("evaluation.tasks.steer", 1),
         ("evaluation.tasks.watch_drift", 24 * 60),

@@ -8,7 +8,14 @@ its settings in a module here, one line in `METHODS`, and a recipe of the same n
 from dataclasses import dataclass
 from typing import Literal
 
-from training.methods.answers import ConvertSettings, FeaturesSettings, GenerateSettings, MeasureSettings, ScoreSettings
+from training.methods.answers import (
+    ConvertSettings,
+    FeaturesSettings,
+    GenerateSettings,
+    JudgeSettings,
+    MeasureSettings,
+    ScoreSettings,
+)
 from training.methods.preferences import DpoSettings, KtoSettings, OrpoSettings, RewardSettings
 from training.methods.probes import ProbeSettings
 from training.methods.sft import SftSettings
@@ -18,6 +25,7 @@ from training.methods.taught import DistillSettings, RlhfSettings
 __all__ = [
     "APART",
     "CONVERT",
+    "JUDGE",
     "MERGE",
     "METHODS",
     "ConvertSettings",
@@ -25,6 +33,7 @@ __all__ = [
     "DpoSettings",
     "FeaturesSettings",
     "GenerateSettings",
+    "JudgeSettings",
     "KtoSettings",
     "MeasureSettings",
     "Method",
@@ -156,4 +165,11 @@ MERGE = Method(
     ConvertSettings,
     "policy",
 )
-APART = {method.name: method for method in (CONVERT, MERGE)}  # run like methods, and not offered among them
+
+JUDGE = Method(
+    "judge",
+    "Ask for a second opinion",
+    "A model behind an endpoint says which of two answers is better, twice for each pair, with the sides swapped.",
+    JudgeSettings,
+)
+APART = {method.name: method for method in (CONVERT, MERGE, JUDGE)}  # run like methods, and not offered among them

@@ -143,5 +143,29 @@ class FeaturesSettings(Settings):
     )
 
 
+class JudgeSettings(Settings):
+    max_new_tokens: int = Field(
+        1024,
+        ge=1,
+        le=32768,
+        title="Longest verdict (tokens)",
+        description="Where a reply is cut off that has not come to its verdict. Models that think first need more.",
+    )
+    batch_size: int = Field(
+        8,
+        ge=2,
+        le=64,
+        title="Questions at once",
+        description="How many questions the endpoint is asked side by side; two for each pair.",
+    )
+    most_tokens: int = Field(
+        1_000_000,
+        ge=1,
+        le=1_000_000_000,
+        title="Budget (tokens)",
+        description="No more questions are asked once so many tokens were read and written, as the endpoint counts.",
+    )
+
+
 class ConvertSettings(Settings):
     """Nothing to choose: the model is brought into one layout, and its weights stay as they are."""

@@ -28,6 +28,7 @@ SHORT = {  # what lists call a run of these; the others are known by their lette
     "distill": "Distillation",
     "features": "Features",
     "generate": "New answers",
+    "judge": "Second opinion",
     "measure": "Measures",
     "merge": "Merge",
     "probe": "Probe",

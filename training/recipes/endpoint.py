@@ -36,11 +36,16 @@ class Busy(Exception):
         self.seconds = seconds
 
 
+class Refused(BadData):
+    """The endpoint does not take this one request, for what stands in it."""
+
+
 @dataclass(frozen=True)
 class Said:
     text: str
     tokens: int
     finished: bool
+    read: int = 0  # tokens of what was sent, if the endpoint counts them
 
 
 @dataclass(frozen=True)
@@ -66,8 +71,9 @@ class Endpoint:
         try:
             choice = answer["choices"][0]
             text = choice["message"]["content"] or ""
-            tokens = (answer.get("usage") or {}).get("completion_tokens", 0)
-            return Said(str(text), int(tokens), choice["finish_reason"] == "stop")
+            usage = answer.get("usage") or {}
+            tokens, read = (int(usage.get(f"{kind}_tokens") or 0) for kind in ("completion", "prompt"))
+            return Said(str(text), tokens, choice["finish_reason"] == "stop", read)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise BadData(f"{self.url} answers, but not in the form of chat completions: check the address.") from error
 
@@ -93,7 +99,8 @@ class Endpoint:
             raise BadData(f"{self.url} refused the key: set TOUCHSTONE_ENDPOINT_KEYS for the worker.")
         if response.status != 200:
             words = " ".join(data.decode(errors="replace").split())[:200]
-            raise BadData(f"{self.url} refused the request with status {response.status}: {words}")
+            refused = Refused if response.status in (400, 413, 422) else BadData
+            raise refused(f"{self.url} refused the request with status {response.status}: {words}")
         try:
             return json.loads(data)
         except (ValueError, RecursionError) as error:

@@ -5,16 +5,14 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.training.recipes.answering import answering, said
 from tests.training.recipes.runs import DEADLINE, Run, questions, says, write_lines
 from training.recipes import endpoint
 from training.recipes.contract import BadData, Failed, Stop
@@ -162,45 +160,3 @@ def test_what_makes_no_sense_ends_the_run_in_words(allowed, asks, reply, words):
 def test_an_address_without_a_model_is_refused():
     with pytest.raises(BadData, match="names no model"):
         endpoint.Endpoint.named("https://host.example/v1")
-
-
-def said(text: str) -> dict[str, Any]:
-    return {
-        "choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
-        "usage": {"completion_tokens": 2},
-    }
-
-
-Reply = tuple[int, dict[str, str], Any]
-
-
-@contextmanager
-def answering(reply: Callable[[Any, Any], Reply]) -> Iterator[tuple[str, list[tuple[Any, Any]]]]:
-    """A server on loopback; yields its address and what it was sent."""
-    seen: list[tuple[Any, Any]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            seen.append((body, dict(self.headers)))
-            status, headers, answer = reply(body, self.headers)
-            data = json.dumps(answer).encode()
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/v1", seen
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
