@@ -226,7 +226,8 @@ def thread(member: Membership, item: Item) -> list[Comment]:
     gold = item.purpose == Purpose.GOLD
     if not gold and item.assignments.filter(person_id=member.person_id, state=State.SUBMITTED).exists():
         return comments
-    to_them = [one for one in comments if member.person.username in one.names]
+    names = item.project.member_names()
+    to_them = [one for one in comments if member.person.username in names.mentioned(one.text)]
     if gold:
         annotators = item.project.memberships.filter(role=Role.ANNOTATOR).values_list("person_id", flat=True)
         fellows = set(annotators.filter(person__in=[one.author_id for one in to_them]))

@@ -16,11 +16,14 @@ from django.db.models import Q
 from django.utils import timezone
 
 from annotation import invitations, people, sessions
+from annotation.mentions import AFTER_AT, Names
 from annotation.models import Assignment, Comment, Invitation, Membership, Notice, User
 from annotation.models.events import record
 from annotation.models.people import Role
-from annotation.models.talk import MENTION
 from annotation.personal import relations, theirs_alone
+
+# Wider than what counts as a mention: a name in code or in an address is a name too.
+AT_NAME = re.compile(rf"(?<![\w.@+-]){AFTER_AT}")
 
 RENAME_IN_EVENTS = """
 UPDATE annotation_event SET data = touchstone_renamed(data, %(old)s, %(new)s)
@@ -85,8 +88,10 @@ def _rename(old: str, new: str) -> None:
         )
         cursor.execute(RENAME_IN_EVENTS, {"old": old, "new": new})
         cursor.execute("SELECT set_config('touchstone.pseudonym', '', true)")
-    for comment in Comment.objects.filter(text__contains=f"@{old}").iterator():
-        _rewrite(comment, lambda text: mentions_renamed(text, old, new), "text")
+    others = User.objects.filter(username__iexact=old).values_list("username", flat=True)  # Bob, beside bob
+    names = Names([old, *others])
+    for comment in Comment.objects.filter(Q(text__contains="@") | Q(text__contains="＠")).iterator():
+        _rewrite(comment, lambda text: mentions_renamed(text, old, new, names), "text")
     for notice in Notice.objects.filter(text__contains=old).iterator():
         _rewrite(notice, lambda text: name_replaced(text, old, new)[:300], "text")
     logged = LogEntry.objects.filter(Q(object_repr__contains=old) | Q(change_message__contains=old))
@@ -102,19 +107,18 @@ def _rewrite(row: Comment | Notice | LogEntry, change: Callable[[str], str], fie
         row.save(update_fields=[field])
 
 
-def mentions_renamed(text: str, old: str, new: str) -> str:
-    """The text with each @old as @new.
+def mentions_renamed(text: str, old: str, new: str, names: Names) -> str:
+    """The text with each @old as @new, where it means none of the other `names`.
 
-    >>> mentions_renamed("@bob, ask @bobby. Thanks @bob.", "bob", "erased-1")
+    >>> mentions_renamed("@bob, ask @bobby. Thanks @Bob.", "bob", "erased-1", Names(["bob"]))
     '@erased-1, ask @bobby. Thanks @erased-1.'
     """
 
     def renamed(found: re.Match[str]) -> str:
-        name = found[1]
-        end = "" if name == old else name[len(name.rstrip(".-+@")) :]
-        return f"@{new}{end}" if name in (old, old + end) else found[0]
+        name, end = names.meant(found["name"])
+        return f"@{new}{end}" if name == old else found[0]
 
-    return MENTION.sub(renamed, text)
+    return AT_NAME.sub(renamed, text)
 
 
 def name_replaced(text: str, old: str, new: str) -> str:

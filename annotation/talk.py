@@ -105,7 +105,8 @@ def can_mention(*, member: Membership, blind: bool = False) -> list[str]:
 
 def _tell(made: Comment, author: Membership, text: str) -> list[int]:
     """Tell the members whom a comment names. On gold an annotator reaches reviewers and leads alone."""
-    members = Membership.objects.filter(project=made.item.project, person__username__in=made.names)
+    mentioned = made.item.project.member_names().mentioned(made.text)
+    members = Membership.objects.filter(project=made.item.project, person__username__in=mentioned)
     members = members.exclude(person=author.person).select_related("person")
     if made.item.purpose == Purpose.GOLD and not author.at_least(Role.REVIEWER):
         members = members.exclude(role=Role.ANNOTATOR)

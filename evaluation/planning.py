@@ -17,7 +17,8 @@ HELD_OUT = 0.25  # of the prompts
 class Labelled:
     """A pool of pairs and what an annotator would say of each: `differences` (n, d), `outcomes` (n,), which of two
     answers is in truth the better (`truth` (n,): 1, 0, or a half where neither is), `prompts` (n,), `costs` (n,), and
-    the features' `groups` (d,)."""
+    the features' `groups` (d,). `items` (n,), from 0, tells which pairs are of one item, whose ranking says them all in
+    one label; without it each pair is one. A pair's cost is that of its item."""
 
     differences: Array
     outcomes: Array
@@ -25,35 +26,57 @@ class Labelled:
     prompts: NDArray[np.intp]
     costs: Array
     groups: NDArray[np.intp]
+    items: NDArray[np.intp] | None = None
 
 
 def learning_curve(pool: Labelled, *, selector: str, total: int, seed: int, batch: int = BATCH) -> list[float]:
     """Share of clear pairs on held-out prompts that the posterior puts right, after each batch of labels.
 
-    The first batch is random for every selector; equal seeds hold out the same prompts and begin with the same batch.
-    Raises ValueError if too few prompts are there to hold any out.
+    As in the queue, an item stands for its two answers that lie furthest apart, and the pairs of a ranking of k count
+    2/k each. The first batch is random for every selector; equal seeds hold out the same prompts and begin with the
+    same batch. Raises ValueError if too few prompts are there to hold any out.
     """
     random = np.random.default_rng(seed)
     prompts = random.permutation(np.unique(pool.prompts))
     held_out = np.isin(pool.prompts, prompts[: int(len(prompts) * HELD_OUT)])
     tested = held_out & (pool.truth != 0.5)
-    free = ~held_out
+    items = np.arange(len(pool.prompts)) if pool.items is None else pool.items
+    stands, weights = _furthest(pool.differences, items), _weights(items)
+    free = ~held_out[stands]
     if not tested.any() or not free.any():
         raise ValueError("too few prompts to hold some out")
     asked = random.permutation(np.flatnonzero(free))[:batch]
     posterior, found = None, []
     while True:
         free[asked] = False
-        posterior = fit(pool.differences[asked], pool.outcomes[asked], groups=pool.groups, start=posterior)
+        said = np.isin(items, asked)
+        posterior = fit(
+            pool.differences[said], pool.outcomes[said], groups=pool.groups, weights=weights[said], start=posterior
+        )
         guess = pool.differences[tested] @ posterior.mean
         found.append(float(np.mean(np.where(guess == 0, 0.5, (guess > 0) == (pool.truth[tested] > 0.5)))))
         rest = np.flatnonzero(free)
         if len(asked) >= total or not len(rest):
             return found
-        waiting = Pool(pool.differences[rest], pool.prompts[rest], pool.costs[rest], posterior)
+        pairs = stands[rest]
+        waiting = Pool(pool.differences[pairs], pool.prompts[pairs], pool.costs[pairs], posterior)
         order = SELECTORS[selector](waiting, random, 2 * batch)
         chosen = distinct(waiting, order, batch)  # near-duplicates only where there is nothing else
         asked = np.concatenate([asked, rest[np.concatenate([chosen, order[~np.isin(order, chosen)]])[:batch]]])
+
+
+def _furthest(differences: Array, items: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Of each item the place of the pair whose answers lie furthest apart."""
+    order = np.lexsort((-np.linalg.norm(differences, axis=1), items))
+    first = np.r_[True, np.diff(items[order]) > 0]
+    return order[first]
+
+
+def _weights(items: NDArray[np.intp]) -> Array:
+    """2/k for each of the k (k - 1) / 2 pairs of k answers."""
+    pairs = np.bincount(items)[items]
+    weights: Array = 4 / (1 + np.sqrt(1 + 8 * pairs))
+    return weights
 
 
 def monotone(values: Sequence[float] | Array) -> Array:

@@ -4,7 +4,8 @@ Their taste is what people's labels taught so far. For a plan each simulation dr
 that the interval holds our doubt about it.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -24,7 +25,7 @@ from evaluation.selectors import DEFAULT
 from evaluation.surface import LOOKING, READ_PER_SECOND, reading_seconds
 
 FEWEST_PROMPTS = 20
-MOST_PAIRS = 20_000
+MOST_ITEMS = 20_000
 REST_AFTER = 100  # labels, after which nobody is tired any more
 NOBODYS = "simulated-annotator"
 
@@ -41,55 +42,61 @@ def how_many(
 ) -> dict[str, Plan]:
     """Labels until `level` of unseen pairs are predicted right, asked by the default selector and at random.
 
-    Pairs are those of the project's training comparisons, asked or not. Raises ValidationError if there are too few.
+    Asked are the project's training comparisons, of two answers or more, judged or not. Raises ValidationError if
+    there are too few.
     """
-    pairs = _pairs(project)
-    answers = sorted({pk for pair in pairs for pk in pair})
+    items = _items(project)
+    answers = sorted({pk for item in items for pk in item})
     features.look_at(answers)
     known = steering.know(project, also=answers)
     loaded = known.answers if known else features.load(answers, reader=features.reader_of(project))
     if loaded is None or len(np.unique(loaded.prompts[loaded.places(answers)])) < FEWEST_PROMPTS:
         raise ValidationError(f"A plan needs comparisons of {FEWEST_PROMPTS} prompts or more: import some, or sample.")
-    first, second = (loaded.places(pair[side] for pair in pairs) for side in (0, 1))
+    shown = [loaded.places(item) for item in items]
+    pairs = np.concatenate([list(combinations(item, 2)) for item in shown])
+    of_item = np.repeat(np.arange(len(shown)), [math.comb(len(item), 2) for item in shown])
+    first, second = pairs.T
     posterior = known.posterior if known else prior(loaded.seen.groups)
     differences = loaded.seen.values[first] - loaded.seen.values[second]
-    lengths = np.stack([loaded.characters[first], loaded.characters[second]], axis=1)
-    costs = LOOKING + lengths.sum(axis=1) / READ_PER_SECOND
+    costs = np.array([LOOKING + loaded.characters[item].sum() / READ_PER_SECOND for item in shown])[of_item]
     root = np.linalg.cholesky(posterior.covariance)
     curves: dict[str, list[list[float]]] = {"random": [], DEFAULT: []}
     for number in range(simulations):
         random = np.random.default_rng([seed, number])
         taste = posterior.mean + root @ random.standard_normal(len(root))
-        values = np.stack([loaded.seen.values[first] @ taste, loaded.seen.values[second] @ taste], axis=1)
-        said = _say_all(values, lengths, manner or Manner(), random)
-        truth = 0.5 + 0.5 * np.sign(values[:, 0] - values[:, 1])
-        pool = Labelled(differences, said, truth, loaded.prompts[first], costs, loaded.seen.groups)
+        values = loaded.seen.values @ taste
+        lists = [(values[item], loaded.characters[item]) for item in shown]
+        said = _say_all(lists, manner or Manner(), random, ties=project.ties_allowed)
+        truth = 0.5 + 0.5 * np.sign(values[first] - values[second])
+        pool = Labelled(differences, said, truth, loaded.prompts[first], costs, loaded.seen.groups, of_item)
         for selector, found in curves.items():
             found.append(learning_curve(pool, selector=selector, total=budget, seed=seed + number))
         say(f"Simulation {number + 1} of {simulations}.")
     return {selector: plan(found, level) for selector, found in curves.items()}
 
 
-def _say_all(values: Array, lengths: Array, manner: Manner, random: np.random.Generator) -> Array:
-    """Of each pair, in an order and on sides drawn by lot: 1 where the first answer is preferred, a half for a tie.
-    `values` and `lengths` (n, 2)."""
-    said = np.empty(len(values))
-    for done, place in enumerate(random.permutation(len(values))):
-        sides = random.permutation(2)
-        ranks = manner.ranks(values[place, sides], lengths[place, sides], done=done % REST_AFTER, random=random)
-        first, second = (ranks[int(side)] for side in np.argsort(sides))
-        said[place] = 0.5 if first == second else float(first < second)
-    return said
+def _say_all(lists: Sequence[tuple[Array, Array]], manner: Manner, random: np.random.Generator, *, ties: bool) -> Array:
+    """Of each item, in an order and with its answers in places drawn by lot, every pair one after the other: 1 where
+    the first answer is preferred, a half for a tie. `lists`: the items' values (k,) and lengths (k,)."""
+    said: list[list[float]] = [[] for _ in lists]
+    for done, number in enumerate(random.permutation(len(lists))):
+        values, lengths = lists[number]
+        order = random.permutation(len(values))
+        shown = manner.ranking(values[order], lengths[order], done=done % REST_AFTER, random=random, ties=ties)
+        ranks = np.array(shown.ranks)[np.argsort(order)]
+        said[number] = [0.5 + 0.5 * float(np.sign(worse - better)) for better, worse in combinations(ranks, 2)]
+    return np.concatenate(said)
 
 
-def _pairs(project: Project) -> list[tuple[int, int]]:
+def _items(project: Project) -> list[list[int]]:
+    """The answers (ids) of each training comparison."""
     items = Item.objects.filter(
         project=project, kind=Kind.COMPARISON, purpose=Purpose.TRAIN, prompt__split=Split.TRAIN
-    ).order_by("-pk")[:MOST_PAIRS]
+    ).order_by("-pk")[:MOST_ITEMS]
     shown: dict[int, list[int]] = {pk: [] for pk in items.values_list("pk", flat=True)}
     for item, response in ItemResponse.objects.filter(item__in=list(shown)).values_list("item_id", "response_id"):
         shown[item].append(response)
-    return [pair for responses in shown.values() for pair in combinations(sorted(responses), 2)]
+    return [sorted(responses) for responses in shown.values() if len(responses) > 1]
 
 
 def annotator(project: Project, name: str = NOBODYS) -> Membership:
@@ -107,8 +114,8 @@ def annotator(project: Project, name: str = NOBODYS) -> Membership:
 def label(
     *, project: Project, labels: int, name: str = NOBODYS, manner: Manner | None = None, seed: int = 17
 ) -> list[Label]:
-    """Let a simulated annotator give labels on comparisons, as a person would, with the taste that people's labels
-    taught, or, while they taught too little, for what is longer. Fewer come back if the queue ends.
+    """Let a simulated annotator rank comparisons of two to eight answers, as a person would, with the taste that
+    people's labels taught, or, while they taught too little, for what is longer. Fewer come back if the queue ends.
 
     Raises ValidationError if the name is a person's.
     """
@@ -127,8 +134,14 @@ def label(
         shown = assignment.shown()
         lengths = [len(answer.text) for answer in shown]
         values = _values(known, shown)
-        ranks = manner.ranks(values, lengths, done=len(given) % REST_AFTER, random=random)
-        strength = None if ranks.count(1) > 1 else 1
+        ranks, strength = manner.ranking(
+            values,
+            lengths,
+            done=len(given) % REST_AFTER,
+            random=random,
+            ties=project.ties_allowed,
+            levels=len(project.strength_levels),
+        )
         said = Said(ranks=ranks, strength=strength, seconds=round(reading_seconds(*(one.text for one in shown)), 1))
         given.append(labelling.submit(assignment=assignment, said=said))
     return given

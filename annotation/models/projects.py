@@ -6,6 +6,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.urls import reverse
 
+from annotation.mentions import Names
+
 if TYPE_CHECKING:
     from annotation.models.people import User
 
@@ -132,6 +134,10 @@ class Project(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("project", args=[self.slug])
+
+    def member_names(self) -> Names:
+        """Whom somebody can mention here."""
+        return Names(self.memberships.values_list("person__username", flat=True))
 
     @property
     def current_guidelines(self) -> "Guidelines | None":

@@ -1,15 +1,11 @@
 """What people say to each other about the work."""
 
-import re
-
 from django.db import models
 from django.urls import reverse
 
 from annotation.models.items import Item
 from annotation.models.people import User
 from annotation.models.projects import Project
-
-MENTION = re.compile(r"(?<![\w.@+-])@([\w.@+-]+)")
 
 
 class CommentQuerySet(models.QuerySet["Comment"]):
@@ -39,12 +35,6 @@ class Comment(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("comment", args=[self.pk])
-
-    @property
-    def names(self) -> set[str]:
-        """The user names after an @ in the text, with and without the full stop that may end a sentence."""
-        found = MENTION.findall(self.text)
-        return {*found, *(name.rstrip(".-+@") for name in found)}
 
 
 class Notice(models.Model):

@@ -77,7 +77,7 @@ def known(project, bob, alice):
     a_demonstration(project)
     item = lease(bob)
     talk.comment(item=item.item, author=bob, text="Which one? @alice")
-    talk.comment(item=item.item, author=alice, text="@bob: the first. Not @bobby.")
+    talk.comment(item=item.item, author=alice, text="@Bob: the first. `@bob` Not @bobby.")
     labelling.submit(assignment=item, said=first_is_better())
     Assignment.objects.filter(pk=lease(bob, "demonstration").pk).update(draft={"text": "I am Robert"})
     Notice.objects.create(project=project, person=alice.person, text="bob has been paused.")
@@ -117,7 +117,7 @@ def test_what_they_said_stays_with_a_pseudonym(known, root, alice):
     assert Label.objects.get().person == gone
     assert Event.objects.filter(data__person=gone.username, verb="membership ended").exists()
     assert gone.username in json.dumps(list(Event.objects.values_list("data", flat=True)))
-    assert f"@{gone.username}: the first" in Comment.objects.latest("pk").text
+    assert f"@{gone.username}: the first. `@{gone.username}`" in Comment.objects.latest("pk").text
     assert Notice.objects.get(text__endswith="paused.").text == f"{gone.username} has been paused."
     done = Event.objects.get(verb="person erased")
     assert (done.actor, done.target) == (root, f"user:{gone.pk}")

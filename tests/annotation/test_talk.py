@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from annotation import access, labelling, leasing, notices, reviewing, talk
 from annotation.gold import Right, mark
+from annotation.mentions import Names
 from annotation.models import Comment, Event, Label, Notice, Project, Review
 from tests.annotation.making import a_comparison, a_demonstration, asked, first_is_better, lease
 
@@ -39,31 +40,43 @@ def told(member):
 # Mentions
 
 
+NAMES = Names(["bea", "bob", "j.doe+x@y", "x-y", "Zoë", "田中", "ann@firm.example", "Kim", "kim"])
+
+
 @pytest.mark.parametrize(
-    ("text", "names"),
+    ("text", "found"),
     [
-        ("@bea, look", {"bea,", "bea"}),
-        ("ask @bea.", {"bea.", "bea"}),
-        ("(@bea) and @j.doe+x@y", {"bea", "j.doe+x@y"}),
-        ("write to me@bea.example", set()),
-        ("nobody @ all", set()),
+        ("@bea, look", ["bea"]),
+        ("ask @bea.", ["bea"]),
+        ("(@bea) and @j.doe+x@y: “@bob”…", ["bea", "j.doe+x@y", "bob"]),
+        ("@bea,@bob;and\n@x-y-", ["bea", "bob", "x-y"]),
+        ("@BEA @zoë! @ZOE\u0308? @田中、\uff20bob", ["bea", "Zoë", "Zoë", "田中", "bob"]),
+        ("@ann@firm.example.", ["ann@firm.example"]),
+        ("@Kim or @kim, and not @KIM", ["Kim", "kim"]),
+        ("it`s for @bob, isn`t it", ["bob"]),
+        ("write to me@bea.example or hi@bob", []),
+        ("nobody @ all, @nobody, @bobby, @beatrice", []),
+        ("https://x.example/@bob?to=@bea mailto:@bob www.x.example/@bea x.example/@bob", []),
+        ("`@bob` and ``a ` @bea``", []),
+        ("```\n@bob\n``` @bea ```\n@bob", ["bea"]),
     ],
 )
-def test_a_name_after_an_at_sign_is_a_mention(text, names):
-    assert Comment(text=text).names & {"bea", "bea.", "j.doe+x@y", "bea.example"} == names - {"bea,"}
+def test_a_name_after_an_at_sign_is_a_mention(text, found):
+    assert [mention.name for mention in NAMES.mentions(text)] == found
 
 
 def test_whoever_is_mentioned_is_told_once_and_led_to_the_comment(project, item, bob, bea, alice):
-    made = talk.comment(item=item, author=bob, text="@bea and @bea: is this tea? @bob @nobody")
+    made = talk.comment(item=item, author=bob, text="@bea and @Bea: is this tea? @bob @nobody")
     notice = Notice.objects.get()
     assert (notice.person, notice.project, notice.read_at) == (bea.person, project, None)
-    assert notice.text == "bob mentions you: @bea and @bea: is this tea? @bob @nobody"
+    assert notice.text == "bob mentions you: @bea and @Bea: is this tea? @bob @nobody"
     assert notice.address == reverse("comment", args=[made.pk])
 
 
-def test_a_mention_reaches_nobody_outside_the_project(item, bob, charlie):
-    talk.comment(item=item, author=bob, text="@charlie, look")
+def test_a_mention_reaches_nobody_outside_the_project(project, item, bob, charlie):
+    made = talk.comment(item=item, author=bob, text="@charlie, look")
     assert not Notice.objects.exists()
+    assert not project.member_names().mentions(made.text)
 
 
 def test_a_long_comment_makes_a_short_notice(item, bob, bea):
@@ -89,8 +102,8 @@ def test_opinions_do_not_travel_ahead_of_labels(item, bob, bea, rita):
     assignment = lease(bea)
     assert read_by(bea, item) == []
     talk.comment(item=item, author=bea, text="Mine.")
-    talk.comment(item=item, author=rita, text="@bea: judge it without the date.")
-    assert read_by(bea, item) == ["Mine.", "@bea: judge it without the date."]
+    talk.comment(item=item, author=rita, text="Well, @Bea: judge it without the date.")
+    assert read_by(bea, item) == ["Mine.", "Well, @Bea: judge it without the date."]
     assert len(read_by(rita, item)) == 4
     labelling.submit(assignment=assignment, said=first_is_better())
     assert len(read_by(bea, item)) == 4
@@ -237,6 +250,18 @@ def test_a_word_is_said_on_the_labelling_page_and_comes_back_with_the_thread(as_
     assert Comment.objects.count() == 2
 
 
+def test_a_mention_is_shown_as_one_and_others_are_offered(as_, item, bob, alice):
+    talk.comment(item=item, author=alice, text="See <b>, @BOB and @alice@firm.example: `@bob`; @nobody")
+    page, address = as_(bob), reverse("thread", args=[lease(bob).pk])
+    html = page.get(address).content.decode()
+    assert '>See &lt;b&gt;, <span class="mention mention--you">@BOB</span> and @alice@firm.example: `@bob`; @' in html
+    assert ">alice</li>" in html
+    assert ">bob</li>" not in html
+    talk.comment(item=item, author=bob, text="Look, @alice!", flag=True)
+    html = as_(alice).get(reverse("flags", args=["desk"])).content.decode()
+    assert 'Look, <span class="mention mention--you">@alice</span>!' in html
+
+
 def test_a_notice_leads_to_the_thread_and_is_read_by_it(as_, item, bob, bea):
     talk.comment(item=item, author=bob, text="@bea, look")
     page = as_(bea)
@@ -244,7 +269,7 @@ def test_a_notice_leads_to_the_thread_and_is_read_by_it(as_, item, bob, bea):
     notice = Notice.objects.get()
     answer = page.get(reverse("notice", args=[notice.pk]), follow=True)
     assert answer.redirect_chain[-1][0] == notice.address
-    assert "@bea, look" in answer.content.decode()
+    assert "@bea</span>, look" in answer.content.decode()
     assert "bell-count" not in page.get("/").content.decode()
 
 

@@ -99,23 +99,61 @@ def test_the_next_item_is_on_screen_before_the_server_has_answered(
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_a_cut_network_loses_nothing_and_stores_nothing_twice(product: Product, sign_in: Callable[..., Page]) -> None:
+def a_minute_passes(page: Page) -> None:
+    """For the page, whose clock must be installed: in steps, so that what its timers ask for can fail in between."""
+    for _ in range(60):
+        page.clock.run_for(1000)
+
+
+def leases_end(product: Product, name: str) -> None:
+    """As if they had run out: what this person holds goes back to the queue."""
+    query = """update annotation_assignment a set lease_until = now() - interval '1 second' from annotation_user u
+        where u.id = a.person_id and u.username = %s and a.state = 'leased' returning a.id"""
+    assert rows(product, query, name)
+    product.manage("recover")
+
+
+def test_a_network_cut_for_a_minute_loses_nothing_and_stores_nothing_twice(
+    product: Product, sign_in: Callable[..., Page]
+) -> None:
     page = sign_in("bob", viewport=DESKTOP)
+    page.clock.install()
     page.goto("/projects/desk/label/comparison/")
     fetched_ahead(page)
     before = live_labels(product, "bob")
+    failed: list[str] = []
+    page.on("requestfailed", lambda request: failed.append(request.url.rstrip("/").rpartition("/")[2]))
     page.context.set_offline(True)
+    cut_at = page.evaluate("performance.now()")
     for _ in range(2):  # the one on the page, and the one that was fetched ahead
         page.keyboard.press("ArrowRight")
         page.keyboard.press("Enter")
-    expect(page.locator("[data-unsent]")).to_contain_text("2 labels are kept in this browser")
+    kept = page.locator("[data-unsent]")
+    expect(kept).to_contain_text("2 labels are kept in this browser")
+    a_minute_passes(page)
+    for _ in range(60):
+        if failed.count("submit") >= 4 and "draft" in failed:
+            break
+        page.clock.run_for(1000)  # on a busy machine the last to fail is late
+    cut_for = page.evaluate("performance.now()") - cut_at
+    assert cut_for >= 60_000
+    assert 4 <= failed.count("submit") <= 8 + cut_for / 15_000  # ever more rarely
+    assert "draft" in failed, "the lease was not renewed"
+    expect(kept).to_contain_text("2 labels are kept in this browser")
     assert live_labels(product, "bob") == before
+
+    leases_end(product, "bob")  # and labels are welcome while nobody else has the items
     page.context.set_offline(False)
     everything_is_sent(page)
-    expect(page.locator("[data-unsent]")).to_be_hidden()
+    expect(kept).to_be_hidden()
     expect(page.locator("form[data-item]")).to_be_visible()
     assert live_labels(product, "bob") == before + 2
     assert not stored_twice(product)
+
+    expect(page.locator("[data-lease-ended]")).to_be_hidden()
+    leases_end(product, "bob")
+    a_minute_passes(page)
+    expect(page.locator("[data-lease-ended]")).to_be_visible()
 
 
 def test_a_server_killed_in_the_middle_of_a_submit_stores_the_label_once(
