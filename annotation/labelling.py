@@ -93,10 +93,10 @@ def _say_plainly(assignment: Assignment, member: Membership, said: Said) -> Labe
     may_be_case = reviewing.may_be_case(item)
     try:
         with atomic() if may_be_case or connection.in_atomic_block else nullcontext():  # one statement is one anyway
-            if not label_rows.store_first(label, said, assignment.shown()):
+            if not label_rows.store_first(label, said, assignment.shown(), lock=may_be_case):
                 return None
             if may_be_case:
-                reviewing.reconsider(item)
+                reviewing.reconsider(item, locked=True)
             return label
     except IntegrityError as error:  # while it waited, what it looked for came, and was taken back
         if not isinstance(error.__cause__, UniqueViolation):
