@@ -13,7 +13,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404
 from django.views.decorators.http import require_http_methods
 
-from annotation.models.people import Role
+from annotation.models.people import Membership, Role
 
 F = TypeVar("F", bound=Callable[..., Any])
 ANYBODY = "anybody"  # signed in or not
@@ -49,7 +49,10 @@ def door(who: str, *methods: str, own: bool = False, others: Role | None = None)
         @wraps(page)
         def held(request: Any, *args: Any, **named: Any) -> Any:
             rule.hold(request.user)
-            return page(request, *args, **named)
+            try:
+                return page(request, *args, **named)
+            except Membership.DoesNotExist as left:  # while their request was under way
+                raise Http404("No such project") from left
 
         gated: Any = require_http_methods(methods)(page if who == ANYBODY else login_required(held))
         gated.rule, gated.methods = rule, methods

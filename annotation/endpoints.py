@@ -16,7 +16,7 @@ from django.http import StreamingHttpResponse
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from pydantic import BaseModel
 from rest_framework import serializers, status
-from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.exceptions import APIException, NotFound, ValidationError
 from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.renderers import BaseRenderer, JSONRenderer
@@ -26,7 +26,7 @@ from rest_framework.response import Response
 from annotation import repeating
 from annotation.doors import ANYBODY, Rule
 from annotation.labelling import LeaseLost
-from annotation.models import AccessKey, User
+from annotation.models import AccessKey, Membership, User
 from annotation.models.accesskeys import Scope
 from annotation.models.people import Role
 
@@ -134,6 +134,8 @@ class Endpoint(GenericAPIView):
             exc = ValidationError({"non_field_errors": exc.messages})
         elif isinstance(exc, LeaseLost):
             exc = Conflict(str(exc))
+        elif isinstance(exc, Membership.DoesNotExist):  # they left while their request was under way
+            exc = NotFound("No such project")
         return super().handle_exception(exc)
 
     def sent(self, form: type[serializers.Serializer], **context: Any) -> dict[str, Any]:

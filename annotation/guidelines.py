@@ -75,7 +75,7 @@ def mark_read(*, membership: Membership, version: Guidelines) -> None:
     if membership.read_guidelines and membership.read_guidelines.number >= version.number:
         return
     membership.read_guidelines = version
-    membership.save(update_fields=["read_guidelines"])
+    Membership.objects.filter(pk=membership.pk).update(read_guidelines=version)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-"""The rows of a label: itself, what it says of each answer, and the assignment that it ends, in one statement."""
+"""The rows of a label: itself, what it says of each answer, and the assignment that it ends, in one statement. And the
+rows of all that was said of an item, in another."""
 
 import json
 from collections.abc import Sequence
@@ -42,19 +43,36 @@ ROWS = """, label AS (
       WITH ORDINALITY AS one (response, rank, unacceptable, place)
     RETURNING id, position
 )
-SELECT id, ARRAY(SELECT judged.id FROM judged ORDER BY position) FROM label
+SELECT id, ARRAY(SELECT judged.id FROM judged ORDER BY position)
+"""
+# Whoever goes on to look at all labels of the item locks it, last, in the same statement.
+LOCKED = """, (
+    SELECT item.id FROM annotation_item item, claim WHERE item.id = %(item)s FOR NO KEY UPDATE OF item)
+"""
+FROM = "FROM label"
+LOCK = "SELECT FROM annotation_item WHERE id = %(item)s FOR NO KEY UPDATE"
+SAID_OF = """
+SELECT EXISTS (SELECT 1 FROM annotation_review WHERE item_id = item.id AND closed_at IS NULL),
+  label.id, label.decision, label.verdict, response.text,
+  (SELECT json_agg(json_build_array(response_id, rank, unacceptable)) FROM annotation_judgement
+   WHERE label_id = label.id)
+FROM annotation_item item
+LEFT JOIN annotation_label label ON label.item_id = item.id AND label.retracted_at IS NULL
+  AND NOT EXISTS (SELECT 1 FROM annotation_label later WHERE later.supersedes_id = label.id)
+LEFT JOIN annotation_response response ON response.id = label.response_id
+WHERE item.id = %(item)s
 """
 
 
-def store_first(label: Label, said: "Said", shown: Sequence[Response]) -> bool:
+def store_first(label: Label, said: "Said", shown: Sequence[Response], *, lock: bool = False) -> bool:
     """Store a person's first word on an item that they hold, and end the assignment; False, and nothing is stored, if
-    it is not the first, or they do not hold it."""
-    return _store(FIRST + ROWS, label, said, shown)
+    it is not the first, or they do not hold it. With `lock`, the item is locked until the transaction ends."""
+    return _store(f"{FIRST}{ROWS}{LOCKED if lock else ''}{FROM}", label, said, shown)
 
 
 def store(label: Label, said: "Said", shown: Sequence[Response]) -> None:
     """Store any label, whose assignment is locked. It stays as it is."""
-    _store(ANY + ROWS, label, said, shown)
+    _store(f"{ANY}{ROWS}{FROM}", label, said, shown)
 
 
 def _store(sql: str, label: Label, said: "Said", shown: Sequence[Response]) -> bool:
@@ -96,10 +114,31 @@ def _store(sql: str, label: Label, said: "Said", shown: Sequence[Response]) -> b
     )
     if not rows:
         return False
-    label.pk, judged = rows[0]
+    label.pk, judged = rows[0][:2]
     label._state.adding, label._state.db = False, "default"
     for one, pk in zip(judgements, judged, strict=True):
         one.pk, one.label_id = pk, label.pk
         one._state.adding, one._state.db = False, "default"
     remember(label, "judgements", judgements)
     return True
+
+
+def lock(item_id: int) -> None:
+    """Until the transaction ends, nobody else looks at all labels of this item to make something of them."""
+    ask(LOCK, {"item": item_id})
+
+
+def said_of(item_id: int) -> tuple[list[Label], bool]:
+    """The live labels of an item, reviewers' decisions among them, and whether it has an open case.
+
+    Of a label only that is there which reviewing.disagree and its callers go by.
+    """
+    rows = ask(SAID_OF, {"item": item_id})
+    labels = []
+    for pk, decision, verdict, text, judged in (row[1:] for row in rows if row[1] is not None):
+        response = Response(text=text) if text is not None else None
+        label = Label(pk=pk, decision=decision, verdict=verdict, response=response)
+        names = ("response_id", "rank", "unacceptable")
+        remember(label, "judgements", [Judgement(**dict(zip(names, one, strict=True))) for one in judged or ()])
+        labels.append(label)
+    return labels, any(row[0] for row in rows)

@@ -71,7 +71,8 @@ def submit(*, assignment: Assignment, said: Said, member: Membership | None = No
     """Store a label, once: sent again with the same UUID it is the same label, and is returned as `resent`. `member`
     comes with an assignment that was read a moment ago with all there is to know about it (annotation/at_hand.py).
 
-    Raises ValidationError if it does not fit the item, LeaseLost if the item has no place left for it.
+    Raises ValidationError if it does not fit the item, LeaseLost if the item has no place left for it, and
+    Membership.DoesNotExist if the person has left the project, in this very moment perhaps.
     """
     if member is None and (found := at_hand.read(assignment.pk)) is not None:
         assignment, member = found
@@ -92,10 +93,10 @@ def _say_plainly(assignment: Assignment, member: Membership, said: Said) -> Labe
     may_be_case = reviewing.may_be_case(item)
     try:
         with atomic() if may_be_case or connection.in_atomic_block else nullcontext():  # one statement is one anyway
-            if not label_rows.store_first(label, said, assignment.shown()):
+            if not label_rows.store_first(label, said, assignment.shown(), lock=may_be_case):
                 return None
             if may_be_case:
-                reviewing.reconsider(item)
+                reviewing.reconsider(item, locked=True)
             return label
     except IntegrityError as error:  # while it waited, what it looked for came, and was taken back
         if not isinstance(error.__cause__, UniqueViolation):
@@ -217,16 +218,15 @@ def retract(*, label: Label, actor: Membership) -> None:
         reviewing.reconsider(assignment.item)
 
 
-def _locked(assignment: Assignment) -> tuple[Assignment, Membership | None]:
-    """The assignment, and its person's membership unless they have left the project; one request at a time."""
+def _locked(assignment: Assignment) -> tuple[Assignment, Membership]:
+    """The assignment and its person's membership, one request at a time; raises DoesNotExist if either is gone."""
     # The membership first, as in `leasing.next_assignment`, which may be leasing this very item to the person again.
     leasing.lock_member(person_id=assignment.person_id, project_id=assignment.item.project_id)
     found = at_hand.read(assignment.pk, lock=True)
-    if found is None:
+    if found is None or found[1] is None:
         raise Assignment.DoesNotExist(f"Assignment {assignment.pk} is gone.")
-    locked, member = found
-    if member is not None:
-        member.person = locked.person = assignment.person
+    locked, member = found[0], found[1]
+    member.person = locked.person = assignment.person
     return locked, member
 
 
@@ -237,18 +237,18 @@ def _take_back(assignment: Assignment) -> None:
         raise LeaseLost("This item went to somebody else when its lease ended.")
 
 
-def _store(assignment: Assignment, member: Membership | None, said: Said, *, supersedes: Label | None) -> Label:
+def _store(assignment: Assignment, member: Membership, said: Said, *, supersedes: Label | None) -> Label:
     shown = assignment.shown()
     if problems := problems_of(said, assignment.item, shown):
         raise ValidationError(problems)
     label = _label(assignment, member, said, supersedes=supersedes)
     label_rows.store(label, said, shown)
-    if label.gold_correct is not None and member is not None:
+    if label.gold_correct is not None:
         gold.weigh(label=label, membership=member)
     return label
 
 
-def _label(assignment: Assignment, member: Membership | None, said: Said, *, supersedes: Label | None) -> Label:
+def _label(assignment: Assignment, member: Membership, said: Said, *, supersedes: Label | None) -> Label:
     """What was said as a label, not stored yet; new texts in it are."""
     item, shown = assignment.item, assignment.shown()
     return Label(
@@ -264,8 +264,8 @@ def _label(assignment: Assignment, member: Membership | None, said: Said, *, sup
         criteria=ranking.by_response(said.criteria, shown),
         comment=said.comment,
         seconds=said.seconds,
-        simulated=member is not None and member.simulated,
-        guidelines=seen_by(member) if member is not None else None,
+        simulated=member.simulated,
+        guidelines=seen_by(member),
         decision=assignment.review,
         gold_correct=_gold_correct(item, shown, said, before=supersedes),
         supersedes=supersedes,

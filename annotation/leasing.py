@@ -101,7 +101,8 @@ def next_assignment(*, membership: Membership, kind: str, beyond: Collection[int
 
     Their own unfinished lease comes first and is renewed, unless it is one of `beyond`: assignments (ids) that are on
     their page already, while the item after them is fetched. Before giving up, overdue leases are taken back, and
-    items that others are claiming at this moment are waited for: they may have room for one more.
+    items that others are claiming at this moment are waited for: they may have room for one more. Raises
+    Membership.DoesNotExist if they have left meanwhile.
     """
     given, more = _give(membership, kind, beyond)
     if given is None and more:  # the first look is over, and with it the locks on items that others took meanwhile
@@ -196,8 +197,9 @@ def _stand(membership: Membership) -> bool:
 
 
 def lock_member(*, person_id: int, project_id: int) -> None:
-    """One request of a person at a time; nothing is locked if they have left."""
-    ask(MEMBER, {"person": person_id, "project": project_id})
+    """One request of a person at a time; raises Membership.DoesNotExist if they have left."""
+    if not ask(MEMBER, {"person": person_id, "project": project_id}):
+        raise Membership.DoesNotExist(f"Person {person_id} has left project {project_id}.")
 
 
 def _held(membership: Membership, kind: str, in_quiz: bool) -> list[int]:

@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from annotation import parts
+from annotation import label_rows, parts
 from annotation.leasing import return_overdue
 from annotation.models import Assignment, Comment, Item, Label, Membership, Review, User
 from annotation.models.events import record
@@ -26,10 +26,15 @@ from annotation.models.labels import Verdict
 from annotation.models.people import Role
 from annotation.models.quality import ReviewQuerySet
 from annotation.notices import tell
+from annotation.prepared import ask
 from annotation.text import sha256
 
 ALIKE = 0.8  # two edits with this share of their words in common are taken for the same repair
 Reason = Review.Reason
+OPEN = """
+INSERT INTO annotation_review (item_id, reason, opened_at) VALUES (%(item)s, %(reason)s, %(now)s)
+ON CONFLICT (item_id) WHERE closed_at IS NULL DO NOTHING RETURNING id
+"""
 
 
 # When there is a case
@@ -41,10 +46,13 @@ def open_case(*, item: Item, reason: str, actor: User | None = None) -> Review:
         raise ValidationError("The right answer to a gold item is known: there is nothing to review.")
     if item.dropped:
         raise ValidationError("This item was dropped: there is nothing to review.")
-    case, opened = Review.objects.get_or_create(item=item, closed_at=None, defaults={"reason": reason})
-    if opened:
+    _open(item, reason, actor)
+    return Review.objects.open().get(item=item)
+
+
+def _open(item: Item, reason: str, actor: User | None = None) -> None:
+    if ask(OPEN, {"item": item.pk, "reason": reason, "now": timezone.now()}):
         record("case opened", item, project=item.project, actor=actor, reason=reason)
-    return case
 
 
 def close_unclaimed(*, item: Item, reasons: Sequence[str] = Reason.values) -> bool:
@@ -53,21 +61,23 @@ def close_unclaimed(*, item: Item, reasons: Sequence[str] = Reason.values) -> bo
     return bool(cases.update(closed_at=timezone.now()))
 
 
-def reconsider(item: Item) -> None:
+def reconsider(item: Item, *, locked: bool = False) -> None:
     """After a label came, changed or went: open a case if all that were wanted are there and disagree.
 
-    If they agree now, a case about their disagreement ends, unless a reviewer is at it.
+    If they agree now, a case about their disagreement ends, unless a reviewer is at it. `locked`: the item is, by the
+    statement that stored the label.
     """
     if not may_be_case(item):
         return
-    # One at a time, so that of two last labels at the same moment the second to come sees the first.
-    Item.objects.select_for_update(no_key=True).get(pk=item.pk)
-    live = Label.objects.live().filter(item=item)
-    labels = list(live.filter(decision=False).select_related("response").prefetch_related("judgements"))
-    if len(labels) < item.wanted or not disagree(item.kind, labels):
-        close_unclaimed(item=item, reasons=[Reason.DISAGREEMENT])
-    elif not item.dropped and not live.filter(decision=True).exists():
-        open_case(item=item, reason=Reason.DISAGREEMENT)
+    if not locked:  # one at a time, so that of two last labels at the same moment the second to come sees the first
+        label_rows.lock(item.pk)
+    said, has_case = label_rows.said_of(item.pk)
+    votes = [label for label in said if not label.decision]
+    if len(votes) < item.wanted or not disagree(item.kind, votes):
+        if has_case:
+            close_unclaimed(item=item, reasons=[Reason.DISAGREEMENT])
+    elif not has_case and not item.dropped and len(votes) == len(said):
+        _open(item, Reason.DISAGREEMENT)
 
 
 def may_be_case(item: Item) -> bool:

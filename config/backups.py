@@ -15,7 +15,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ MANIFEST = "manifest.json"
 DUMP = "database.dump"
 MADE = "backup made"  # the verb of the event that a database keeps of its backups
 ARTIFACTS = "artifacts"
+NAME = "touchstone-%Y%m%d-%H%M%S"  # by the clock of UTC
 # How PostgreSQL's programs are told of what is in DATABASE_URL.
 LIBPQ = {f"PG{name.upper()}": name for name in ("host", "port", "user", "password", "sslmode", "sslrootcert")}
 LIBPQ["PGDATABASE"] = "dbname"
@@ -39,21 +40,61 @@ class BackupError(Exception):
 
 
 def back_up(*, into: Path, artifacts: bool = True) -> Path:
-    """Make a backup in a new folder below `into`, and return that; raises BackupError."""
+    """Make a backup in a new folder below `into`, and return that; raises BackupError, and leaves nothing then."""
     now = datetime.now(UTC)
-    target = into / f"touchstone-{now:%Y%m%d-%H%M%S}"
-    draft = into / f".{target.name}"
+    while any((into / now.strftime(name)).exists() for name in (NAME, f".{NAME}")):
+        now += timedelta(seconds=1)
+    target, draft = into / now.strftime(NAME), into / now.strftime(f".{NAME}")
     draft.mkdir(parents=True)
+    try:
+        size = _fill(draft, now, artifacts)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    os.rename(draft, target)
+    Event.objects.create(verb=MADE, target=target.name[:64], data={"artifacts": artifacts, "bytes": size})
+    return target
+
+
+def _fill(draft: Path, now: datetime, artifacts: bool) -> int:
+    """Write all of a backup into its folder; returns how many bytes."""
     _run("pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={draft / DUMP}")
     if artifacts:
         _copy(Path(settings.ARTIFACTS), draft / ARTIFACTS)
     files = {str(path.relative_to(draft)): _facts(path) for path in _files(draft)}
     manifest = {"made_at": now.isoformat(), "artifacts": artifacts, "files": files}
     (draft / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
-    os.rename(draft, target)
-    size = sum(one["bytes"] for one in files.values())
-    Event.objects.create(verb=MADE, target=target.name[:64], data={"artifacts": artifacts, "bytes": size})
-    return target
+    return sum(one["bytes"] for one in files.values())
+
+
+def remove_old(*, into: Path, days: int) -> list[str]:
+    """Remove what was made more than so many days ago, and return its names: call it once a new backup is there.
+
+    The newest backup stays, however old, and the newest that has artifacts; so does whatever is no backup. Those that
+    were cut off go like all others. Raises OSError for what cannot be removed.
+    """
+    made = {path: when for path in into.iterdir() if (when := _made_at(path)) is not None}
+    whole = sorted(
+        (path for path in made if not path.name.startswith(".") and (path / MANIFEST).is_file()), reverse=True
+    )
+    kept = {*whole[:1], *[path for path in whole if (path / ARTIFACTS).is_dir()][:1]}
+    limit = datetime.now(UTC) - timedelta(days=days)
+    old = sorted(path for path, when in made.items() if when < limit and path not in kept)
+    for path in old:
+        if not path.name.startswith("."):  # half of a backup must not look like one
+            path = path.rename(path.with_name(f".{path.name}"))
+        shutil.rmtree(path)
+    return [path.name for path in old]
+
+
+def _made_at(path: Path) -> datetime | None:
+    """When a backup, or one that was cut off, was begun, by its name; None for whatever else lies there."""
+    if not path.is_dir() or path.is_symlink():
+        return None
+    try:
+        return datetime.strptime(path.name.removeprefix("."), NAME).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def check(folder: Path) -> dict[str, Any]:

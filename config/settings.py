@@ -393,6 +393,9 @@ if METRICS_TOKEN and len(METRICS_TOKEN) < 20:
 ARTIFACTS = Path(os.environ.get("TOUCHSTONE_ARTIFACTS") or VAR / "artifacts").resolve()
 IMPORT_LIMIT_MB = int(os.environ.get("TOUCHSTONE_IMPORT_LIMIT_MB", "4096"))  # of one file that is brought in
 STORE = os.environ.get("TOUCHSTONE_STORE", "").rstrip("/")  # for machines that share no folder
+BACKUP_DAYS = int(os.environ.get("TOUCHSTONE_BACKUP_DAYS") or 0)  # after which backups are removed; 0: never
+if BACKUP_DAYS < 0:
+    raise ImproperlyConfigured("TOUCHSTONE_BACKUP_DAYS must not be negative.")
 DEVICE_LOCKS = VAR / "devices"
 SERVING_SOCKET = _serving_socket()
 RUN_HEARTBEAT_SECONDS = 5  # a gpu worker says it is alive this often

@@ -102,6 +102,17 @@ def overlabelled() -> list[int]:
     return [*counted.filter(live__gt=F("wanted")).values_list("pk", flat=True), *(row["item"] for row in twice)]
 
 
+def until_somebody_waits(patience: float = 60) -> None:
+    """Return once another connection waits for a lock that this one holds, in its transaction."""
+    with connection.cursor() as cursor:
+        for _ in range(round(patience * 100)):
+            cursor.execute("SELECT FROM pg_locks WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))")
+            if cursor.rowcount:
+                return
+            time.sleep(0.01)
+    raise AssertionError("nobody waits")
+
+
 def all_at_once(*jobs: Callable[[], Any], patience: float = 30) -> list[Any]:
     """Run each job in a thread with a connection of its own, all from the same moment; raise what any raised."""
     ready = threading.Barrier(len(jobs))

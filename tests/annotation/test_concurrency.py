@@ -6,7 +6,6 @@ statement sees one moment.
 
 import random
 import threading
-import time
 import uuid
 from collections import Counter
 from functools import partial
@@ -14,7 +13,7 @@ from itertools import repeat
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import connection, transaction
+from django.db import transaction
 
 from annotation import labelling, leasing
 from annotation.gold import Right, mark
@@ -29,6 +28,7 @@ from tests.annotation.making import (
     let_time_pass,
     miscounted,
     overlabelled,
+    until_somebody_waits,
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -310,13 +310,8 @@ def test_a_label_that_waits_while_one_is_stored_and_taken_back_is_looked_at_agai
             label = labelling.submit(assignment=assignment, said=first)
             labelling.undo(assignment=assignment)
             stored.set()
-            with connection.cursor() as cursor:
-                for _ in range(PATIENCE * 100):
-                    cursor.execute("SELECT FROM pg_locks WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))")
-                    if cursor.rowcount:
-                        return label
-                    time.sleep(0.01)
-        raise AssertionError("nobody waits")
+            until_somebody_waits()
+            return label
 
     def say() -> Label:
         stored.wait(PATIENCE)

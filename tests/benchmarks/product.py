@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -70,11 +70,20 @@ class Product:
 
     def start(self, name: str) -> subprocess.Popen[bytes]:
         """Start `web`, `queue`, `gpu` or `models`; what it prints goes to var/log/<name>.log."""
-        web = ["-m", "gunicorn", "config.wsgi", "-b", f"127.0.0.1:{self.port}", "-w", "2", "--threads", "4"]
-        web += ["--keep-alive", "75", "--no-control-socket"]
-        command = {"web": web, "models": ["manage.py", "serve_models"]}.get(name, ["manage.py", "qcluster"])
+        if name == "web":
+            return self.serve(name, "config.wsgi", f"127.0.0.1:{self.port}")
+        return self._start(name, "manage.py", "serve_models" if name == "models" else "qcluster")
+
+    def serve(
+        self, name: str, application: str, bind: str, *, pass_fds: Collection[int] = ()
+    ) -> subprocess.Popen[bytes]:
+        """Start gunicorn as the Procfile does, under this name."""
+        command = ["-m", "gunicorn", application, "-b", bind, "-w", "2", "--threads", "4", "--timeout", "120"]
+        return self._start(name, *command, "--keep-alive", "75", "--no-control-socket", pass_fds=pass_fds)
+
+    def _start(self, name: str, *command: str, pass_fds: Collection[int] = ()) -> subprocess.Popen[bytes]:
         cluster = {"queue": "default", "gpu": "gpu"}.get(name, "")
-        with (self.var / "log" / f"{name}.log").open("ab") as log:
+        with self._log(name).open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, *command],
                 cwd=REPOSITORY,
@@ -82,8 +91,21 @@ class Product:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=pass_fds,
             )
         return self.processes[name]
+
+    def how_all_are(self) -> str:
+        """Of each process that was started, whether it still runs, and its last lines."""
+        said = []
+        for name, process in self.processes.items():
+            ended = process.poll()
+            state = "runs" if ended is None else f"ended with {ended}"
+            said.append(f"{name} {state}; its last lines:\n{self._log(name).read_text(errors='replace')[-2000:]}")
+        return "\n".join(said)
+
+    def _log(self, name: str) -> Path:
+        return self.var / "log" / f"{name}.log"
 
     def wait_for_pages(self, seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
@@ -92,8 +114,8 @@ class Product:
                 requests.get(f"{self.url}/sign-in/", timeout=5)
                 return
             except requests.RequestException:
-                if time.monotonic() > deadline:
-                    raise TimeoutError((self.var / "log" / "web.log").read_text()[-2000:]) from None
+                if time.monotonic() > deadline or self.processes["web"].poll() is not None:
+                    raise TimeoutError(self.how_all_are()) from None
                 time.sleep(0.1)
 
     def kill(self, name: str) -> None:

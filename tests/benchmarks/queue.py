@@ -14,11 +14,9 @@ exactly once; else the benchmark fails.
 """
 
 import json
+import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -119,7 +117,7 @@ acknowledged: list[str] = []
 
 
 class Ground:
-    """The running product, its annotators' tokens, and the bare view beside it."""
+    """The running product, its annotators' tokens, and the port of the bare view, which is a process of the product."""
 
     def __init__(self, product: Product, tokens: list[str], limit_port: int) -> None:
         self.product, self.tokens, self.limit_port = product, tokens, limit_port
@@ -143,8 +141,9 @@ class Ground:
             input=json.dumps(plan),
             stdout=subprocess.PIPE,
             text=True,
-            check=True,
         )
+        if done.returncode:
+            raise RuntimeError(f"Annotators gave up: {plan | {'tokens': people}}\n{self.product.how_all_are()}")
         found = json.loads(done.stdout)
         acknowledged.extend(found["labels"])
         if found["refused"] or len(found["cycles"]) < 20:
@@ -157,28 +156,17 @@ class Ground:
         }
 
 
-@contextmanager
-def bare_view(product: Product) -> Iterator[int]:
-    """The view of _limit.py on a server like the product's; yields its port."""
-    port = product.port + 1
-    command = [sys.executable, "-m", "gunicorn", "tests.benchmarks._limit", "-b", f"127.0.0.1:{port}"]
-    command += ["-w", "2", "--threads", "4", "--keep-alive", "75", "--no-control-socket"]
-    with (product.var / "log" / "limit.log").open("ab") as log:
-        server = subprocess.Popen(
-            command, cwd=REPOSITORY, env=product.environment, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            try:
-                requests.get(f"http://127.0.0.1:{port}/insert/", timeout=5)
-                break
-            except requests.RequestException:
-                time.sleep(0.1)
-        yield port
-    finally:
-        server.terminate()
-        server.wait(timeout=30)
+def bare_view(product: Product) -> int:
+    """Start the view of _limit.py on a server like the product's; returns its port.
+
+    It is given a socket that listens already. A port beside the product's may be the near end of somebody's connection,
+    even of one that ended a minute ago, and gunicorn would give up while we make rows.
+    """
+    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listening:
+        port = int(listening.getsockname()[1])
+        product.serve("limit", "tests.benchmarks._limit", f"fd://{listening.fileno()}", pass_fds=[listening.fileno()])
+    requests.get(f"http://127.0.0.1:{port}/insert/", timeout=120)
+    return port
 
 
 def middle(found: list[dict[str, Any]], figure: str) -> float:
@@ -189,7 +177,8 @@ def main() -> None:
     sizes = {f"alone-{name}": (items, 1) for name, items in SIZES.items()}
     sizes["thrice-100k"] = (SIZES["100k"], 3)
     plan = json.dumps([sizes, HISTORY, PEOPLE, MOST])
-    with running("web") as product, bare_view(product) as limit_port:
+    with running("web") as product:
+        limit_port = bare_view(product)
         script = f"OPEN = {OPEN!r}\nDONE = {DONE!r}\n" + MAKE.format(plan=plan)
         tokens = json.loads(product.manage("shell", "--no-imports", "-c", script).strip().rpartition("\n")[2])
         ground = Ground(product, tokens, limit_port)

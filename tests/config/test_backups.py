@@ -112,3 +112,25 @@ def test_the_database_alone_can_be_backed_up(backup, tmp_path, capsys):
     call_command("backup", str(tmp_path / "small"), without_artifacts=True)
     folder = Path(capsys.readouterr().out.strip())
     assert sorted(path.name for path in folder.iterdir()) == ["database.dump", "manifest.json"]
+
+
+def test_old_ones_go_once_a_new_one_is_made_and_not_where_it_fails(backup, tmp_path, settings, monkeypatch, capsys):
+    first, _, _ = backup
+    old = first.with_name("touchstone-20200101-000000")
+    first.rename(old)
+    settings.BACKUP_DAYS = 30
+    with monkeypatch.context() as patch:
+        patch.setitem(connection.settings_dict, "NAME", "nowhere")
+        with pytest.raises(CommandError, match="pg_dump failed"):
+            call_command("backup", str(old.parent))
+    assert list(old.parent.iterdir()) == [old]
+    settings.BACKUP_DAYS = 0
+    call_command("backup", str(old.parent), without_artifacts=True)
+    assert old.is_dir()
+    settings.BACKUP_DAYS = 30
+    call_command("backup", str(tmp_path / "backups"))
+    said = capsys.readouterr()
+    new = Path(said.out.splitlines()[-1])
+    assert "Removed touchstone-20200101-000000." in said.err
+    assert not old.exists()
+    call_command("restore", str(new), check=True)
