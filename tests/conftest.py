@@ -79,12 +79,24 @@ def django_db_modify_db_settings(
 
 
 @pytest.fixture(autouse=True)
-def _by_itself(settings: Any, tmp_path: Path) -> None:
+def _by_itself(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from django.core.cache import cache
+
+    from annotation import logcontext
+    from config.limits import Everybody, Limit
 
     settings.ARTIFACTS = tmp_path / "artifacts"
     cache.clear()  # who tried too often to sign in, say
+    logcontext.begin()  # what the lines of the log would say of a task
+    for name in ("people", "strangers"):  # what other tests asked for does not count
+        monkeypatch.setattr(Everybody, name, Limit(getattr(Everybody, name).per_minute))
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def _no_static_files(settings: Any) -> None:
+    """Requests go past WhiteNoise, which would list every static file anew for each test's client."""
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if not name.startswith("whitenoise.")]
 
 
 @pytest.fixture
