@@ -16,18 +16,10 @@ from annotation.gold import Right, mark
 from annotation.labelling import Said
 from annotation.models import Import, Invitation, Notice, Team
 from annotation.models.accesskeys import Scope
-from config.limits import Everybody, Limit
 from evaluation.models import Evaluation, HeadToHead, Round, RoundStep, Score
 from tests.annotation.making import a_demonstration, a_prompt, an_answer, lease
 from training import files, jobs, snapshots
 from training.models import Freezing, Generation, Metric, ModelVersion, RecipeVersion, Run, Sample
-
-
-@pytest.fixture(autouse=True)
-def _fresh_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What other tests asked for does not count."""
-    monkeypatch.setattr(Everybody, "people", Limit(6000))
-    monkeypatch.setattr(Everybody, "strangers", Limit(30))
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
-from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -16,6 +15,7 @@ from annotation.models import Assignment, Event, Item, Label, Membership, Projec
 from annotation.text import sha256
 from config import permissions
 from evaluation.models import Evaluation, Round, RoundStep, Score
+from tests.api.test_doors import Walk
 from training.models import Generation, ModelVersion, Run, Snapshot
 
 PASSWORD = "alice-has-a-secret"
@@ -191,6 +191,7 @@ class TestTheTable:
     def test_each_line_holds(self, people: dict[str, User], rows: dict[str, Any], bob: Any) -> None:
         key, _ = accesskeys.make(owner=bob.person, name="A program", scopes=["read"], days=1)
         rows |= {"annotation_user": bob.person, "annotation_accesskey": key, "auth_group": Group.objects.create()}
+        walk = Walk(people, {}, {})
         lines = list(permissions.desks())
         assert len(lines) > 90
         for line in lines:
@@ -205,29 +206,24 @@ class TestTheTable:
                     "alice": line.lead,
                     "root": line.superuser,
                 }.items():
-                    self.check(people.get(who), method, where, may)
+                    self.check(walk, who, method, where, may)
 
     @staticmethod
     def addresses(verb: str, row: Any) -> list[tuple[str, str, Any]]:
         """(method, page, row) at which a verb is there; Django's own queue has no rows here."""
         if verb == "view":
-            return [("get", "changelist", None)] + ([("get", "change", row), ("get", "history", row)] if row else [])
+            return [("GET", "changelist", None)] + ([("GET", "change", row), ("GET", "history", row)] if row else [])
         if verb in ("add", "freeze", "start", "import_model", "begin"):
-            return [("get", verb, None)]
-        return [("post" if verb == "change" else "get", verb, row)] if row else []
+            return [("GET", verb, None)]
+        return [("POST" if verb == "change" else "GET", verb, row)] if row else []
 
-    def check(self, person: User | None, method: str, where: str, may: bool | None) -> None:
-        client = Client()
-        with transaction.atomic():
-            if person:
-                client.force_login(person)
-            answer = getattr(client, method)(where)
-            transaction.set_rollback(True)
+    def check(self, walk: Walk, who: str, method: str, where: str, may: bool | None) -> None:
+        answer = walk.answer(who, method, where)
         if may is None:  # no mark of staff
             assert (answer.status_code, answer["Location"].split("?")[0]) == (302, reverse("admin:login")), where
         else:
             expected = self.LET_IN if may else {403, 404}
-            assert answer.status_code in expected, (person, method, where)
+            assert answer.status_code in expected, (who, method, where)
 
 
 class TestProvenance:

@@ -12,14 +12,11 @@ from django_q.tasks import async_task
 from annotation import accesskeys
 from annotation.logcontext import bind, bound
 from config import logs
-from config.limits import Everybody, Limit
 
 
 @pytest.fixture(autouse=True)
-def _fresh_limits(monkeypatch):
-    """What other tests asked for does not count."""
-    monkeypatch.setattr(Everybody, "people", Limit(6000))
-    monkeypatch.setattr(Everybody, "strangers", Limit(30))
+def _no_static_files():
+    """There are some here."""
 
 
 @pytest.fixture

@@ -31,6 +31,11 @@ def without_ours() -> dict[str, str]:
     }
 
 
+@pytest.fixture(autouse=True)
+def _no_static_files():
+    """There are some here."""
+
+
 @pytest.fixture
 def load(monkeypatch, tmp_path):
     """Read the settings as if the process had started with this environment alone."""

@@ -15,14 +15,8 @@ from django.urls import reverse
 from annotation import invitations, sessions
 from annotation.models import Event, Membership, User
 from config import mail as letters
-from config.limits import Everybody, Limit
 
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
-
-
-@pytest.fixture(autouse=True)
-def _nothing_remembered(monkeypatch):
-    monkeypatch.setattr(Everybody, "strangers", Limit(30))
 
 
 def code(secret=SECRET):
