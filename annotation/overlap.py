@@ -1,10 +1,19 @@
-"""How many people judge an item: for new ones the project says it, for those in the queue a lead can change it."""
+"""How many people judge an item: for new ones the project says it, for those in the queue a lead can change it, and
+where labels are doubted one more can be asked, up to the project's limit (evaluation/relabelling.py).
+
+Such an item keeps in its `selection` after how many labels it was doubted: those beyond were not asked for at random,
+and agreement is measured without them.
+"""
+
+from collections.abc import Sequence
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.db.models import F, QuerySet, Value
 from django.db.models.functions import Greatest
 
+from annotation.leasing import SPENT
 from annotation.models import Item, Project, User
 from annotation.models.events import record
 
@@ -25,3 +34,41 @@ def ask_people(*, project: Project, items: QuerySet[Item], people: int, actor: U
     if changed:
         record("people per item set", project, project=project, actor=actor, people=people, items=changed)
     return changed
+
+
+# Of those who labelled here, somebody must be left who was not asked yet: else the item would wait for ever.
+ANOTHER = """
+WITH closed AS (
+    SELECT item.id FROM annotation_item item JOIN annotation_project project ON project.id = item.project_id
+    WHERE item.id = ANY(%(items)s) AND item.project_id = %(project)s AND item.purpose = 'train' AND NOT item.dropped
+      AND item.taken = item.wanted AND item.wanted < project.most_labels_per_item
+      AND NOT EXISTS (SELECT 1 FROM annotation_review review WHERE review.item_id = item.id)
+      AND EXISTS (
+        SELECT 1 FROM annotation_membership member
+        WHERE member.project_id = item.project_id AND member.paused_at IS NULL AND member.excluded_at IS NULL
+          AND NOT member.imported AND (%(simulated)s OR NOT member.simulated)
+          AND EXISTS (
+            SELECT 1 FROM annotation_label label
+            WHERE label.person_id = member.person_id AND label.project_id = member.project_id)
+          AND NOT EXISTS (
+            SELECT 1 FROM annotation_assignment met
+            WHERE met.item_id = item.id AND met.person_id = member.person_id
+              AND (met.state = ANY(%(spent)s) OR met.review)))
+    ORDER BY item.id FOR NO KEY UPDATE OF item SKIP LOCKED
+)
+UPDATE annotation_item item SET wanted = item.wanted + 1,
+    selection = jsonb_build_object('doubted_after', item.wanted) || item.selection
+FROM closed WHERE item.id = closed.id RETURNING item.id
+"""
+
+
+def ask_another(*, project: Project, items: Sequence[int], simulated: bool = False) -> set[int]:
+    """Have one person more judge each of these items (ids), as its labels are doubted; returns those that wait now.
+
+    Left as they are: items that still wait for labels or have the project's most, that a reviewer has to decide or has
+    decided, that nobody is left for (`simulated` people count where their labels do), and any that are being changed.
+    """
+    asked: dict[str, Any] = {"items": list(items), "project": project.pk, "spent": [str(state) for state in SPENT]}
+    with connection.cursor() as cursor:
+        cursor.execute(ANOTHER, {**asked, "simulated": simulated})
+        return {row[0] for row in cursor.fetchall()}

@@ -78,7 +78,13 @@ class ProjectAdmin(Desk):
             "How labels are collected",
             {
                 "description": "These hold for new items; those in the queue stay as they were asked.",
-                "fields": ("labels_per_item", "lease_minutes", "skip_policy", "ties_allowed"),
+                "fields": (
+                    "labels_per_item",
+                    "most_labels_per_item",
+                    "lease_minutes",
+                    "skip_policy",
+                    "ties_allowed",
+                ),
             },
         ),
         ("What a comparison says", {"fields": ("strength_levels", "criteria")}),
