@@ -6,15 +6,13 @@ and agreement is measured without them.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
-from django.db.models import F, QuerySet, Value
+from django.db.models import Exists, F, OuterRef, QuerySet, Value
 from django.db.models.functions import Greatest
 
-from annotation.leasing import SPENT
-from annotation.models import Item, Project, User
+from annotation.models import Item, Label, Membership, Project, User
 from annotation.models.events import record
 
 MOST_PEOPLE = 50
@@ -36,7 +34,14 @@ def ask_people(*, project: Project, items: QuerySet[Item], people: int, actor: U
     return changed
 
 
-# Of those who labelled here, somebody must be left who was not asked yet: else the item would wait for ever.
+def could_be_asked(project: Project, *, simulated: bool = False) -> QuerySet[Membership, int]:
+    """Those (ids of people) who have labelled here and are given items; `simulated` ones where their labels count."""
+    said = Label.objects.filter(person=OuterRef("person"), project=OuterRef("project"))
+    members = project.memberships.filter(Exists(said), paused_at=None, excluded_at=None, imported=False)
+    members = members if simulated else members.filter(simulated=False)
+    return members.values_list("person", flat=True)
+
+
 ANOTHER = """
 WITH closed AS (
     SELECT item.id FROM annotation_item item JOIN annotation_project project ON project.id = item.project_id
@@ -44,16 +49,8 @@ WITH closed AS (
       AND item.taken = item.wanted AND item.wanted < project.most_labels_per_item
       AND NOT EXISTS (SELECT 1 FROM annotation_review review WHERE review.item_id = item.id)
       AND EXISTS (
-        SELECT 1 FROM annotation_membership member
-        WHERE member.project_id = item.project_id AND member.paused_at IS NULL AND member.excluded_at IS NULL
-          AND NOT member.imported AND (%(simulated)s OR NOT member.simulated)
-          AND EXISTS (
-            SELECT 1 FROM annotation_label label
-            WHERE label.person_id = member.person_id AND label.project_id = member.project_id)
-          AND NOT EXISTS (
-            SELECT 1 FROM annotation_assignment met
-            WHERE met.item_id = item.id AND met.person_id = member.person_id
-              AND (met.state = ANY(%(spent)s) OR met.review)))
+        SELECT 1 FROM unnest(%(people)s::bigint[]) person WHERE NOT EXISTS (
+            SELECT 1 FROM annotation_assignment met WHERE met.item_id = item.id AND met.person_id = person))
     ORDER BY item.id FOR NO KEY UPDATE OF item SKIP LOCKED
 )
 UPDATE annotation_item item SET wanted = item.wanted + 1,
@@ -66,9 +63,9 @@ def ask_another(*, project: Project, items: Sequence[int], simulated: bool = Fal
     """Have one person more judge each of these items (ids), as its labels are doubted; returns those that wait now.
 
     Left as they are: items that still wait for labels or have the project's most, that a reviewer has to decide or has
-    decided, that nobody is left for (`simulated` people count where their labels do), and any that are being changed.
+    decided, of which everybody who could be asked was given them before, and any that are being changed.
     """
-    asked: dict[str, Any] = {"items": list(items), "project": project.pk, "spent": [str(state) for state in SPENT]}
+    people = list(could_be_asked(project, simulated=simulated))
     with connection.cursor() as cursor:
-        cursor.execute(ANOTHER, {**asked, "simulated": simulated})
+        cursor.execute(ANOTHER, {"items": list(items), "project": project.pk, "people": people})
         return {row[0] for row in cursor.fetchall()}

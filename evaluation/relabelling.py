@@ -12,9 +12,9 @@ from math import comb
 from typing import TYPE_CHECKING
 
 import numpy as np
-from django.db.models import F
+from django.db.models import Count, F, Q
 
-from annotation import votes
+from annotation import overlap, votes
 from annotation.models import Item, ItemResponse, Project
 from annotation.models.items import Kind, Purpose
 from evaluation import doubt
@@ -41,15 +41,18 @@ def slips(project: Project, *, simulated: bool) -> float | None:
     return doubt.slips(round(agreed), round((people * (people - 1)).sum() / 2))
 
 
-def candidates(project: Project, judged: Sequence["Judged"]) -> "Waiting":
-    """Comparisons that have all labels they wanted and could have one more. A tie is taken at its word, and a label
-    that trains nothing is not doubted."""
+def candidates(project: Project, judged: Sequence["Judged"], *, simulated: bool) -> "Waiting":
+    """Comparisons that have all labels they wanted and could have one more, of somebody who has labelled here and was
+    not asked about them. A tie is taken at its word, and a label that trains nothing is not doubted."""
     pairs = Counter(one.item for one in judged)
     tied = {one.item for one in judged if one.outcome == 0.5}
     rows = Item.objects.filter(
         project=project, kind=Kind.COMPARISON, purpose=Purpose.TRAIN, dropped=False, reviews=None, taken=F("wanted"),
         wanted__lt=project.most_labels_per_item, priority__gte=0, priority__lte=2,
     )  # fmt: skip
+    people = list(overlap.could_be_asked(project, simulated=simulated))
+    met = Count("assignments", filter=Q(assignments__person__in=people))
+    rows = rows.annotate(met=met).filter(met__lt=len(people)).order_by("pk")
     names = ("pk", "fingerprint", "selection", "taken")
     full = {pk: rest for pk, *rest in rows.values_list(*names) if pk in pairs and pk not in tied}
     shown: dict[int, list[int]] = defaultdict(list)

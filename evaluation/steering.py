@@ -192,7 +192,7 @@ def _with_doubted(
     the next; no more than as many wait at a time, so that they cannot crowd out what is new.
     """
     slip = relabelling.slips(project, simulated=simulated)
-    again = relabelling.candidates(project, known.judged) if slip is not None else {}
+    again = relabelling.candidates(project, known.judged, simulated=simulated) if slip is not None else {}
     again = {item: row for item, row in again.items() if not in_slice(row[1], row[2])}
     order = _order(known, {**waiting, **again}, Random(project.pk), again=again, slip=slip)
     waits = sum(relabelling.DOUBTED in selection for _, _, selection in waiting.values())

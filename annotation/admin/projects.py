@@ -77,7 +77,7 @@ class ProjectAdmin(Desk):
         (
             "How labels are collected",
             {
-                "description": "These hold for new items; those in the queue stay as they were asked.",
+                "description": "These hold for new items, doubt for judged ones; what is in the queue stays as asked.",
                 "fields": (
                     "labels_per_item",
                     "most_labels_per_item",

@@ -8,6 +8,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        # allowed: check on annotation_project: nobody has thousands of projects
         migrations.AddField(
             model_name="project",
             name="most_labels_per_item",

@@ -100,7 +100,7 @@ def test_nothing_is_asked_again(bought, slip, monkeypatch, why):
 def test_a_tie_is_taken_at_its_word(bought, slip, bob):
     tied = a_pair(bought, 100)
     says(bob, tied, ranks=(1, 1))
-    found = relabelling.candidates(bought, steering.judged_pairs(bought, simulated=False))
+    found = relabelling.candidates(bought, steering.judged_pairs(bought, simulated=False), simulated=False)
     assert slip.pk in found
     assert tied.pk not in found
 
@@ -114,7 +114,7 @@ def test_candidates_have_every_label_they_wanted_and_room_for_more(bought, slip,
     for who in (bea, member("dan")):
         says(who, full, ranks=LONGER, strength=1)
     Item.objects.filter(pk=dropped.pk).update(dropped=True)
-    found = relabelling.candidates(bought, steering.judged_pairs(bought, simulated=False))
+    found = relabelling.candidates(bought, steering.judged_pairs(bought, simulated=False), simulated=False)
     assert slip.pk in found
     assert not {open_.pk, full.pk, dropped.pk, gold.pk} & set(found)
 
@@ -123,6 +123,7 @@ def test_nobody_is_left_to_ask(bought, slip, bea, member, alice):
     bea.paused_at = bea.created_at
     bea.save()
     member("idle")  # has never labelled here
+    assert relabelling.candidates(bought, steering.judged_pairs(bought, simulated=False), simulated=False) == {}
     assert overlap.ask_another(project=bought, items=[slip.pk]) == set()
     robot = member("robot", simulated=True)
     says(robot, a_pair(bought, 7, wanted=2), ranks=LONGER, strength=1)
