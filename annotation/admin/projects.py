@@ -77,7 +77,7 @@ class ProjectAdmin(Desk):
         (
             "How labels are collected",
             {
-                "description": "These hold for new items, doubt for judged ones; what is in the queue stays as asked.",
+                "description": "These hold for new items, and doubt for judged ones; the queue stays as it was asked.",
                 "fields": (
                     "labels_per_item",
                     "most_labels_per_item",
