@@ -1,7 +1,8 @@
 """How much people who judged the same thing agree: the raw share, and what is left of it beyond chance.
 
 Which of two answers is called the first is arbitrary, so each pair of answers counts both ways round when the
-agreement that chance would give is worked out. Intervals are by drawing items anew; of people's pairs, Cohen's own.
+agreement that chance would give is worked out. Second opinions that were asked for out of doubt do not count. Intervals
+are by drawing items anew; of people's pairs, Cohen's own.
 """
 
 from dataclasses import dataclass, field, replace
@@ -123,7 +124,7 @@ def reports(project: Project, *, simulated: bool = False) -> dict[str, Report]:
 def _votes(project: Project, simulated: bool) -> dict[str, Votes]:
     return {
         Kind.DEMONSTRATION: votes.demonstrations(project, simulated=simulated).counted(),
-        Kind.COMPARISON: votes.comparisons(project, simulated=simulated).counted(),
+        Kind.COMPARISON: votes.comparisons(project, simulated=simulated).asked_anyway().counted(),
     }
 
 
@@ -259,7 +260,7 @@ def _tags(ratings: Ratings, tagged: dict[str, Integers]) -> list[Agreement]:
 
 def _criteria(project: Project, simulated: bool) -> list[Agreement]:
     found = votes.criteria(project, simulated=simulated)
-    return [measure(name, _ratings(Kind.COMPARISON, said.counted())) for name, said in found.items()]
+    return [measure(name, _ratings(Kind.COMPARISON, said.asked_anyway().counted())) for name, said in found.items()]
 
 
 def words(alpha: float | None) -> str:

@@ -14,7 +14,7 @@ PROJECT = Columns(Project, "project")
 MEMBER = Columns(Membership, "member")
 GOLD = Columns(Gold, "gold")
 NEWEST = Columns(Guidelines, "newest", left_out=["text", "note", "author", "created_at"])
-ANSWER = Columns(Response, "answer", left_out=["embedding", "excluded_at", "excluded_because", "created_at"])
+ANSWER = Columns(Response, "answer", left_out=["excluded_at", "excluded_because", "created_at"])
 
 ANSWERS = f"""(
     SELECT json_agg(json_build_array({ANSWER.sql}))

@@ -1,22 +1,20 @@
 """More like this: prompts, or answers, that resemble one.
 
-Where answers have embeddings, the nearest are found by those: in a project with up to `EXACTLY` of them by looking at
-all, which takes milliseconds; in a larger one among the answers that share telling words. An index for nearest
-neighbours needs vectors of one width for the whole table, and projects have models of different widths. Without
-embeddings the shared words alone decide.
+Where the project's model has read an answer, those nearest to it by that are found (settings.ALIKE, for what a model
+makes of answers is not known here). Of prompts, and of other answers, the shared words decide.
 """
 
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
-from pgvector.django import CosineDistance
+from django.utils.module_loading import import_string
 
 from annotation.browsing import PAGE
 from annotation.filters import ANSWERS, Wanted
 from annotation.models import Prompt, Response, SearchText
 
 MOST = 100
-EXACTLY = 20_000
 CANDIDATES = 3_000
 TELLING = 8  # words asked for
 COMMON = 0.005  # of all texts; a word in more of them tells nothing
@@ -59,16 +57,10 @@ def of_prompt(prompt: Prompt) -> list[int]:
 
 def of_answer(response: Response) -> list[int]:
     """Ids of answers like this one, the most alike first."""
-    own = SearchText.objects.filter(response=response).first()
-    if response.embedding is None:
-        return _by_words(response.prompt.project_id, own, MOST)
-    rows = Response.objects.filter(prompt__project=response.prompt.project_id, embedding__isnull=False)
-    if rows[: EXACTLY + 1].count() > EXACTLY:
-        rows = rows.filter(pk__in=_by_words(response.prompt.project_id, own, CANDIDATES))
-    vector: Any = response.embedding
-    same = rows.exclude(pk=response.pk).extra(where=["vector_dims(embedding) = %s"], params=[len(vector)])
-    nearest = same.alias(distance=CosineDistance("embedding", vector)).order_by("distance", "pk")
-    return list(nearest.values_list("pk", flat=True)[:MOST])
+    nearest = import_string(settings.ALIKE)(response, MOST)
+    if nearest is not None:
+        return nearest
+    return _by_words(response.prompt.project_id, SearchText.objects.filter(response=response).first(), MOST)
 
 
 def _by_words(project: int, own: SearchText | None, most: int) -> list[int]:

@@ -95,7 +95,7 @@ def of_project(project: Project, *, simulated: bool = False) -> list[Ways]:
 
     The labels of people who were excluded are shown, and are not what others are measured against.
     """
-    compared = votes.comparisons(project, simulated=simulated)
+    compared = votes.comparisons(project, simulated=simulated).asked_anyway()
     drafts = votes.demonstrations(project, simulated=simulated)
     people = {one.membership.person_id: one for one in _people(project, simulated)}
     ids = np.array(sorted(people), np.int64)

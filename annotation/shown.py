@@ -68,7 +68,7 @@ def _prompts(found: list[int], asked: str, looked_for: re.Pattern[str] | None, l
 
 
 def _answers(found: list[int], asked: str, looked_for: re.Pattern[str] | None, lead: bool) -> dict[int, Row]:
-    answers = Response.objects.select_related("prompt").defer("embedding").in_bulk(found)
+    answers = Response.objects.select_related("prompt").in_bulk(found)
     judged = _counts(Label.objects.live().filter(item__answers__response__in=found), "item__answers__response_id")
     models = written_by(found) if lead else {}
     return {
@@ -141,7 +141,7 @@ def history(prompt: Prompt, items: Sequence[Item], labels: Sequence[Label]) -> l
 def of_prompt(prompt: Prompt, member: Membership) -> dict[str, Any]:
     """All there is to say about one prompt."""
     lead = member.at_least(Role.LEAD)
-    answers = list(prompt.responses.defer("embedding").order_by("pk"))
+    answers = list(prompt.responses.order_by("pk"))
     items = list(prompt.items.prefetch_related("answers", "comments").order_by("pk"))
     labels = list(
         Label.objects.filter(item__in=items)

@@ -408,6 +408,7 @@ if not 0 < 60 * RUN_LIMIT_MINUTES < GPU_TIMEOUT:
 RUN_FINISHED_TASK = "evaluation.tasks.run_finished"  # woken when a run ends, so that a round goes on
 MORE_FILTERS = ["training.browsing.BY_MODEL"]  # of Browse, by what the annotators' room does not know
 WRITTEN_BY = "training.browsing.written_by"  # which models gave an answer, for leads
+ALIKE = "evaluation.alike.nearest"  # which answers the project's model reads like one
 COUNT_TOKENS = "training.tokens.count"  # how long a conversation is for a project's model, told while people write
 MORE_CHECKS = ["evaluation.label_errors.find"]  # of whole projects, by rooms that know more than annotation does
 if os.environ.get("SENTRY_DSN"):

@@ -132,7 +132,7 @@ class Asking(Endpoint):
         row = Steering.objects.filter(project=project).first() or Steering(project=project)
         saved = row.report.get("saved")
         named = dict(zip(("value", "lower", "upper"), saved, strict=True)) if saved else None
-        told = {name: row.report.get(name, 0) for name in ("pairs", "ordered", "read")}
+        told = {name: row.report.get(name, 0) for name in ("pairs", "ordered", "doubted", "read")}
         return Response(SteeringSerializer({"made_at": row.made_at, **told, "saved": named}).data)
 
 

@@ -82,7 +82,7 @@ def fit(
     mean, precision = before.mean.copy(), before.precision.copy()
     members = [groups == group for group in np.unique(groups)]
     for _ in range(STEPS):
-        slope, curvature = _derivatives(z @ mean, y, noise)
+        slope, curvature = derivatives(z @ mean, y, noise)
         information = (z * (counts * curvature)[:, None]).T @ z
         covariance = np.linalg.inv(information + np.diag(precision))
         gradient = z.T @ (counts * slope) - precision * mean
@@ -113,10 +113,10 @@ def likelihood(value: Array, noise: float) -> Array:
 
 def information(value: Array, noise: float) -> Array:
     """Fisher's information of one label about w·z: (dp/dη)² / p(1 - p); a quarter at most."""
-    return _derivatives(value, np.full_like(value, 0.5), noise)[1]
+    return derivatives(value, np.full_like(value, 0.5), noise)[1]
 
 
-def _derivatives(value: Array, outcomes: Array, noise: float) -> tuple[Array, Array]:
+def derivatives(value: Array, outcomes: Array, noise: float) -> tuple[Array, Array]:
     """Slope of the log likelihood in w·z, and its expected curvature (Fisher), which is never negative."""
     s = sigmoid(value)
     p = np.clip(noise + (1 - 2 * noise) * s, 1e-9, 1 - 1e-9)

@@ -329,6 +329,10 @@ def of_steering(project: Project) -> list[str]:
         f"{counted(row.report['ordered'], 'open comparison')} {'was' if row.report['ordered'] == 1 else 'were'} put in "
         f"order by what {whose} said of {counted(row.report['pairs'], 'pair')}; one in ten is drawn at random."
     ]
+    if doubted := row.report.get("doubted", 0):
+        said.append(
+            f"The labels of {counted(doubted, 'of them', 'of them')} are doubted, and one person more is asked."
+        )
     saved = row.report["saved"]
     if saved is None:
         said.append("Too few of the random ones are judged to tell whether choosing saves labels.")

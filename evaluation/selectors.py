@@ -31,18 +31,24 @@ class Pool:
     """Pairs that could be asked about.
 
     `differences` (n, d): features of the first answer less those of the second; `prompts` (n,): whose answers they are;
-    `costs` (n,): seconds that reading one takes, in any unit, above 0; `posterior`: what is known.
+    `costs` (n,): seconds that reading one takes, in any unit, above 0; `posterior`: what is known; `believed` (n,): how
+    probable it is that the first is preferred, where labels on the very pairs say more than the posterior does.
     """
 
     differences: Array
     prompts: NDArray[np.intp]
     costs: Array
     posterior: Posterior
+    believed: Array | None = None
 
     def __post_init__(self) -> None:
         n = len(self.differences)
         if self.prompts.shape != (n,) or self.costs.shape != (n,) or not (self.costs > 0).all():
             raise ValueError("one prompt and one cost above 0 for each pair")
+
+    def probability(self) -> Array:
+        """That the first of each pair is preferred (n,)."""
+        return self.posterior.probability(self.differences) if self.believed is None else self.believed
 
 
 def at_random(pool: Pool, random: Random, wanted: int) -> Places:
@@ -52,7 +58,7 @@ def at_random(pool: Pool, random: Random, wanted: int) -> Places:
 
 def uncertain(pool: Pool, random: Random, wanted: int) -> Places:
     """Whose preferred answer is least certain (Lewis and Gale 1994), whether or not more labels could tell."""
-    p = pool.posterior.probability(pool.differences)
+    p = pool.probability()
     return _best(np.minimum(p, 1 - p) / pool.costs, wanted)
 
 
@@ -132,7 +138,7 @@ def drawn_by_uncertainty(pool: Pool, random: Random, wanted: int) -> Places:
     uncertain a pair is knows no lengths of features, so that nothing lies far out; near the middle is where labels
     mend mistakes (Mussmann and Liang 2018); and a draw has diversity. Pairs of like features can teach nothing.
     """
-    p = pool.posterior.probability(pool.differences)
+    p = pool.probability()
     worth = SHARPNESS * np.log(np.minimum(p, 1 - p)) - np.log(pool.costs)
     worth[~pool.differences.any(axis=1)] = -np.inf
     return _best(worth + random.gumbel(size=len(worth)), wanted)

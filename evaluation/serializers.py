@@ -127,6 +127,7 @@ class SteeringSerializer(serializers.Serializer):
     made_at = serializers.DateTimeField(allow_null=True, help_text="When the queue was last put in order.")
     pairs = serializers.IntegerField(help_text="Judged pairs behind the order.")
     ordered = serializers.IntegerField(help_text="Open comparisons that were put in order.")
+    doubted = serializers.IntegerField(help_text="Of them, those that wait for another opinion.")
     read = serializers.IntegerField(help_text="Answers that the project's model has read.")
     saved = SavedSerializer(allow_null=True, help_text="Null while too few of the random slice are judged.")
 

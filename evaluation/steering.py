@@ -10,7 +10,7 @@ certain that choosing cost labels instead of saving them, all are asked at rando
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import combinations
@@ -22,9 +22,10 @@ from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from annotation import overlap
 from annotation.models import Item, ItemResponse, Judgement, Label, Project
 from annotation.models.items import Kind, Purpose
-from evaluation import features, savings
+from evaluation import features, relabelling, savings
 from evaluation.features import Answers
 from evaluation.models import Steering
 from evaluation.posterior import Posterior, fit
@@ -39,6 +40,10 @@ PATIENCE = timedelta(minutes=10)  # after which somebody who took this on is tak
 LOOKED_AT = 5_000  # answers whose surface is stored in one go; they take a millisecond each
 CHUNK = 500  # items that are locked together, for milliseconds
 STEPS = 20  # of priority, behind the head of the queue
+
+
+# By item: its answers, its fingerprint, how it was chosen.
+Waiting = dict[int, tuple[list[int], str, dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,7 @@ def refresh_if_due(project: Project) -> bool:
     """Put a project's queue in order if enough labels are new, and nobody else is at it; whether it was done."""
     row, _ = Steering.objects.get_or_create(project=project)
     newest = Label.objects.filter(project=project, item__kind=Kind.COMPARISON).order_by("-pk")
-    enough = max(NEW_LABELS, row.report.get("labels", 0) // 50)
+    enough = _enough(row.report.get("labels", 0))
     if newest.filter(pk__gt=row.seen)[:enough].count() < enough:
         return False
     now = timezone.now()
@@ -156,17 +161,44 @@ def refresh(project: Project) -> dict[str, Any]:
     labels = Label.objects.filter(project=project, item__kind=Kind.COMPARISON).count()
     if found is None:
         return {"labels": labels, "ordered": 0}
-    told = {"labels": labels, "simulated": simulated, "pairs": len(found.judged), "read": int(found.answers.read.sum())}
+    told: dict[str, Any] = {
+        "labels": labels,
+        "simulated": simulated,
+        "pairs": len(found.judged),
+        "read": int(found.answers.read.sum()),
+    }
     saved = _saved(found)
-    harmful = saved is not None and saved[2] < 0
-    order = (
-        sorted(waiting, key=lambda item: waiting[item][1]) if harmful else _order(found, waiting, Random(project.pk))
-    )
+    told |= {"saved": saved, "at_random": saved is not None and saved[2] < 0}
+    if told["at_random"]:
+        order = sorted(waiting, key=lambda item: waiting[item][1])
+    else:
+        order, asked = _with_doubted(project, found, waiting, simulated=simulated, most=_enough(labels))
+        told["doubted"] = asked
     _store(order)
-    return {**told, "ordered": len(order), "saved": saved, "at_random": harmful}
+    return {**told, "ordered": len(order)}
 
 
-Waiting = dict[int, tuple[list[int], str, dict[str, Any]]]  # by item: its answers, its fingerprint, how it was chosen
+def _enough(labels: int) -> int:
+    """New labels until a queue is put in order anew."""
+    return max(NEW_LABELS, labels // 50)
+
+
+def _with_doubted(
+    project: Project, known: Knowledge, waiting: Waiting, *, simulated: bool, most: int
+) -> tuple[list[int], int]:
+    """The order in which to ask, and how many items wait for another opinion because their labels are doubted.
+
+    One is asked for where an item without room stands among the first `most` of the order, which may be asked before
+    the next; no more than as many wait at a time, so that they cannot crowd out what is new.
+    """
+    slip = relabelling.slips(project, simulated=simulated)
+    again = relabelling.candidates(project, known.judged, simulated=simulated) if slip is not None else {}
+    again = {item: row for item, row in again.items() if not in_slice(row[1], row[2])}
+    order = _order(known, {**waiting, **again}, Random(project.pk), again=again, slip=slip)
+    waits = sum(relabelling.DOUBTED in selection for _, _, selection in waiting.values())
+    doubted = [item for item in order[:most] if item in again][: max(0, most - waits)]
+    asked = overlap.ask_another(project=project, items=doubted, simulated=simulated) if doubted else set()
+    return [item for item in order if item not in again or item in asked], waits + len(asked)
 
 
 def _waiting(project: Project) -> Waiting:
@@ -191,10 +223,14 @@ def waiting_answers(project: Project) -> list[int]:
     return list(dict.fromkeys(shown.values_list("response_id", flat=True)))
 
 
-def _order(known: Knowledge, waiting: Waiting, random: Random) -> list[int]:
+def _order(
+    known: Knowledge, waiting: Waiting, random: Random, *, again: Collection[int], slip: float | None
+) -> list[int]:
     """Items in the order in which they are to be asked: the most telling first, the random slice spread among them.
 
-    A ranking of more than two stands for its two answers that lie furthest apart, and costs the time to read all.
+    A ranking of more than two stands for its two answers that lie furthest apart, and costs the time to read all. Of
+    those to ask `again`, and that are asked again already, what was said of the very pair counts with the chance of a
+    `slip`.
     """
     slice_, pairs, costs, items = [], [], [], []
     values = known.answers.seen.values
@@ -209,17 +245,20 @@ def _order(known: Knowledge, waiting: Waiting, random: Random) -> list[int]:
         pairs.append((responses[furthest[0]], responses[furthest[1]]))
         costs.append(LOOKING + float(known.answers.characters[places].sum()) / READ_PER_SECOND)
         items.append(item)
-    ordered = [items[place] for place in _ranked(known, pairs, costs)]
+    ordered: list[int] = []
+    if items:
+        pool = known.pool(pairs, costs)
+        if slip is not None:
+            doubted = {item for item in items if item in again or relabelling.DOUBTED in waiting[item][2]}
+            judged = [one for one in known.judged if one.item in doubted]
+            pool = relabelling.believed(pool, judged, items, pairs, slip=slip)
+        ordered = [items[place] for place in in_order(pool, np.random.default_rng(len(known.judged)))]
     slice_.sort(key=lambda item: waiting[item][1])  # by fingerprint: as good as drawn, and the same next time
     return interleaved(ordered, slice_, random)
 
 
 def _apart(values: np.ndarray, places: np.ndarray, two: tuple[int, int]) -> float:
     return float(np.linalg.norm(values[places[two[0]]] - values[places[two[1]]]))
-
-
-def _ranked(known: Knowledge, pairs: list[tuple[int, int]], costs: list[float]) -> list[int]:
-    return in_order(known.pool(pairs, costs), np.random.default_rng(len(known.judged))).tolist() if pairs else []
 
 
 def interleaved(ordered: list[int], slice_: list[int], random: Random) -> list[int]:

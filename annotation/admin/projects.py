@@ -77,8 +77,14 @@ class ProjectAdmin(Desk):
         (
             "How labels are collected",
             {
-                "description": "These hold for new items; those in the queue stay as they were asked.",
-                "fields": ("labels_per_item", "lease_minutes", "skip_policy", "ties_allowed"),
+                "description": "These hold for new items, and doubt for judged ones; the queue stays as it was asked.",
+                "fields": (
+                    "labels_per_item",
+                    "most_labels_per_item",
+                    "lease_minutes",
+                    "skip_policy",
+                    "ties_allowed",
+                ),
             },
         ),
         ("What a comparison says", {"fields": ("strength_levels", "criteria")}),

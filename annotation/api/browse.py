@@ -29,7 +29,7 @@ from annotation.models.people import Role
 
 ROWS: dict[str, Any] = {
     PROMPTS: Prompt.objects.all(),
-    ANSWERS: Answer.objects.defer("embedding"),
+    ANSWERS: Answer.objects.all(),
     LABELS: Label.objects.select_related("person", "item", "response", "superseded_by", "guidelines").prefetch_related(
         "judgements"
     ),

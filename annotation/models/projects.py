@@ -64,6 +64,14 @@ class Project(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(50)],
         help_text="How many people judge each new item.",
     )
+    most_labels_per_item = models.PositiveSmallIntegerField(
+        "Labels per item where in doubt",
+        default=0,
+        db_default=0,
+        validators=[MaxValueValidator(50)],
+        help_text="A comparison whose labels are doubted is shown to one person more, up to so many labels: 3 can "
+        "settle what two left open. 0 asks nobody beyond the labels wanted.",
+    )
     lease_minutes = models.PositiveSmallIntegerField(
         default=20,
         validators=[MinValueValidator(1), MaxValueValidator(24 * 60)],

@@ -3,7 +3,6 @@
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from pgvector.django import VectorField
 
 from annotation.models.projects import Project
 
@@ -105,7 +104,6 @@ class Response(models.Model):
     edited_from = models.ForeignKey(
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="edits", db_index=False
     )
-    embedding = VectorField(null=True, blank=True, editable=False)
     excluded_at = models.DateTimeField(null=True, blank=True, editable=False)
     excluded_because = models.CharField(max_length=300, blank=True, default="", db_default="", editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -124,7 +122,6 @@ class Response(models.Model):
             models.Index(
                 fields=["origin", "prompt"], condition=~models.Q(origin="import"), name="response_not_imported"
             ),
-            models.Index(fields=["prompt"], condition=models.Q(embedding__isnull=False), name="response_embedded"),
         ]
 
     def __str__(self) -> str:

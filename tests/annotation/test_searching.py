@@ -5,7 +5,7 @@ from django.db import connection, connections
 
 from annotation import likeness, searching
 from annotation.filters import PROMPTS, Wanted
-from annotation.models import Project, Prompt, Response, SearchMark, SearchText
+from annotation.models import Project, Prompt, SearchMark, SearchText
 from annotation.searching import excerpt, pattern, terms
 from tests.annotation.making import a_prompt, an_answer
 
@@ -148,27 +148,12 @@ def test_prompts_alike_share_telling_words(project):
     assert likeness.of_prompt(one) == [alike.pk, less.pk]
 
 
-def test_answers_alike_have_near_embeddings_where_there_are_any(project):
+def test_answers_alike_share_telling_words(project):
     prompt = a_prompt(project)
-    one, near, far, other, wide = (an_answer(prompt, text) for text in ("one", "near", "far", "other", "wide"))
-    vectors = {one: [1, 0], near: [0.9, 0.1], far: [0, 1], wide: [1, 0, 0]}
-    for answer, vector in vectors.items():
-        Response.objects.filter(pk=answer.pk).update(embedding=vector)
-    one.refresh_from_db()
-    assert likeness.of_answer(one) == [near.pk, far.pk]  # not `wide`: another model's
+    one, words, other = (an_answer(prompt, text) for text in ("green teapot", "broken teapot", "opening hours"))
     searching.fill()
-    assert likeness.of_answer(other) == []  # shares no word
-
-
-def test_of_very_many_embeddings_those_with_shared_words_are_looked_at(project, monkeypatch):
-    monkeypatch.setattr(likeness, "EXACTLY", 1)
-    prompt = a_prompt(project)
-    one, words, none = (an_answer(prompt, text) for text in ("green teapot", "broken teapot", "opening hours"))
-    Response.objects.update(embedding=[1, 0])
-    searching.fill()
-    one.refresh_from_db()
     assert likeness.of_answer(one) == [words.pk]
-    assert none.pk not in likeness.of_answer(one)
+    assert likeness.of_answer(other) == []
 
 
 def test_a_row_without_words_is_like_nothing(project):

@@ -13,17 +13,17 @@ means over the seeds made monotone, and `_upper` is the upper end of the 95 % in
 that is not reached with all labels counts as if it took that many. Nobody is told which model gave an answer.
 
 Features are the product's: what is seen of a text, and the hidden states of SmolLM2 (or `--model FOLDER`), which take
-an hour or so on two cores for 5,000 answers and are kept in var/. Without a pool there is one made up, with answers far
-out and a truth that is linear but for its noise: that is for continuous integration.
+an hour or so on two cores for 5,000 answers. They are kept in `--states FOLDER`, by what was read and which model read
+it: stop at any time and start again to go on. Every half minute it says how fast it reads, and how long it will take.
+Without a pool there is one made up, with answers far out and a truth that is linear but for its noise: that is for
+continuous integration.
 """
 
 import argparse
-import hashlib
 import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,6 +42,7 @@ from evaluation.planning import BATCH, Labelled, labels_needed, learning_curve, 
 from evaluation.posterior import sigmoid
 from evaluation.represent import Represented, represent
 from evaluation.surface import surface
+from tests.benchmarks import _states
 
 LEVELS = (400, 800, 1600)
 TOTAL = 2000
@@ -58,42 +59,29 @@ class Judged:
     seen: Represented
 
 
-def read_pool(file: Path, model: str | None, *, read: bool) -> Judged:
+def read_pool(file: Path, model: Path | None, states_in: Path, *, read: bool) -> tuple[Judged, float | None]:
+    """A judged pool, and at how many tokens a second its answers were read, if any were."""
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     answers = [(n, row["prompt"], one["text"], one["score"]) for n, row in enumerate(rows) for one in row["responses"]]
     prompts = np.array([answer[0] for answer in answers])
     seen = np.array([surface(prompt, text) for _, prompt, text, _ in answers])
-    states = states_of([(prompt, text) for _, prompt, text, _ in answers], model) if read else None
-    return Judged(prompts, np.array([answer[3] for answer in answers]), represent(seen, states, prompts))
+    states, speed = None, None
+    if read:
+        said = [(prompt, text) for _, prompt, text, _ in answers]
+        states, speed = _states.read(said, model=model or _smollm2(states_in), folder=states_in)
+    return Judged(prompts, np.array([answer[3] for answer in answers]), represent(seen, states, prompts)), speed
 
 
-def states_of(answers: list[tuple[str, str]], folder: str | None) -> np.ndarray:
-    """Hidden states (n, width) of every answer as the product's `features` recipe makes them; kept in var/."""
-    name = hashlib.sha256(json.dumps([answers, folder]).encode()).hexdigest()[:16]
-    kept = VAR / f"selection-{name}.npy"
-    if not kept.exists():
-        work = Path(tempfile.mkdtemp(prefix="selection-", dir=VAR))
-        base = folder or _convert(work / "convert")
-        lines = [
-            {"id": number, "messages": [{"role": "user", "content": prompt}], "text": text}
-            for number, (prompt, text) in enumerate(answers)
-        ]
-        (work / "answers.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-        spec = {"method": "features", "model": {"base": base}, "data": {"answers": str(work / "answers.jsonl")}}
-        (work / "spec.json").write_text(json.dumps(spec))
-        subprocess.run([sys.executable, "-m", "training.recipes.features", str(work)], check=True, stdout=sys.stderr)
-        found = {row["id"]: row["vector"] for row in map(json.loads, (work / "features.jsonl").open())}
-        np.save(kept, np.array([found[number] for number in range(len(answers))]))
-    return np.load(kept)
-
-
-def _convert(folder: Path) -> str:
+def _smollm2(folder: Path) -> Path:
+    """The demonstration's model, converted once."""
     from training.recipes.demo_model import smollm2_gguf
 
-    folder.mkdir()
-    (folder / "spec.json").write_text(json.dumps({"method": "convert", "data": {"source": str(smollm2_gguf())}}))
-    subprocess.run([sys.executable, "-m", "training.recipes.convert", str(folder)], check=True, stdout=sys.stderr)
-    return str(folder / "model")
+    work = folder / "smollm2"
+    if not (work / "result.json").exists():
+        work.mkdir(parents=True, exist_ok=True)
+        (work / "spec.json").write_text(json.dumps({"method": "convert", "data": {"source": str(smollm2_gguf())}}))
+        subprocess.run([sys.executable, "-m", "training.recipes.convert", str(work)], check=True, stdout=sys.stderr)
+    return work / "model"
 
 
 def made_up(seed: int = 1) -> Judged:
@@ -160,7 +148,8 @@ def figures(curves: dict[str, np.ndarray], levels: tuple[int, ...]) -> Iterator[
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--pool", type=Path, help="a judged pool; made up if left out")
-    parser.add_argument("--model", help="folder of the model that reads the answers, or SmolLM2")
+    parser.add_argument("--model", type=Path, help="folder of the model that reads the answers, or SmolLM2")
+    parser.add_argument("--states", type=Path, default=VAR / "states", help="folder that keeps what it has read")
     parser.add_argument("--unread", action="store_true", help="by what is seen alone, before a model has read answers")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first-seed", type=int, default=1)
@@ -171,7 +160,9 @@ def main() -> None:
     names = list(dict.fromkeys(names))
     seeds = range(given.first_seed, given.first_seed + (2 if given.quick else given.seeds))
     levels = tuple(level for level in LEVELS if not given.quick or level <= 400)
-    judged = read_pool(given.pool, given.model, read=not given.unread) if given.pool else made_up()
+    judged, speed = made_up(), None
+    if given.pool:
+        judged, speed = read_pool(given.pool, given.model, given.states, read=not given.unread)
     curves: dict[str, np.ndarray] = {}
     for name in names:
         started = time.monotonic()
@@ -187,6 +178,7 @@ def main() -> None:
         "default": selectors.DEFAULT,
         "answers": len(judged.scores),
         "features": judged.seen.values.shape[1],
+        "read_tokens_per_second": speed,
     }
     print(json.dumps({"benchmark": "selection", "figures": dict(figures(curves, levels)), "conditions": conditions}))
 

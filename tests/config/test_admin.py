@@ -375,6 +375,7 @@ def memberships(*people: dict[str, Any], initial: int = 0) -> dict[str, Any]:
 class TestProjectsAndPeople:
     FIELDS = {
         "name": "Help desk", "slug": "help", "labels_per_item": 2, "lease_minutes": 10, "skip_policy": "drop",
+        "most_labels_per_item": 3,
         "strength_levels": "slightly\nmuch", "criteria": "helpful", "heldout_share": 0.2, "gold_share": 0,
         "flags": "dull\nrude\ndull",
     }  # fmt: skip
@@ -396,6 +397,7 @@ class TestProjectsAndPeople:
         assert answer.status_code == 302
         project.refresh_from_db()
         assert (project.name, project.slug, project.labels_per_item) == ("Help desk", "desk", 2)
+        assert project.most_labels_per_item == 3
         assert Event.objects.filter(verb="project changed").exists()
         assert Membership.objects.get(pk=alice.pk).person_id == alice.person_id
 

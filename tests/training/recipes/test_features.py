@@ -1,10 +1,16 @@
 """Features: the states of the model itself, of the answer alone, the same in any company and in any run."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from tests.benchmarks import _states
 from tests.training.recipes.runs import Run, questions, says, write_lines
 from training.methods.answers import FEATURES_WIDTH
+from training.recipes import features
+from training.recipes.contract import perform
 
 ANSWERS = ["The Danube.", "I cannot say, it depends on many things, and that is all I know of it.", "Bees!"]
 
@@ -87,3 +93,26 @@ def test_only_the_end_of_what_is_too_long_is_read(new_run, answers):
     run = new_run("features", data={"answers": answers}, max_length=16).here()
     assert run.result["rows"]["cut"] == 12
     assert len(vectors(run)) == 12
+
+
+def test_a_benchmarks_pool_is_read_once_and_goes_on_where_it_ended(model, tmp_path):
+    asked = []
+
+    def here(work, progress):
+        asked.append(sorted(json.loads(line)["text"] for line in (work / "answers.jsonl").read_text().splitlines()))
+        assert perform("features", features.run, work)["status"] == "ok"
+        assert str(progress).startswith(f"{len(asked[-1])} of {len(asked[-1])} answers read, ")
+
+    pool = [("Which river?", text) for text in ANSWERS]
+    first, speed = _states.read(pool, model=Path(model), folder=tmp_path, run=here)
+    assert first.shape == (3, FEATURES_WIDTH)
+    assert speed > 0
+    (work,) = tmp_path.iterdir()
+    lines = (work / "features.jsonl").read_text().splitlines(keepends=True)
+    (work / "features.jsonl").write_text(lines[0] + lines[1][:20])  # it was killed while it wrote the second
+    kept = json.loads(lines[0])["id"]
+    again, _ = _states.read([*pool, pool[0], ("Which?", "New.")], model=Path(model), folder=tmp_path, run=here)
+    assert again[:3] == pytest.approx(first, abs=1e-4)
+    assert (again[3] == again[0]).all()
+    assert asked[1] == sorted(["New.", *(text for prompt, text in pool if _states._name(prompt, text) != kept)])
+    assert _states.read(pool, model=Path(model), folder=tmp_path)[1] is None  # nothing is left to read
