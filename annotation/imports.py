@@ -31,6 +31,7 @@ from annotation.shapes import SHAPES, files
 from annotation.shapes.files import BadFile
 from annotation.storing import Summary
 from annotation.text import storable
+from annotation.uninterrupted import uninterrupted
 
 logger = logging.getLogger(__name__)
 TASK = "annotation.tasks.bring_in"
@@ -229,7 +230,7 @@ def _go_on(source: Import) -> None:
     )
     foresight = foreseeing.Foresight(source.project) if source.dry_run else None
     many = MANY
-    with closing(ahead(rows)) as parts:
+    with uninterrupted(), closing(ahead(rows)) as parts:
         for batch in parts:
             if not _keep(source, batch, foresight):
                 return
