@@ -54,8 +54,8 @@ class PromptFilterSerializer(LikeFilterSerializer):
     order = serializers.ChoiceField(
         choices=list(ordering.words(filters.PROMPTS).items()),
         required=False,
-        help_text="`newest` if left out; `labelled` if they are looked for by what people said. `disputed`: those of "
-        "several labels alone, that on which people agree least first.",
+        help_text="`newest` if left out; `labelled` or `disputed` if they are looked for by what people said. "
+        "`disputed`: those of several labels alone, that on which people agree least first.",
     )
 
 

@@ -24,8 +24,8 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import Length
 
 from annotation.bounded import Statement, within
-from annotation.filters import ANSWER, ANSWERS, ITEM, LABEL, LABELS, OWN, PROMPT, PROMPTS, Rare, Wanted
-from annotation.models import Consensus
+from annotation.filters import ANSWER, ANSWERS, CONFIDENCE, ITEM, LABEL, LABELS, OWN, PROMPT, PROMPTS, Rare, Wanted
+from annotation.models import Consensus, Item
 from annotation.ordering import (
     DISPUTED,
     LABELLED,
@@ -226,9 +226,12 @@ def _beyond(order: str, after: Place | None, at: str, place: str, *, same: bool 
 
 
 def _part(wanted: Wanted, order: str) -> tuple[str, tuple[Any, ...]]:
-    """What narrows the way itself: a range of dates is a stretch of it, and prompts of one language have their own."""
+    """What narrows the way itself: a range of dates or of agreement is a stretch of it, and prompts of one
+    language have their own."""
     sql = ""
     values: tuple[Any, ...] = ()
+    if order == DISPUTED and wanted.values.get("agreement"):
+        return " AND row.confidence >= %s AND row.confidence < %s", CONFIDENCE[wanted.values["agreement"]]
     if ORDERS[order].base:
         return sql, values
     if wanted.view != LABELS and wanted.values.get("language"):
@@ -324,6 +327,8 @@ def _fitting(wanted: Wanted, order: str) -> QuerySet[Any]:
     prompts = wanted.rows().filter(pk=OuterRef("item__prompt_id"))
     if order == DISPUTED:  # of what people say together of a prompt's items, where they agree least
         several = Consensus.objects.filter(labels__len__gte=2)
+        if (item := wanted.conditions(ITEM)) is not None:
+            several = several.filter(Exists(Item.objects.filter(item, pk=OuterRef("item_id"))))
         return (
             several.filter(Exists(prompts))
             .exclude(Exists(several.filter(_before("confidence", "lt"))))

@@ -59,10 +59,13 @@ def words(view: str) -> dict[str, str]:
 
 
 def order_of(wanted: Wanted, asked: str = "") -> str:
-    """The order asked for where it makes sense. Prompts looked for by what people said of them come by that."""
+    """The order asked for where it makes sense. Prompts looked for by what people said of them come by that: whatever
+    is labelled may be old, and a walk from the newest on would find it late."""
     if asked in words(wanted.view):
         return asked
-    return LABELLED if wanted.view == PROMPTS and wanted.has(LABEL) else NEWEST
+    if wanted.view == PROMPTS and (wanted.has(LABEL) or wanted.values.get("state") == "labelled"):
+        return LABELLED
+    return DISPUTED if wanted.view == PROMPTS and wanted.values.get("agreement") else NEWEST
 
 
 def base_of(wanted: Wanted, order: str) -> str:

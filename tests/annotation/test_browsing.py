@@ -259,6 +259,10 @@ def test_latest_label_first_has_each_prompt_once(project, bob, bea, way):
 def test_prompts_found_by_what_people_said_come_by_that(project):
     assert order_of(Wanted(project, PROMPTS, {"person": "bob"})) == browsing.LABELLED
     assert order_of(Wanted(project, PROMPTS, {"person": "bob"}), OLDEST) == OLDEST
+    assert order_of(Wanted(project, PROMPTS, {"state": "labelled"})) == browsing.LABELLED
+    assert order_of(Wanted(project, PROMPTS, {"agreement": "low"})) == DISPUTED
+    assert order_of(Wanted(project, PROMPTS, {"agreement": "low", "person": "bob"})) == browsing.LABELLED
+    assert order_of(Wanted(project, ANSWERS, {"agreement": "low"})) == browsing.NEWEST
     assert order_of(Wanted(project, PROMPTS, {"tag": "tea"})) == browsing.NEWEST
     assert order_of(Wanted(project, ANSWERS, {"person": "bob"}), browsing.LABELLED) == browsing.NEWEST
 
@@ -284,6 +288,8 @@ def test_least_agreement_first_has_each_prompt_once_where_people_agree_least(pro
     for values in ({}, {"tag": "tea"}):
         assert found(project, order=DISPUTED, **values) == [both, low, even, other, high]
     assert found(project, order=DISPUTED, tag="coffee") == []
+    assert found(project, order=DISPUTED, agreement="low") == [both, low, even, other]
+    assert found(project, order=DISPUTED, agreement="high") == [both, high]  # by its item that fits
 
 
 def test_the_number_of_disputed_prompts_is_theirs(project):
