@@ -6,8 +6,7 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 
-from annotation import filters
-from annotation.browsing import LABELLED, ORDERS
+from annotation import filters, ordering
 from annotation.models import Project, SavedView
 from annotation.models.items import Kind
 from annotation.models.prompts import Origin, Split
@@ -56,9 +55,8 @@ class BrowseForm(forms.Form):
             elif one.choices is not None:
                 known = _choices(dict(one.choices(project)))
                 self.fields[one.name] = forms.ChoiceField(required=False, choices=known, label=one.label)
-        of_prompts = self.rows_of == filters.PROMPTS
-        orders = {name: words for name, words in ORDERS.items() if of_prompts or name != LABELLED}
-        self.fields["order"].choices = list({"": "Usual", **orders}.items())  # type: ignore[attr-defined]
+        orders = {"": "Usual", **ordering.words(self.rows_of)}
+        self.fields["order"].choices = list(orders.items())  # type: ignore[attr-defined]
 
     @property
     def rows_of(self) -> str:

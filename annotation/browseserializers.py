@@ -4,8 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from annotation import filters
-from annotation.browsing import NEWEST, OLDEST, ORDERS
+from annotation import filters, ordering
 from annotation.models import BulkChange, Response, SavedView
 from annotation.models.items import Kind
 from annotation.models.prompts import Origin, Split
@@ -36,7 +35,7 @@ class BrowseFilterSerializer(serializers.Serializer):
     since = serializers.DateField(required=False)
     until = serializers.DateField(required=False, help_text="This day too.")
     order = serializers.ChoiceField(
-        choices=[(name, ORDERS[name]) for name in (NEWEST, OLDEST)],
+        choices=list(ordering.words(filters.LABELS).items()),
         required=False,
         help_text="Newest first if left out.",
     )
@@ -53,9 +52,18 @@ class LikeFilterSerializer(BrowseFilterSerializer):
 
 class PromptFilterSerializer(LikeFilterSerializer):
     order = serializers.ChoiceField(
-        choices=list(ORDERS.items()),
+        choices=list(ordering.words(filters.PROMPTS).items()),
         required=False,
-        help_text="`newest` if left out; `labelled` if they are looked for by what people said.",
+        help_text="`newest` if left out; `labelled` or `disputed` if they are looked for by what people said. "
+        "`disputed`: those of several labels alone, that on which people agree least first.",
+    )
+
+
+class ResponseFilterSerializer(LikeFilterSerializer):
+    order = serializers.ChoiceField(
+        choices=list(ordering.words(filters.ANSWERS).items()),
+        required=False,
+        help_text="Newest prompt first if left out; lengths are counted in characters.",
     )
 
 

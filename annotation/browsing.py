@@ -15,17 +15,31 @@ beyond `COUNTED`. Prompts and labels are in the order they came in; answers stan
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Length
 
 from annotation.bounded import Statement, within
-from annotation.filters import ANSWER, ANSWERS, ITEM, LABEL, LABELS, OWN, PROMPT, PROMPTS, Rare, Wanted
-from annotation.models import Label
+from annotation.filters import ANSWER, ANSWERS, CONFIDENCE, ITEM, LABEL, LABELS, OWN, PROMPT, PROMPTS, Rare, Wanted
+from annotation.models import Consensus, Item
+from annotation.ordering import (
+    DISPUTED,
+    LABELLED,
+    LAST,
+    LONGEST,
+    NEWEST,
+    ORDERS,
+    SHORTEST,
+    At,
+    Place,
+    base_of,
+    direction,
+    with_prompts,
+)
 
 RARE, MANY = 20_000, 4_000
 NEAR = 4_000  # rows that are looked through first where rare ones are many
@@ -37,42 +51,10 @@ PATIENCE = 120  # milliseconds, for a way of PostgreSQL's own
 COUNTING = 50  # milliseconds
 GUARD = 5_000  # milliseconds: the last resort, for a page that nothing above has bounded
 PAGE = 50
-NEWEST, OLDEST, LABELLED = "newest", "oldest", "labelled"
-ORDERS = {NEWEST: "Newest first", OLDEST: "Oldest first", LABELLED: "Latest label first"}
-LAST = 2**63  # beyond every id
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class TooSlow(Exception):
     """The question would take too long; whoever asks should narrow it."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a row stands: when it (or its prompt) came, the number of that, and the row's own."""
-
-    at: datetime
-    place: int
-    id: int
-
-    def __str__(self) -> str:
-        return f"{(self.at - EPOCH) // timedelta(microseconds=1)}-{self.place}-{self.id}"
-
-    @classmethod
-    def parse(cls, text: str) -> "Place | None":
-        """None for what is no place.
-
-        >>> str(Place.parse("1700000000000000-7-9"))
-        '1700000000000000-7-9'
-        """
-        parts = text.split("-")
-        if len(parts) != 3 or not all(part.isascii() and part.isdigit() and len(part) < 20 for part in parts):
-            return None
-        at, place, last = map(int, parts)
-        try:
-            return cls(EPOCH + timedelta(microseconds=at), place, last) if max(place, last) < LAST else None
-        except OverflowError:
-            return None
 
 
 @dataclass(frozen=True)
@@ -83,7 +65,7 @@ class Found:
 
     ids: list[int]
     after: Place | None = None
-    looked_to: datetime | None = None
+    looked_to: At | None = None
     total: int | None = None
     more_than: bool = False
 
@@ -107,15 +89,9 @@ HANGING = {
 }
 
 
-def order_of(wanted: Wanted, asked: str = "") -> str:
-    """The order asked for where it makes sense. Prompts looked for by what people said of them come by that."""
-    if asked in (NEWEST, OLDEST) or (asked == LABELLED and wanted.view == PROMPTS):
-        return asked
-    return LABELLED if wanted.view == PROMPTS and wanted.has(LABEL) else NEWEST
-
-
 def find(wanted: Wanted, *, order: str = NEWEST, after: Place | None = None, size: int = PAGE) -> Found:
-    """One page. Raises TooSlow where nothing else has bounded it."""
+    """One page. Raises TooSlow where nothing else has bounded it; a place of another order begins at the first."""
+    after = after if after and after.fits(order) else None
     return _guarded(lambda: _find(wanted, order, after, size))
 
 
@@ -152,14 +128,15 @@ def _find(wanted: Wanted, order: str, after: Place | None, size: int, *, patient
             found = soon or _page(_checked(wanted, order, _among(wanted, order, rare, after)), size)
             if found.after is None and after is None:
                 return replace(found, total=len(found.ids))
-            return found if after or patient else _with_total(found, wanted, rare)
+            return found if after or patient else _with_total(found, wanted, order, rare)
         return _common(wanted, order, after, size, patient)
     except EmptyResultSet:
         return Found([], total=0)
 
 
-def _with_total(found: Found, wanted: Wanted, rare: Statement) -> Found:
-    everything = _checked(wanted, NEWEST, _among(wanted, NEWEST, rare, None))
+def _with_total(found: Found, wanted: Wanted, order: str, rare: Statement) -> Found:
+    order = order if order == DISPUTED else NEWEST  # where what nobody agrees or disagrees on is none of the rows
+    everything = _checked(wanted, order, _among(wanted, order, rare, None))
     total = within(COUNTING, lambda: _count(everything, COUNTED + 1))
     if total is None:
         return found
@@ -193,7 +170,7 @@ def _common(wanted: Wanted, order: str, after: Place | None, size: int, patient:
     found = Found(ids, page.after)
     if after is None and found.after is None:
         return replace(found, total=len(ids))
-    if after is None and not any(wanted.given()):
+    if after is None and order != DISPUTED and not any(wanted.given()):
         total = _count(_along(wanted, NEWEST, None, COUNTED + 1), COUNTED + 1)
         return replace(found, total=min(total, COUNTED), more_than=total > COUNTED)
     return found
@@ -244,45 +221,44 @@ def _beyond(order: str, after: Place | None, at: str, place: str, *, same: bool 
     """What lies behind a place; with `same` the place's own prompt too, of which some answers may be left."""
     if after is None:
         return "", ()
-    sign = (">" if order == OLDEST else "<") + ("=" if same else "")
+    sign = (">" if ORDERS[order].ascending else "<") + ("=" if same else "")
     return f" AND ({at}, {place}) {sign} (%s, %s)", (after.at, after.place)
 
 
-def _direction(order: str) -> str:
-    return "ASC" if order == OLDEST else "DESC"
-
-
-def _dates(wanted: Wanted, table: str) -> tuple[str, tuple[Any, ...]]:
-    """A range of dates is a stretch of the way along the index."""
+def _part(wanted: Wanted, order: str) -> tuple[str, tuple[Any, ...]]:
+    """What narrows the way itself: a range of dates or of agreement is a stretch of it, and prompts of one
+    language have their own."""
     sql = ""
     values: tuple[Any, ...] = ()
+    if order == DISPUTED and wanted.values.get("agreement"):
+        return " AND row.confidence >= %s AND row.confidence < %s", CONFIDENCE[wanted.values["agreement"]]
+    if ORDERS[order].base:
+        return sql, values
+    if wanted.view != LABELS and wanted.values.get("language"):
+        sql, values = " AND row.language = %s", (wanted.values["language"],)
     for name, sign in (("since", ">="), ("until", "<")):
         if wanted.view != ANSWERS and wanted.values.get(name):
-            sql, values = f"{sql} AND {table}.created_at {sign} %s", (*values, wanted.values[name])
+            sql, values = f"{sql} AND row.created_at {sign} %s", (*values, wanted.values[name])
     return sql, values
 
 
-def _base(wanted: Wanted, order: str) -> str:
-    return "annotation_label" if wanted.view == LABELS or order == LABELLED else "annotation_prompt"
-
-
 def _stretch(wanted: Wanted, order: str, after: Place | None, most: int) -> Statement:
-    """The next prompts or labels in their order, whatever they are: (at, place, id)."""
-    base, by_label = _base(wanted, order), order == LABELLED
-    beyond, place = _beyond(order, after, "row.created_at", "row.id", same=wanted.view == ANSWERS)
-    dates, range_ = ("", ()) if by_label else _dates(wanted, "row")
-    way = _direction(order)
+    """The next rows that are walked along in this order, whatever they are: (at, place, id)."""
+    base, at, way = base_of(wanted, order), ORDERS[order].at, direction(order)
+    beyond, place = _beyond(order, after, at, "row.id", same=with_prompts(wanted, order))
+    part, of_part = _part(wanted, order)
+    own, project = ("row.project_id = %s", (wanted.project.pk,)) if ORDERS[order].of_project else ("true", ())
     sql = (
-        f"SELECT row.created_at AS at, row.id AS place, row.id AS id FROM {base} row WHERE row.project_id = %s"
-        f"{beyond}{dates} ORDER BY row.created_at {way}, row.id {way} LIMIT {int(most)}"
+        f"SELECT {at} AS at, row.id AS place, row.id AS id FROM {base} row WHERE {own}"
+        f"{beyond}{part} ORDER BY {at} {way}, row.id {way} LIMIT {int(most)}"
     )
-    return Statement(sql, (wanted.project.pk, *place, *range_))
+    return Statement(sql, (*project, *place, *of_part))
 
 
 def _along(wanted: Wanted, order: str, after: Place | None, most: int) -> Statement:
     """The next rows in their order: (at, place, id); answers stand with their prompts."""
-    stretch, way = _stretch(wanted, order, after, most), _direction(order)
-    if wanted.view != ANSWERS:
+    stretch, way = _stretch(wanted, order, after, most), direction(order)
+    if not with_prompts(wanted, order):
         return stretch
     rest = ""
     place: tuple[Any, ...] = ()
@@ -298,9 +274,9 @@ def _along(wanted: Wanted, order: str, after: Place | None, most: int) -> Statem
 
 def _among(wanted: Wanted, order: str, rare: Statement, after: Place | None) -> Statement:
     """The few that come into question, in their order: (at, place, id)."""
-    way, rest = _direction(order), ""
+    way, rest = direction(order), ""
     more: tuple[Any, ...] = ()
-    if wanted.view == ANSWERS:
+    if with_prompts(wanted, order):
         row = """SELECT prompt.created_at, prompt.id AS place, answer.id FROM annotation_response answer
             JOIN annotation_prompt prompt ON prompt.id = answer.prompt_id
             WHERE answer.id = rare.id AND prompt.project_id = %s"""
@@ -310,14 +286,22 @@ def _among(wanted: Wanted, order: str, rare: Statement, after: Place | None) -> 
         row = """SELECT label.created_at, label.id AS place, label.id FROM annotation_item item
             JOIN annotation_label label ON label.item_id = item.id
             WHERE item.prompt_id = rare.id AND label.project_id = %s"""
+    elif order == DISPUTED:
+        row = """SELECT own.confidence, own.id AS place, own.id FROM annotation_item item
+            JOIN annotation_consensus own ON own.item_id = item.id
+            WHERE item.prompt_id = rare.id AND item.project_id = %s"""
+    elif order in (LONGEST, SHORTEST):
+        row = """SELECT length(answer.text), answer.id AS place, answer.id FROM annotation_response answer
+            JOIN annotation_prompt prompt ON prompt.id = answer.prompt_id
+            WHERE answer.id = rare.id AND prompt.project_id = %s"""
     else:
-        row = f"""SELECT own.created_at, own.id AS place, own.id FROM {_base(wanted, order)} own
+        row = f"""SELECT own.created_at, own.id AS place, own.id FROM {base_of(wanted, order)} own
             WHERE own.id = rare.id AND own.project_id = %s"""
-    beyond, place = _beyond(order, after, "row.created_at", "row.place", same=wanted.view == ANSWERS)
+    beyond, place = _beyond(order, after, "row.at", "row.place", same=with_prompts(wanted, order))
     return Statement(
-        f"SELECT row.created_at AS at, row.place, row.id FROM ({rare.sql}) rare (id) "
-        f"CROSS JOIN LATERAL ({row} OFFSET 0) row WHERE true{beyond}{rest} "
-        f"ORDER BY row.created_at {way}, row.place {way}, row.id",
+        f"SELECT row.at, row.place, row.id FROM ({rare.sql}) rare (id) "
+        f"CROSS JOIN LATERAL ({row} OFFSET 0) row (at, place, id) WHERE true{beyond}{rest} "
+        f"ORDER BY row.at {way}, row.place {way}, row.id",
         (*rare.values, wanted.project.pk, *place, *more),
     )
 
@@ -328,7 +312,7 @@ def _checked(wanted: Wanted, order: str, source: Statement) -> Statement:
     OFFSET 0 holds PostgreSQL to that; it would else read all of a table that it takes for small.
     """
     sql, values = _sql(_fitting(wanted, order).filter(pk=RawSQL("one.id", ())), "{} OFFSET 0")
-    way, last = _direction(order), ", one.id" if wanted.view == ANSWERS else ""
+    way, last = direction(order), ", one.id" if with_prompts(wanted, order) else ""
     return Statement(
         f"SELECT one.at, one.place, one.id, fit.* FROM ({source.sql}) one CROSS JOIN LATERAL ({sql}) fit "
         f"ORDER BY one.at {way}, one.place {way}{last}",
@@ -338,28 +322,44 @@ def _checked(wanted: Wanted, order: str, source: Statement) -> Statement:
 
 def _fitting(wanted: Wanted, order: str) -> QuerySet[Any]:
     """Rows that fit, with the id of what is shown of each."""
-    if order != LABELLED:
+    if order not in (LABELLED, DISPUTED):
         return wanted.rows().values("pk")
-    labels = wanted.labels().filter(Exists(wanted.rows().filter(pk=OuterRef("item__prompt_id"))))
-    later = Q(created_at__gt=OuterRef("created_at")) | Q(created_at=OuterRef("created_at"), pk__gt=OuterRef("pk"))
-    newer = wanted.labels().filter(later, item__prompt=OuterRef("item__prompt_id"))
-    return labels.exclude(Exists(newer)).values("item__prompt_id")
+    prompts = wanted.rows().filter(pk=OuterRef("item__prompt_id"))
+    if order == DISPUTED:  # of what people say together of a prompt's items, where they agree least
+        several = Consensus.objects.filter(labels__len__gte=2)
+        if (item := wanted.conditions(ITEM)) is not None:
+            several = several.filter(Exists(Item.objects.filter(item, pk=OuterRef("item_id"))))
+        return (
+            several.filter(Exists(prompts))
+            .exclude(Exists(several.filter(_before("confidence", "lt"))))
+            .values("item__prompt_id")
+        )
+    labels = wanted.labels()
+    newer = labels.filter(_before("created_at", "gt"))
+    return labels.filter(Exists(prompts)).exclude(Exists(newer)).values("item__prompt_id")
+
+
+def _before(at: str, sign: str) -> Q:
+    """Another row on the same prompt that comes sooner."""
+    sooner = Q(**{f"{at}__{sign}": OuterRef(at)}) | Q(**{at: OuterRef(at), f"pk__{sign}": OuterRef("pk")})
+    return sooner & Q(item__prompt=OuterRef("item__prompt_id"))
 
 
 def _any_way(wanted: Wanted, order: str, after: Place | None) -> Statement:
     """The same page, by whatever plan: all that fits is gathered and then put in order."""
-    rows, way = wanted.rows(), _direction(order)
-    if wanted.view == ANSWERS:
-        at, place, own = "prompt__created_at", "prompt_id", "pk"
-    else:
-        at, place, own = "created_at", "pk", "pk"
-    if order == LABELLED:
-        rows = Label.objects.filter(pk__in=_fitting(wanted, order).values("pk"))
-        own = "item__prompt_id"
+    rows, way = wanted.rows(), direction(order)
+    at, place, own = "created_at", "pk", "pk"
+    if with_prompts(wanted, order):
+        at, place = "prompt__created_at", "prompt_id"
+    elif order in (LONGEST, SHORTEST):
+        rows, at = rows.annotate(length=Length("text")), "length"
+    elif order in (LABELLED, DISPUTED):
+        rows, own = _fitting(wanted, order), "item__prompt_id"
+        at = "confidence" if order == DISPUTED else at
     sql, values = _sql(rows.values_list(at, place, "pk", own), "{} OFFSET 0")
-    beyond, more = _beyond(order, after, "one.at", "one.place", same=wanted.view == ANSWERS)
-    rest, last = "", ", one.id" if wanted.view == ANSWERS else ""
-    if after is not None and wanted.view == ANSWERS:
+    beyond, more = _beyond(order, after, "one.at", "one.place", same=with_prompts(wanted, order))
+    rest, last = "", ", one.id" if with_prompts(wanted, order) else ""
+    if after is not None and with_prompts(wanted, order):
         rest, more = " AND NOT (one.place = %s AND one.id <= %s)", (*more, after.place, after.id)
     return Statement(
         f"SELECT * FROM ({sql}) AS one (at, place, id, shown) WHERE true{beyond}{rest} "

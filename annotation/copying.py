@@ -18,7 +18,9 @@ NOTHING = r"\N"
 AT_ONCE = 500  # lines
 DRAWN = """
 SELECT min(id), max(id), CASE WHEN max(id) - min(id) + 1 > count(*) THEN array_agg(id ORDER BY id) END
-FROM (SELECT nextval(pg_get_serial_sequence(%s, 'id')) AS id FROM generate_series(1, %s)) drawn
+FROM (
+    SELECT nextval((SELECT pg_get_serial_sequence(%s, 'id')::regclass)) AS id FROM generate_series(1, %s)
+) drawn
 """
 
 

@@ -18,6 +18,7 @@ from annotation.shapes.records import Found, record_of
 from annotation.shapes.rows import BadLine, Row
 from annotation.shapes.texts import BLANK, MARK
 from annotation.storing import Summary
+from annotation.uninterrupted import uninterrupted
 
 __all__ = ["Summary", "import_lines", "parse", "put_on_record"]
 
@@ -28,7 +29,7 @@ def import_lines(*, project: Project, lines: Iterable[str | bytes], actor: User 
     """Import JSON Lines into a project; each batch of lines is one transaction."""
     summary = Summary()
     rows = batches(_found(lines), native.understand, heldout_share=project.heldout_share, rows=BATCH)
-    with closing(ahead(rows)) as parts:
+    with uninterrupted(), closing(ahead(rows)) as parts:
         for batch in parts:
             done, refused = storing.store(project=project, batch=batch, actor=actor)
             summary.add(done)

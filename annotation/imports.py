@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from django_q.tasks import async_task
@@ -31,6 +31,7 @@ from annotation.shapes import SHAPES, files
 from annotation.shapes.files import BadFile
 from annotation.storing import Summary
 from annotation.text import storable
+from annotation.uninterrupted import uninterrupted
 
 logger = logging.getLogger(__name__)
 TASK = "annotation.tasks.bring_in"
@@ -229,7 +230,7 @@ def _go_on(source: Import) -> None:
     )
     foresight = foreseeing.Foresight(source.project) if source.dry_run else None
     many = MANY
-    with closing(ahead(rows)) as parts:
+    with uninterrupted(), closing(ahead(rows)) as parts:
         for batch in parts:
             if not _keep(source, batch, foresight):
                 return
@@ -249,6 +250,7 @@ def _keep(source: Import, batch: Batch, foresight: foreseeing.Foresight | None) 
     row = _mine(source).select_for_update(no_key=True).first()
     if row is None:
         return False
+    _without_waiting_for_the_disk()
     refused: list[Rejected] = []
     if foresight is None:
         done, refused = storing.store(project=source.project, batch=batch, actor=source.actor)
@@ -266,6 +268,14 @@ def _keep(source: Import, batch: Batch, foresight: foreseeing.Foresight | None) 
     row.counts, row.rejected, row.heartbeat_at = so_far.counts(), row.rejected + len(refused), timezone.now()
     row.save(update_fields=["number", "offset", "done", "counts", "rejected", "heartbeat_at"])
     return True
+
+
+def _without_waiting_for_the_disk() -> None:
+    """Begin the next batch while the log of this one is being written. If the server's machine stops meanwhile, rows
+    and the place that was reached are lost together, and the import goes on from the place before: only `_finish`
+    tells anybody that something is stored, and its commit waits for all that came before it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL synchronous_commit = off")
 
 
 @transaction.atomic

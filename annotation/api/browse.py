@@ -12,10 +12,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
-from annotation import access, asked, browsing, likeness, savedviews, shown
+from annotation import access, asked, browsing, likeness, ordering, savedviews, shown
 from annotation.browseserializers import (
     ChangeViewSerializer,
-    LikeFilterSerializer,
+    ResponseFilterSerializer,
     ResponseSerializer,
     SavedViewSerializer,
     SaveViewSerializer,
@@ -44,7 +44,7 @@ class ByPlace(CursorPagination):
 
     def find(self, wanted: Wanted, order: str, request: Request) -> browsing.Found:
         cursor = request.query_params.get(self.cursor_query_param, "")
-        after = browsing.Place.parse(cursor)
+        after = ordering.Place.parse(cursor)
         if cursor and after is None:
             raise NotFound("Invalid cursor")
         size = self.get_page_size(request) or browsing.PAGE
@@ -53,7 +53,7 @@ class ByPlace(CursorPagination):
         except browsing.TooSlow:
             raise ValidationError({"non_field_errors": ["This takes too long: narrow it by more filters."]}) from None
 
-    def address(self, place: browsing.Place | None, request: Request) -> str | None:
+    def address(self, place: ordering.Place | None, request: Request) -> str | None:
         here = request.build_absolute_uri()
         return replace_query_param(here, self.cursor_query_param, str(place)) if place else None
 
@@ -84,7 +84,7 @@ class Browsing(Endpoint):
 
         streams = self.request.accepted_renderer.format == NdjsonRenderer.format
         if like is None:
-            order = browsing.order_of(wanted, order)
+            order = ordering.order_of(wanted, order)
             if streams:
                 pages = _all_pages(wanted, order)
                 lines = (json_line(row) for found in pages for row in told(found))
@@ -96,7 +96,7 @@ class Browsing(Endpoint):
             return cast(Response, StreamingHttpResponse(map(json_line, told(found)), content_type=NDJSON))
         return self.listed(told(found), found.after)
 
-    def listed(self, rows: Any, after: browsing.Place | None = None) -> Response:
+    def listed(self, rows: Any, after: ordering.Place | None = None) -> Response:
         return Response({"next": ByPlace().address(after, self.request), "previous": None, "results": rows})
 
 
@@ -116,7 +116,7 @@ class Responses(Browsing):
     @documented(
         "Prompts",
         ResponseSerializer(many=True),
-        parameters=[LikeFilterSerializer],
+        parameters=[ResponseFilterSerializer],
         refuses=(400, 401, 403, 404),
         operation_id="responses",
     )
@@ -124,7 +124,7 @@ class Responses(Browsing):
         """Leads and reviewers read the project's answers with their prompts' newest first, narrowed as on Browse."""
         member = access.membership(self.person, slug)
         lead = member.at_least(Role.LEAD)
-        return self.browse(member, ANSWERS, self.asked(LikeFilterSerializer), ResponseSerializer, lead=lead)
+        return self.browse(member, ANSWERS, self.asked(ResponseFilterSerializer), ResponseSerializer, lead=lead)
 
 
 class SavedViews(Endpoint):

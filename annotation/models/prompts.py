@@ -3,6 +3,7 @@
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
+from django.db.models.functions import Length
 
 from annotation.models.projects import Project
 
@@ -74,7 +75,7 @@ class Prompt(models.Model):
         ]
         indexes = [  # a team's part of the queue starts from its prompts
             GinIndex(fields=["tags"], fastupdate=False, name="prompt_tags"),
-            models.Index(fields=["project", "language"], name="prompt_language"),
+            models.Index(fields=["project", "language", "created_at", "id"], name="prompt_language_newest"),
             models.Index(fields=["edited_from"], condition=models.Q(edited_from__isnull=False), name="prompt_mended"),
             models.Index(fields=["project", "created_at", "id"], name="prompt_newest"),  # Browse goes along it
             models.Index(fields=["project"], condition=models.Q(excluded_at__isnull=False), name="prompt_excluded"),
@@ -116,7 +117,8 @@ class Response(models.Model):
             models.CheckConstraint(condition=models.Q(origin__in=Origin.values), name="response_origin_known"),
             models.CheckConstraint(condition=excluded_with_a_reason(), name="response_excluded_with_a_reason"),
         ]
-        indexes = [  # an answer that is imported costs none of them anything
+        indexes = [  # an answer that is imported costs only the first anything
+            models.Index(Length("text"), "id", name="response_length"),  # Browse goes along it
             models.Index(fields=["prompt"], condition=models.Q(excluded_at__isnull=False), name="response_excluded"),
             models.Index(fields=["edited_from"], condition=models.Q(edited_from__isnull=False), name="response_edited"),
             models.Index(

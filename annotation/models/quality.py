@@ -104,7 +104,10 @@ class Consensus(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(confidence__gte=0, confidence__lte=1), name="confidence_in_range")
         ]
-        indexes = [models.Index(fields=["confidence"], name="consensus_confidence")]
+        indexes = [
+            models.Index(fields=["confidence"], name="consensus_confidence"),
+            models.Index(fields=["confidence", "id"], name="consensus_disputed"),
+        ]
 
     def __str__(self) -> str:
         return f"consensus on item {self.item_id}"

@@ -1,5 +1,6 @@
 """Browse: every prompt, answer and label of a project, found again."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -10,7 +11,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 
-from annotation import access, asked, browsing, likeness, savedviews, searching, shown
+from annotation import access, asked, browsing, likeness, ordering, savedviews, searching, shown
 from annotation.browseforms import BrowseForm, BulkForm, SaveViewForm
 from annotation.doors import door
 from annotation.filters import ANSWERS, PROMPTS, VIEWS, Wanted
@@ -69,7 +70,7 @@ def _around(member: Membership, form: BrowseForm, query: dict[str, str]) -> dict
 def _found(
     address: QueryDict, wanted: Wanted, form: BrowseForm, query: dict[str, str], member: Membership
 ) -> dict[str, Any]:
-    order = browsing.order_of(wanted, form.cleaned_data["order"])
+    order = ordering.order_of(wanted, form.cleaned_data["order"])
     like = address.get("like", "")
     if like and wanted.view in (PROMPTS, ANSWERS):
         pk = int(like) if like.isascii() and like.isdigit() and len(like) < 19 else 0
@@ -77,7 +78,7 @@ def _found(
         found = browsing.Found(ids, total=len(ids))
         more: dict[str, Any] = {"about": about}
     else:
-        after = browsing.Place.parse(address.get("after", ""))
+        after = ordering.Place.parse(address.get("after", ""))
         found = browsing.find(wanted, order=order, after=after)
         more = {"paged": after is not None}
     if found.after is not None:
@@ -87,6 +88,7 @@ def _found(
         **more,
         "found": found,
         "order": order,
+        "dated": ordering.ORDERS[order].kind is datetime,
         "rows": shown.rows(wanted=wanted, found=found.ids, member=member),
         "not_yet": searching.not_yet(member.project) if words else 0,
         "counted": searching.COUNTED,

@@ -5,7 +5,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from annotation import browsing, labelling, savedviews, searching, talk
+from annotation import browsing, labelling, ordering, savedviews, searching, talk
 from annotation.gold import Right, mark
 from annotation.models import BulkChange, Prompt, SavedView
 from tests.annotation.making import a_comparison, a_demonstration, a_prompt, an_answer, first_is_better, lease
@@ -107,6 +107,26 @@ def test_pages_go_on_from_the_last_row(as_, project, alice, monkeypatch):
         following = page.partition('rel="next"')[0].rpartition('href="')[2].partition('"')[0].replace("&amp;", "&")
         page = as_(alice).get(BROWSE + following).content.decode() if following.startswith("?") else ""
     assert seen == [4, 3, 2, 1, 0]
+
+
+def test_answers_come_by_length_and_prompts_by_agreement(as_, project, alice):
+    for text in ("Green.", "Green, please.", "Red."):
+        an_answer(a_prompt(project), text)
+    page = shown(as_(alice), view="answers", order="longest")
+    assert page.index("Green, please.") < page.index("Green.") < page.index("Red.")
+    assert "3 answers" in page
+    page = shown(as_(alice), order="disputed")
+    assert "No prompt has two labels yet" in page
+    assert "Longest first" not in page
+
+
+def test_a_page_by_length_that_is_not_full_says_so(as_, project, alice, monkeypatch):
+    place = ordering.Place(0, 1, 1)
+    monkeypatch.setattr(browsing, "find", lambda *asked, **how: browsing.Found([], place, looked_to=0))
+    page = shown(as_(alice), view="answers", order="longest", split="heldout")
+    assert "Nothing fits of the rows looked through so far." in page
+    assert "after=n0-1-1" in page
+    assert "Go on looking" in page
 
 
 def test_an_empty_project_says_what_to_do(as_, project, alice):

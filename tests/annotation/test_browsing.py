@@ -9,12 +9,13 @@ from django.utils import timezone
 
 from annotation import browsing, filters, labelling, searching, talk
 from annotation.asking import ask
-from annotation.browsing import Place, count, each, find, order_of
+from annotation.browsing import Place, count, each, find
 from annotation.consensus import recompute
 from annotation.filters import ANSWERS, LABELS, PROMPTS, VIEWS, Wanted
 from annotation.gold import Right, mark
 from annotation.labelling import Said
-from annotation.models import Item, Label, Membership, Project, Prompt, Response
+from annotation.models import Consensus, Item, Label, Membership, Project, Prompt, Response
+from annotation.ordering import DISPUTED, LONGEST, OLDEST, SHORTEST, order_of
 from tests.annotation.making import (
     a_comparison,
     a_demonstration,
@@ -61,7 +62,7 @@ def way(request, monkeypatch):
 def test_prompts_come_newest_first_and_oldest_first(project, way):
     prompts = [a_prompt(project) for _ in range(5)]
     assert found(project) == newest_first(*prompts)
-    assert found(project, order=browsing.OLDEST) == [one.pk for one in prompts]
+    assert found(project, order=OLDEST) == [one.pk for one in prompts]
 
 
 def test_prompts_of_one_moment_are_told_apart(project, way):
@@ -75,7 +76,7 @@ def test_answers_stand_with_their_prompts(project, way):
     of_first = [an_answer(first, text).pk for text in ("one", "two", "three")]
     of_second = [an_answer(second, text).pk for text in ("one", "two", "three")]
     assert found(project, ANSWERS) == [*of_second, *of_first]
-    assert found(project, ANSWERS, browsing.OLDEST) == [*of_first, *of_second]
+    assert found(project, ANSWERS, OLDEST) == [*of_first, *of_second]
 
 
 def test_labels_come_newest_first(project, bob, bea, way):
@@ -237,6 +238,16 @@ def test_filters_narrow_together(project, bob, way):
     assert len(found(project, ANSWERS, tag="even", language="de")) == 1
 
 
+def test_rows_of_one_language_stand_in_both_orders(project, way):
+    prompts = [a_prompt(project, language="de" if number % 2 else "en") for number in range(6)]
+    answers = [an_answer(one, text).pk for one in prompts for text in ("one", "two")]
+    german = [one.pk for one in prompts[1::2]]
+    assert found(project, language="de") == german[::-1]
+    assert found(project, order=OLDEST, language="de") == german
+    assert found(project, order=OLDEST, language="de", until=prompts[3].created_at) == german[:1]
+    assert found(project, ANSWERS, OLDEST, language="de") == [*answers[2:4], *answers[6:8], *answers[10:]]
+
+
 def test_latest_label_first_has_each_prompt_once(project, bob, bea, way):
     first, second = a_comparison(project, wanted=2), a_comparison(project)
     labels = [labelling.submit(assignment=lease(one), said=first_is_better()) for one in (bob, bob, bea)]
@@ -247,9 +258,86 @@ def test_latest_label_first_has_each_prompt_once(project, bob, bea, way):
 
 def test_prompts_found_by_what_people_said_come_by_that(project):
     assert order_of(Wanted(project, PROMPTS, {"person": "bob"})) == browsing.LABELLED
-    assert order_of(Wanted(project, PROMPTS, {"person": "bob"}), browsing.OLDEST) == browsing.OLDEST
+    assert order_of(Wanted(project, PROMPTS, {"person": "bob"}), OLDEST) == OLDEST
+    assert order_of(Wanted(project, PROMPTS, {"state": "labelled"})) == browsing.LABELLED
+    assert order_of(Wanted(project, PROMPTS, {"agreement": "low"})) == DISPUTED
+    assert order_of(Wanted(project, PROMPTS, {"agreement": "low", "person": "bob"})) == browsing.LABELLED
+    assert order_of(Wanted(project, ANSWERS, {"agreement": "low"})) == browsing.NEWEST
     assert order_of(Wanted(project, PROMPTS, {"tag": "tea"})) == browsing.NEWEST
     assert order_of(Wanted(project, ANSWERS, {"person": "bob"}), browsing.LABELLED) == browsing.NEWEST
+
+
+def agreed(project, confidence, *, prompt=None, labels=(1, 2)):
+    """An item on which people agree so far; returns its prompt's id."""
+    prompt = prompt or a_prompt(project, tags=["tea"])
+    item, _ = ask(project=project, prompt=prompt, kind="demonstration", responses=[an_answer(prompt, f"{confidence}")])
+    Consensus.objects.create(
+        item=item, method="majority", outcome={}, confidence=confidence, labels=list(labels), computed_at=timezone.now()
+    )
+    return prompt.pk
+
+
+def test_least_agreement_first_has_each_prompt_once_where_people_agree_least(project, way):
+    even, low, high = (agreed(project, confidence) for confidence in (0.1 + 0.2, 0.25, 1.0))
+    both = agreed(project, 0.9)
+    agreed(project, 0.2, prompt=Prompt.objects.get(pk=both))
+    other = agreed(project, 0.1 + 0.2)
+    agreed(project, 0.1, labels=[1])  # one label agrees with itself
+    a_prompt(project, tags=["tea"])
+    agreed(Project.objects.create(slug="other", name="Other"), 0.0)
+    for values in ({}, {"tag": "tea"}):
+        assert found(project, order=DISPUTED, **values) == [both, low, even, other, high]
+    assert found(project, order=DISPUTED, tag="coffee") == []
+    assert found(project, order=DISPUTED, agreement="low") == [both, low, even, other]
+    assert found(project, order=DISPUTED, agreement="high") == [both, high]  # by its item that fits
+
+
+def test_the_number_of_disputed_prompts_is_theirs(project):
+    for number in range(3):
+        agreed(project, number / 10)
+        a_prompt(project, tags=["tea"])
+    page = find(Wanted(project, PROMPTS, {"tag": "tea"}), order=DISPUTED, size=2)
+    assert (len(page.ids), page.total) == (2, 3)
+    assert find(Wanted(project, PROMPTS), order=DISPUTED, size=2).total is None
+
+
+def test_answers_come_by_their_length(project, way):
+    first, second = a_prompt(project, tags=["tea"]), a_prompt(project, tags=["tea"])
+    long, short, longer = an_answer(first, "é" * 7), an_answer(second, "abc"), an_answer(second, "a" * 9)
+    same = an_answer(second, "b" * 7)
+    an_answer(a_prompt(Project.objects.create(slug="other", name="Other")), "a" * 20)
+    for values in ({}, {"tag": "tea"}):
+        assert found(project, ANSWERS, LONGEST, **values) == [longer.pk, same.pk, long.pk, short.pk]
+        assert found(project, ANSWERS, SHORTEST, **values) == [short.pk, long.pk, same.pk, longer.pk]
+
+
+def test_orders_are_of_what_can_be_put_in_them(project):
+    assert order_of(Wanted(project, PROMPTS), DISPUTED) == DISPUTED
+    assert order_of(Wanted(project, ANSWERS), DISPUTED) == browsing.NEWEST
+    assert order_of(Wanted(project, ANSWERS), LONGEST) == LONGEST
+    assert order_of(Wanted(project, LABELS), LONGEST) == browsing.NEWEST
+
+
+def test_a_place_of_another_order_begins_at_the_first_row(project):
+    long, short = (an_answer(a_prompt(project), text) for text in ("long", "x"))
+    wanted = Wanted(project, ANSWERS)
+    for place in (Place(timezone.now(), 1, 1), Place(0.5, 1, 1)):
+        assert find(wanted, order=LONGEST, after=Place.parse(str(place))).ids == [long.pk, short.pk]
+    for text in ("f18446744073709551616-1-1", "n2147483648-1-1", "n-1-1-1", "x1-1-1", "f1-1", ""):
+        assert Place.parse(text) is None, text
+
+
+def test_a_page_by_length_says_that_it_goes_on_looking(project, monkeypatch):
+    for number in range(2, 6):
+        an_answer(a_prompt(project, split="train"), "a" * number)
+    heldout = an_answer(a_prompt(project, split="heldout"), "b")
+    monkeypatch.setattr(browsing, "LOOKED_AT", 4)
+    monkeypatch.setattr(browsing, "_any_way", lambda *asked: browsing.Statement("SELECT 1, 2, 3, 4 FROM pg_sleep(9)"))
+    monkeypatch.setattr(browsing, "PATIENCE", 1)
+    wanted = Wanted(project, ANSWERS, {"split": "heldout"})
+    page = find(wanted, order=LONGEST)
+    assert (page.ids, page.looked_to) == ([], 2)
+    assert find(wanted, order=LONGEST, after=page.after).ids == [heldout.pk]
 
 
 # How far a page looks

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 from django.utils import timezone
 
-from annotation import importing, imports, receiving
+from annotation import importing, imports, receiving, storing
 from annotation.models import Event, Import, Item, Prompt, RejectedRow
 from annotation.models.imports import Stage
 from evaluation.tasks import recover
@@ -174,6 +174,28 @@ def test_an_import_goes_on_where_the_last_stored_batch_ended(project, monkeypatc
     done = fresh(source)
     assert (done.status, done.counts["added"], done.counts["known"], done.rejected) == (Stage.DONE, 25, 5, 1)
     assert done.counts["prompts"] == Prompt.objects.count() == 25
+
+
+@pytest.mark.django_db(transaction=True)
+def test_batches_do_not_wait_for_the_disk_and_the_end_waits_for_them_all(project, monkeypatch):
+    monkeypatch.setattr(importing, "BATCH", 10)
+    said = {"batch": [], "end": []}
+
+    def watched(name, verb):
+        def ask(**what):
+            with connection.cursor() as cursor:
+                cursor.execute("SHOW synchronous_commit")
+                said[name] += cursor.fetchone()
+            return verb(**what)
+
+        return ask
+
+    monkeypatch.setattr(storing, "store", watched("batch", storing.store))
+    monkeypatch.setattr(importing, "put_on_record", watched("end", importing.put_on_record))
+    source = sent(project, *lines(25))
+    imports.start(source=source, shape=source.shape, wake=False)
+    imports.work(source.pk)
+    assert said == {"batch": ["off"] * 3, "end": ["on"]}
 
 
 def test_a_worker_that_was_thought_lost_stores_nothing_more(project, monkeypatch):
