@@ -18,7 +18,6 @@ WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 MEANT: dict[str, dict[str, Callable[[int], Any]]] = {  # table → attribute → what row number n has
     "annotation_guidelines": {"number": lambda number: number + 1},  # 0004 makes the first
     "annotation_project": {"guidelines": lambda number: f"guidelines of project {number}"},
-    "annotation_itemresponse": {"order": lambda number: number % 8},
     "annotation_label": {"verdict": lambda number: "reject"},
     "annotation_accesskey": {"scopes": lambda number: ["read"]},
     "evaluation_headtohead": {
