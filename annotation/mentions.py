@@ -35,6 +35,7 @@ class Names:
         self._exact = frozenset(names)
         often = Counter(map(_folded, self._exact))
         self._folded = {_folded(name): name for name in self._exact if often[_folded(name)] == 1}
+        self._longest = max(map(len, often), default=0)
 
     def mentions(self, text: str) -> list[Mention]:
         """Who is mentioned in a text, in its order; a name that is none of these stays text.
@@ -59,10 +60,14 @@ class Names:
         >>> Names(["bob", "j.doe"]).meant("j.doe..."), Names(["bob"]).meant("bobby")
         (('j.doe', '...'), ('', 'bobby'))
         """
-        for end in range(len(written), len(written.rstrip(ENDS)) - 1, -1):
-            name = unicodedata.normalize("NFKC", written[:end])
-            if meant := name if name in self._exact else self._folded.get(_folded(name)):
-                return meant, written[end:]
+        begun = written.rstrip(ENDS)
+        rest = written[len(begun) :]
+        name = unicodedata.normalize("NFKC", begun)  # once: what may follow it stays as it is
+        folded = name.casefold()
+        for end in range(min(len(rest), self._longest - len(folded)), -1, -1):
+            whole = name + rest[:end]
+            if meant := whole if whole in self._exact else self._folded.get(folded + rest[:end]):
+                return meant, rest[end:]
         return "", written
 
 

@@ -1,5 +1,7 @@
 """Threads on items: who reads what, who is told, and what becomes of a flag."""
 
+import unicodedata
+
 import pytest
 from django.core.exceptions import ValidationError
 from django.http import Http404
@@ -63,6 +65,15 @@ NAMES = Names(["bea", "bob", "j.doe+x@y", "x-y", "Zoë", "田中", "ann@firm.exa
 )
 def test_a_name_after_an_at_sign_is_a_mention(text, found):
     assert [mention.name for mention in NAMES.mentions(text)] == found
+
+
+def test_a_long_run_of_signs_after_a_name_is_read_once(monkeypatch):
+    read = []
+    monkeypatch.setattr(unicodedata, "normalize", lambda form, text: read.append(len(text)) or text)
+    assert NAMES.mentions("@a" + "\u0301\u0323" * 1000 + "." * 2000) == []
+    assert read == [2001]
+    assert Names(["bea", "bob_", "a.-"]).meant("bob_" + "." * 3000) == ("bob_", "." * 3000)
+    assert Names(["bea", "bob_", "a.-"]).meant("A.-.") == ("a.-", ".")
 
 
 def test_whoever_is_mentioned_is_told_once_and_led_to_the_comment(project, item, bob, bea, alice):
