@@ -38,6 +38,7 @@ from annotation.ordering import (
     Place,
     base_of,
     direction,
+    order_of,
     with_prompts,
 )
 
@@ -51,6 +52,7 @@ PATIENCE = 120  # milliseconds, for a way of PostgreSQL's own
 COUNTING = 50  # milliseconds
 GUARD = 5_000  # milliseconds: the last resort, for a page that nothing above has bounded
 PAGE = 50
+BY_WHAT_IS_SAID = (LABELLED, DISPUTED)  # in these orders, prompts of which nothing was said are none of the rows
 
 
 class TooSlow(Exception):
@@ -135,7 +137,8 @@ def _find(wanted: Wanted, order: str, after: Place | None, size: int, *, patient
 
 
 def _with_total(found: Found, wanted: Wanted, order: str, rare: Statement) -> Found:
-    order = order if order == DISPUTED else NEWEST  # where what nobody agrees or disagrees on is none of the rows
+    if order not in BY_WHAT_IS_SAID or order_of(wanted) == order:  # the filters leave out the rest as well
+        order = NEWEST
     everything = _checked(wanted, order, _among(wanted, order, rare, None))
     total = within(COUNTING, lambda: _count(everything, COUNTED + 1))
     if total is None:
@@ -170,7 +173,7 @@ def _common(wanted: Wanted, order: str, after: Place | None, size: int, patient:
     found = Found(ids, page.after)
     if after is None and found.after is None:
         return replace(found, total=len(ids))
-    if after is None and order != DISPUTED and not any(wanted.given()):
+    if after is None and order not in BY_WHAT_IS_SAID and not any(wanted.given()):
         total = _count(_along(wanted, NEWEST, None, COUNTED + 1), COUNTED + 1)
         return replace(found, total=min(total, COUNTED), more_than=total > COUNTED)
     return found
@@ -322,7 +325,7 @@ def _checked(wanted: Wanted, order: str, source: Statement) -> Statement:
 
 def _fitting(wanted: Wanted, order: str) -> QuerySet[Any]:
     """Rows that fit, with the id of what is shown of each."""
-    if order not in (LABELLED, DISPUTED):
+    if order not in BY_WHAT_IS_SAID:
         return wanted.rows().values("pk")
     prompts = wanted.rows().filter(pk=OuterRef("item__prompt_id"))
     if order == DISPUTED:  # of what people say together of a prompt's items, where they agree least
@@ -353,7 +356,7 @@ def _any_way(wanted: Wanted, order: str, after: Place | None) -> Statement:
         at, place = "prompt__created_at", "prompt_id"
     elif order in (LONGEST, SHORTEST):
         rows, at = rows.annotate(length=Length("text")), "length"
-    elif order in (LABELLED, DISPUTED):
+    elif order in BY_WHAT_IS_SAID:
         rows, own = _fitting(wanted, order), "item__prompt_id"
         at = "confidence" if order == DISPUTED else at
     sql, values = _sql(rows.values_list(at, place, "pk", own), "{} OFFSET 0")

@@ -133,6 +133,8 @@ def test_an_empty_project_says_what_to_do(as_, project, alice):
     assert "Bring in prompts" in shown(as_(alice))
     assert "Nobody has labelled yet" in shown(as_(alice), view="labels")
     assert "Nothing fits all of this" in shown(as_(alice), tag="tea")
+    a_prompt(project)
+    assert "Nobody has labelled yet" in shown(as_(alice), order="labelled")
 
 
 @pytest.mark.parametrize(

@@ -256,6 +256,19 @@ def test_latest_label_first_has_each_prompt_once(project, bob, bea, way):
     assert found(project, order=browsing.LABELLED, person="bob") == [second.prompt_id, first.prompt_id]
 
 
+def test_the_number_of_prompts_by_latest_label_is_that_of_the_labelled(project, bob):
+    for _ in range(3):
+        item = a_comparison(project)
+        Prompt.objects.filter(pk=item.prompt_id).update(tags=["tea"])
+        labelling.submit(assignment=lease(bob), said=first_is_better())
+        a_prompt(project, tags=["tea"])
+    for values in ({"tag": "tea"}, {"person": "bob"}, {"tag": "tea", "state": "labelled"}):
+        page = find(Wanted(project, PROMPTS, values), order=browsing.LABELLED, size=2)
+        assert (len(page.ids), page.total) == (2, 3), values
+    assert find(Wanted(project, PROMPTS), order=browsing.LABELLED, size=2).total is None
+    assert find(Wanted(project, PROMPTS), order=browsing.LABELLED).total == 3
+
+
 def test_prompts_found_by_what_people_said_come_by_that(project):
     assert order_of(Wanted(project, PROMPTS, {"person": "bob"})) == browsing.LABELLED
     assert order_of(Wanted(project, PROMPTS, {"person": "bob"}), OLDEST) == OLDEST
