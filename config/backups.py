@@ -71,7 +71,7 @@ def remove_old(*, into: Path, days: int) -> list[str]:
     """Remove what was made more than so many days ago, and return its names: call it once a new backup is there.
 
     The newest backup stays, however old, and the newest that has artifacts; so does whatever is no backup. Those that
-    were cut off go like all others. Raises OSError for what cannot be removed.
+    were cut off go like all others. Raises OSError for what cannot be removed, once the rest is.
     """
     made = {path: when for path in into.iterdir() if (when := _made_at(path)) is not None}
     whole = sorted(
@@ -80,10 +80,16 @@ def remove_old(*, into: Path, days: int) -> list[str]:
     kept = {*whole[:1], *[path for path in whole if (path / ARTIFACTS).is_dir()][:1]}
     limit = datetime.now(UTC) - timedelta(days=days)
     old = sorted(path for path, when in made.items() if when < limit and path not in kept)
+    failed: list[OSError] = []
     for path in old:
-        if not path.name.startswith("."):  # half of a backup must not look like one
-            path = path.rename(path.with_name(f".{path.name}"))
-        shutil.rmtree(path)
+        try:
+            if not path.name.startswith("."):  # half of a backup must not look like one
+                path = path.rename(path.with_name(f".{path.name}"))
+            shutil.rmtree(path)
+        except OSError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
     return [path.name for path in old]
 
 

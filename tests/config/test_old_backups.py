@@ -1,9 +1,11 @@
 """Old backups go once they are old enough; never the newest, and never what is no backup."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from config import backups
 from config.backups import ARTIFACTS, MANIFEST, NAME, remove_old
 
 
@@ -51,6 +53,22 @@ def test_what_was_cut_off_goes_as_late_and_counts_for_nothing(tmp_path, made):
     cut_off, removed_by_half = made(31, prefix=".", manifest=False), made(35, manifest=False)
     assert remove_old(into=tmp_path, days=30) == sorted([cut_off, removed_by_half])
     assert left(tmp_path) == sorted([newest, at_work])
+
+
+def test_one_that_cannot_be_removed_keeps_no_other(tmp_path, made, monkeypatch):
+    new, young, stuck = made(0), made(40), made(50)
+    remove = shutil.rmtree
+
+    def refuse(path, **more):
+        if stuck in path.name:
+            raise PermissionError(13, "Permission denied", path.name)
+        remove(path, **more)
+
+    monkeypatch.setattr(backups.shutil, "rmtree", refuse)
+    with pytest.raises(PermissionError, match=stuck):
+        remove_old(into=tmp_path, days=30)
+    assert left(tmp_path) == sorted([new, f".{stuck}"])
+    assert not (tmp_path / young).exists()
 
 
 def test_what_is_no_backup_is_left_alone(tmp_path, made):
