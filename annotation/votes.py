@@ -26,16 +26,15 @@ class Votes:
     """A row for each time a person judged a unit: a demonstration, or a pair of an item's answers.
 
     `value` is the verdict's number; of a pair -1, 0 or 1: the second answer is better, a tie, the first is, where the
-    first is the one with the lower id. `strength` is 0 for ties and where none was given. `doubted_after` is how many
-    labels the item wanted before others were asked out of doubt in these (annotation/overlap.py). What no kind of vote
-    has is zero.
+    first is the one with the lower id. `strength` is 0 for ties and where none was given. What no kind of vote has is
+    zero.
     """
 
     label: Integers
     item: Integers
     person: Integers
     excluded: Integers  # 1 if the person's labels count for nothing
-    doubted_after: Integers
+    doubted: Integers  # 1 if the person was asked because the labels before were doubted (annotation/overlap.py)
     day: Integers  # since 1970
     seconds: Column  # NaN where it is not known
     value: Integers
@@ -59,14 +58,7 @@ class Votes:
     def asked_anyway(self) -> "Votes":
         """Without those that were asked for because the labels before were doubted: where people are asked again just
         there, they agree less often than elsewhere, and it says nothing of them."""
-        doubted = self.doubted_after > 0
-        if not doubted.any():
-            return self
-        unit = self.unit()
-        order = np.lexsort((self.label, unit))
-        earlier = np.zeros(len(self), np.int64)
-        earlier[order] = np.arange(len(self)) - np.searchsorted(unit[order], unit[order])
-        return self.where(~doubted | (earlier < self.doubted_after))
+        return self.where(self.doubted == 0)
 
     def unit(self) -> Integers:
         """The number of each row's unit, from 0 on."""
@@ -81,7 +73,11 @@ class Votes:
 SAID = """
     WITH said AS MATERIALIZED (
         SELECT label.id, label.item_id, label.person_id, (member.excluded_at IS NOT NULL)::int AS excluded,
-            coalesce((item.selection ->> 'doubted_after')::int, 0) AS doubted_after,
+            CASE WHEN item.selection ? 'doubted_after' THEN ((
+                SELECT count(*) FROM annotation_assignment own
+                JOIN annotation_assignment earlier ON earlier.item_id = own.item_id AND earlier.ended_at < own.ended_at
+                WHERE own.id = label.assignment_id AND earlier.state = 'submitted' AND NOT earlier.review
+            ) >= (item.selection ->> 'doubted_after')::int)::int ELSE 0 END AS doubted,
             extract(epoch FROM label.created_at)::bigint / 86400 AS day, coalesce(label.seconds, 'NaN') AS seconds,
             coalesce(label.strength, 0) AS strength, label.verdict, label.criteria
         FROM annotation_label label
@@ -94,7 +90,7 @@ SAID = """
           AND label.id >= coalesce((
             SELECT newest.id FROM annotation_label newest WHERE newest.project_id = %(project)s
             ORDER BY newest.id DESC OFFSET %(window)s - 1 LIMIT 1), 0))"""
-WHO = "said.id, said.item_id, said.person_id, said.excluded, said.doubted_after, said.day, said.seconds"
+WHO = "said.id, said.item_id, said.person_id, said.excluded, said.doubted, said.day, said.seconds"
 # The size of a long text is read without the text, which counting its characters is not.
 COMPARISONS = f"""{SAID}, judged AS MATERIALIZED (
         SELECT said.id, judgement.response_id, judgement.rank, judgement.position, octet_length(answer.text) AS bytes

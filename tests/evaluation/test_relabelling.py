@@ -2,8 +2,8 @@
 
 import pytest
 
-from annotation import leasing, overlap, votes
-from annotation.models import Item, Project, Review
+from annotation import labelling, leasing, overlap, votes
+from annotation.models import Item, Label, Project, Review
 from evaluation import doubt, relabelling, report, steering
 from evaluation.steering import in_slice
 from tests.annotation.making import a_prompt
@@ -142,6 +142,25 @@ def test_what_doubt_asked_for_says_nothing_of_agreement(bought, slip, bea, membe
     assert (said.item == slip.pk).sum() == 1
     assert (votes.comparisons(bought).item == slip.pk).sum() == 2
     assert relabelling.slips(bought, simulated=False) == before
+
+
+def test_a_word_that_is_said_anew_was_not_asked_for_out_of_doubt(bought, slip, bob, bea):
+    overlap.ask_another(project=bought, items=[slip.pk])
+    says(bea, slip, ranks=LONGER, strength=1)
+    label = Label.objects.get(item=slip, person=bob.person)
+    labelling.revise(label=label, said=labelling.Said(ranks=LONGER, strength=1))
+    said = votes.comparisons(bought).asked_anyway()
+    assert list(said.person[said.item == slip.pk]) == [bob.person_id]
+
+
+def test_a_criterion_that_only_doubt_has_asked_about_says_nothing_of_agreement(bought, slip, bea):
+    bought.criteria = ["kind"]
+    bought.save()
+    overlap.ask_another(project=bought, items=[slip.pk])
+    says(bea, slip, ranks=LONGER, strength=1, criteria={"kind": 1})
+    found = votes.criteria(bought)["kind"]
+    assert (found.item == slip.pk).any()
+    assert not len(found.asked_anyway())
 
 
 def test_a_third_can_be_asked_and_no_fourth(bought, slip, bea, member):
