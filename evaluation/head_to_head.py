@@ -11,7 +11,6 @@ round's model is asked about (evaluation/polling.py). What waits then leaves the
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -37,7 +36,6 @@ from training.models.runs import Status
 SELECTOR = "head to head"
 WITHDRAWN = "withdrawn"  # why an item left the queue, in its selection
 PROMPTS = 50
-LATELY = timedelta(days=1)  # after which no lease of before is left
 
 
 @dataclass(frozen=True)
@@ -266,7 +264,7 @@ def standing(match: HeadToHead, *, simulated: bool = False) -> Standing:
 @transaction.atomic
 def stop(*, match: HeadToHead, because: str = "", actor: User | None = None) -> bool:
     """End a match: what nobody has judged yet is asked no more, and what was said counts. False if it had ended."""
-    now, why = timezone.now(), because or (f"{actor} stopped it" if actor else "")
+    now, why = timezone.now(), because or ("a lead stopped it" if actor else "")  # the event says who
     if not HeadToHead.objects.filter(pk=match.pk, ended_at=None).update(ended_at=now, ended_because=why):
         return False
     match.ended_at, match.ended_because = now, why
@@ -294,9 +292,13 @@ def withdraw(match: HeadToHead) -> int:
 
 
 def withdraw_returned() -> int:
-    """Items that were in somebody's hands when their match ended, and came back, leave the queue too."""
-    lately = HeadToHead.objects.filter(ended_at__gt=timezone.now() - LATELY)
-    return sum(withdraw(match) for match in lately)
+    """Items that come back after their match has ended leave the queue too: some were in somebody's hands then, and a
+    label may be taken back at any time. Returns how many."""
+    ended = HeadToHead.objects.exclude(ended_at=None)
+    back = Item.objects.open().of_kind(Kind.COMPARISON).filter(project__in=ended.values("project"))
+    back = back.filter(purpose=Purpose.HEAD_TO_HEAD, selection__selector=SELECTOR)
+    matches = set(back.values_list("selection__match", flat=True))
+    return sum(withdraw(match) for match in ended.filter(pk__in=matches).order_by("pk"))
 
 
 def end_by_promotion(*, promoted: ModelVersion, before: ModelVersion | None, actor: User | None = None) -> int:

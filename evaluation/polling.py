@@ -2,9 +2,8 @@
 prompts, mixed blind into the ordinary queue.
 
 A round does not wait for people. It goes on, and once the new model has lost, or fails the gate in another way, or all
-is answered, its gate is written
-down anew, what still waits is asked no more, and the leads are told (`settle`). One that wins is asked about to the
-end: the rate at equal length has an interval that holds for one look alone.
+is answered, its gate is written down anew, what still waits is asked no more, and the leads are told (`settle`). One
+that wins is asked about to the end: the rate at equal length has an interval that holds for one look alone.
 
 The next round leaves a match alone until it has a model of its own to ask about: till then the one before is the best
 candidate there is, and people may still find it better. Then that match ends, so that people rank for one model.
@@ -56,6 +55,7 @@ def ask_people(current: Round, settings: RoundSettings, found: gate.Verdict) -> 
             )
         except ValidationError as error:
             return {"not_asked": " ".join(error.messages)}
+    if match.ended_at is None:  # a lead may have started it before
         _end_earlier(current, match)
     return {"match": match.pk}
 

@@ -194,15 +194,28 @@ def sentences(evaluation: Evaluation) -> list[str]:
         won, even = found[WINS], found[EVEN]
         said = [
             f"{judge}, which was shown each pair twice with the sides swapped, prefers its answers to those of "
-            f"{details['against_name']} on {_share(won)} of {won.n} prompts, and on {_share(even)} at equal length."
+            f"{details['against_name']} on {_share(won)} of {_counted(won, 'prompt')}, "
+            f"and on {_share(even)} at equal length."
         ]
     notes = [
-        (details["changed"], "changed with the side and count as a tie"),
-        (details["alike"], "were answered alike, a tie that was not asked"),
-        (details["unreadable"], "could not be read, or were refused, and are left out"),
-        (details["not_asked"], "were not asked, for the budget was spent"),
+        (details["changed"], "changed with the side and counts as a tie", "changed with the side and count as ties"),
+        (
+            details["alike"],
+            "was answered alike, a tie that was not asked",
+            "were answered alike, ties that were not asked",
+        ),
+        (
+            details["unreadable"],
+            "could not be read, or was refused, and is left out",
+            "could not be read, or were refused, and are left out",
+        ),
+        (
+            details["not_asked"],
+            "was not asked, for the budget was spent",
+            "were not asked, for the budget was spent",
+        ),
     ]
-    if counted := [f"{number} {words}" for number, words in notes if number]:
+    if counted := [f"{number} {one if number == 1 else many}" for number, one, many in notes if number]:
         said.append(f"Of the pairs {'; '.join(counted)}.")
     return [*said, _worth(found, details["people"])]
 
@@ -212,7 +225,9 @@ def row(evaluation: Evaluation) -> str:
     found = {score.name: _interval(score) for score in evaluation.scores.all()}
     won, agrees = found.get(WINS), found.get(AGREES)
     said = f"{_share(won)} of {won.n}" if won else "nothing could be told"
-    worth = f"agrees with people on {_share(agrees)} of {agrees.n} pairs" if agrees else "was held against no people"
+    worth = "was held against no people"
+    if agrees:
+        worth = f"agrees with people on {_share(agrees)} of {_counted(agrees, 'pair')}"
     return f"{said}, by {_judge(evaluation)}, which {worth}"
 
 
@@ -221,8 +236,8 @@ def _worth(found: dict[str, Interval], people: dict[str, int]) -> str:
         return "People have compared no held-out pair on which it could be read, so nobody knows what that is worth."
     agrees = found[AGREES]
     said = (
-        f"On {agrees.n} pairs that people have compared it says what they said in {_share(agrees)}, a tie of its "
-        f"counting half: it took a side in {people['sided']}, and theirs in {people['right']}"
+        f"On {_counted(agrees, 'pair')} that people have compared it says what they said in {_share(agrees)}, a tie of "
+        f"its counting half: it took a side in {people['sided']}, and theirs in {people['right']}"
     )
     if people["unreadable"]:
         said += f" ({people['unreadable']} more could not be read)"
@@ -238,6 +253,10 @@ def _judge(evaluation: Evaluation) -> str:
 def _interval(score: Score) -> Interval:
     lower, upper = (score.value if end is None else end for end in (score.lower, score.upper))
     return Interval(score.value, lower, upper, score.n)
+
+
+def _counted(found: Interval, what: str) -> str:
+    return f"{found.n} {what}{'' if found.n == 1 else 's'}"
 
 
 def _share(found: Interval) -> str:

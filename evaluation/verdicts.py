@@ -54,14 +54,17 @@ def changes(said: Verdicts) -> bool:
 
 
 def win_rate(said: Mapping[Hashable, Verdicts], longer: Mapping[Hashable, float], *, same: int = 0) -> Opinion:
-    """Of pairs by name; `longer` is how much longer the first answer is, as a logarithm. `same` pairs were not asked,
-    for both answers are alike: ties.
+    """Of pairs by name; `longer` is how much longer the first answer is, as a logarithm. `same` more pairs were not
+    asked, for both answers are alike: ties. Where some of `longer` could not be told, as many of these are left out.
 
     >>> found = win_rate({n: ["first", "first" if n < 6 else "second"] for n in range(8)}, dict.fromkeys(range(8), 0.0))
     >>> str(found.wins), found.changed
     ('88% (53% to 98%, n 8)', 2)
+    >>> str(win_rate({0: ["first", "first"]}, {0: 0.0, 1: 0.0}, same=2).wins)
+    '75% (20% to 97%, n 2)'
     """
     found = {name: value for name in said if (value := score(said[name])) is not None}
+    same = round(same * len(found) / len(longer)) if longer else same
     scores, n = list(found.values()), len(found) + same
     lengths = [*(longer[name] for name in found), *[0.0] * same]
     return Opinion(

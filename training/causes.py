@@ -30,6 +30,11 @@ CAUSES: dict[str, Cause] = {
         "The model it starts from is not there",
         "Put its folder back, or import or train it again, then retry.",
     ),
+    "endpoint": Cause(
+        "The endpoint could not be asked",
+        "Mend what is named here, for which it may take whoever runs this server, then retry: it goes on with what is "
+        "left to ask.",
+    ),
     "disk_full": Cause(
         "The disk is full",
         "Free some space where models and runs are stored, then retry: it goes on from its last checkpoint.",

@@ -6,7 +6,7 @@ import pytest
 
 from annotation import outbound
 from training.recipes import endpoint
-from training.recipes.contract import BadData
+from training.recipes.contract import BadData, Unanswered
 
 PUBLIC = ("93.184.216.34", "2606:4700::1111", "64:ff9b::5db8:d822")
 PRIVATE = (
@@ -44,7 +44,7 @@ def test_an_address_is_public_or_it_is_not(is_public):
 def test_no_spelling_of_this_machine_is_called(host):
     with pytest.raises((outbound.Refused, outbound.Unreachable)):
         outbound.send(f"https://{host}/", b"", {})
-    with pytest.raises((BadData, endpoint.Busy)):
+    with pytest.raises((BadData, Unanswered, endpoint.Busy)):
         endpoint._connection(f"http://{host}/v1").connect()
 
 
@@ -70,5 +70,5 @@ def test_a_name_that_means_something_else_a_moment_later_is_asked_once(monkeypat
 def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch):
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, 443)) for one in ("93.184.216.34", "10.0.0.1")]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **more: found)
-    with pytest.raises(BadData, match="private"):
+    with pytest.raises(Unanswered, match="private"):
         endpoint.allowed_addresses("https://models.example/v1")

@@ -1,9 +1,11 @@
 """Champion against challenger on held-out prompts: blind, mixed into the queue, counted once, stopped early."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 
 from annotation import labelling
 from annotation.models import Event, Item
@@ -88,7 +90,7 @@ def test_a_better_model_is_found_and_one_is_told_to_stop(pair, heldout, bob, ali
 
     assert head_to_head.stop(match=match, actor=alice.person)
     assert Item.objects.filter(selection__match=match.pk, dropped=True).count() == 3
-    assert Event.objects.get(verb="head to head stopped").data == {"not_asked": 3, "because": "alice stopped it"}
+    assert Event.objects.get(verb="head to head stopped").data == {"not_asked": 3, "because": "a lead stopped it"}
     assert not head_to_head.stop(match=match)
     match.refresh_from_db()
     stopped = head_to_head.standing(match)
@@ -190,9 +192,12 @@ def test_a_match_ends_when_its_model_is_promoted_and_can_come_back(pair, heldout
     assert head_to_head.withdraw_returned() == 1
     assert head_to_head.withdraw_returned() == 0
     assert not Item.objects.open().exists()
+    labelling.retract(label=first.labels.get(), actor=bob)  # days later
+    HeadToHead.objects.update(ended_at=timezone.now() - timedelta(days=9))
+    assert (head_to_head.withdraw_returned(), Item.objects.open().exists()) == (1, False)
     gate.roll_back(project=match.project)
     again = head_to_head.standing(begun(pair[1]))
-    assert (again.asked, again.left, again.wins, again.withdrawn) == (12, 11, 1, 0)
+    assert (again.asked, again.left, again.wins, again.withdrawn) == (12, 12, 0, 0)
 
 
 def test_a_promotion_ends_what_it_makes_idle_alone(project, pair, heldout):

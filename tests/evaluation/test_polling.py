@@ -239,6 +239,20 @@ def test_the_next_round_ends_the_match_of_the_last_once_it_has_a_model_of_its_ow
     assert f"The blind comparison {shown[:1].lower()}{shown[1:]}" in report.sentences(current)
 
 
+def test_one_that_a_lead_has_started_before_the_round_does_ends_the_last_one_too(pair, bob, alice):
+    a_preference(bob)
+    at_the_gate(pair)
+    last = HeadToHead.objects.get()
+    newer = a_model(bob.project, "newer", format="adapter", parent=pair[0])
+    by_hand = head_to_head.start(challenger=newer, champion=pair[0], wake=False)
+    Round.objects.update(status="done")
+    _, told = at_the_gate((pair[0], newer), number=2)
+    assert told["match"] == by_hand.pk
+    assert HeadToHead.objects.get(ended_at=None) == by_hand
+    last.refresh_from_db()
+    assert last.ended_because == "Round 2 asks about its own model, newer"
+
+
 def test_a_model_that_fails_the_gate_meanwhile_is_asked_about_no_more(pair, bob, alice):
     a_preference(bob)
     at_the_gate(pair)

@@ -103,7 +103,7 @@ def test_one_that_takes_the_left_side_says_nothing(opinion):
     assert figures[second_opinion.WINS].value == figures[second_opinion.AGREES].value == 0.5
     assert evaluation.details["changed"] == WON + LOST
     assert evaluation.details["people"] == {"sided": 0, "right": 0, "changed": COMPARED, "unreadable": 0}
-    assert f"{WON + LOST} changed with the side and count as a tie" in second_opinion.sentences(evaluation)[1]
+    assert f"{WON + LOST} changed with the side and count as ties" in second_opinion.sentences(evaluation)[1]
 
 
 def test_one_that_is_sometimes_wrong_still_covers_the_truth(opinion):
@@ -155,8 +155,9 @@ def test_verdicts_that_are_missing_or_unreadable_are_told(project, pair):
     evaluation = second_opinion.conclude_if_asked(run)
     assert evaluation is not None
     assert (evaluation.details["unreadable"], evaluation.details["not_asked"]) == (1, WON + LOST - 2 + COMPARED)
-    _, notes, worth = second_opinion.sentences(evaluation)
-    assert "1 could not be read, or were refused, and are left out" in notes
+    first, notes, worth = second_opinion.sentences(evaluation)
+    assert "(21 to 100 %) of 1 prompt," in first  # one in twenty was told, so that the ties of two count for none
+    assert "1 could not be read, or was refused, and is left out" in notes
     assert "30 were not asked, for the budget was spent" in notes
     assert worth.startswith("People have compared no held-out pair")
 

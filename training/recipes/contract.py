@@ -44,6 +44,10 @@ class Failed(Exception):
     """The run went wrong in a way that is understood; the message is one sentence that says what to do."""
 
 
+class Unanswered(Exception):
+    """An endpoint cannot be asked as things are; the message is one sentence that says what to do."""
+
+
 class Cancelled(BaseException):
     """SIGTERM came. Not an `Exception`, so that no library on the way swallows it."""
 
@@ -271,6 +275,8 @@ def explain(error: BaseException) -> tuple[str, str]:
         return "cancelled", "The run was stopped; start it again to go on from its last checkpoint."
     if isinstance(error, BadData):
         return "missing_base" if isinstance(error, MissingBase) else "bad_data", str(error)
+    if isinstance(error, Unanswered):
+        return "endpoint", str(error)
     if isinstance(error, Failed):
         return "crashed", str(error)
     if is_disk_full(error):

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from training.recipes.contract import BadData, Failed
+from training.recipes.contract import BadData, Unanswered
 
 SECONDS = 300.0  # for one answer: large models on small machines are slow
 MOST_BYTES = 8 * 1024 * 1024
@@ -66,7 +66,8 @@ class Endpoint:
         return cls(url.rstrip("/"), model)
 
     def ask(self, messages: list[dict[str, str]], **settings: Any) -> Said:
-        """One answer. Raises Busy if it is worth trying again, BadData if it is not."""
+        """One answer. Raises Busy if it is worth trying again at once, Unanswered if it is once something was mended,
+        BadData if it is not."""
         answer = self._post("/chat/completions", {"model": self.model, "messages": messages, **settings})
         try:
             choice = answer["choices"][0]
@@ -96,9 +97,12 @@ class Endpoint:
             said = f"{self.url} answered with status {response.status}"
             raise Busy(said, float(wait) if wait.isdecimal() else None)
         if response.status in (401, 403):
-            raise BadData(f"{self.url} refused the key: set TOUCHSTONE_ENDPOINT_KEYS for the worker.")
+            raise Unanswered(f"{self.url} refused the key: set TOUCHSTONE_ENDPOINT_KEYS for the worker.")
+        words = " ".join(data.decode(errors="replace").split())
+        words = (words.replace(key, "…") if key else words)[:200]  # some say the key that they were sent
+        if response.status == 402:
+            raise Unanswered(f"{self.url} wants to be paid first: {words}")
         if response.status != 200:
-            words = " ".join(data.decode(errors="replace").split())[:200]
             refused = Refused if response.status in (400, 413, 422) else BadData
             raise refused(f"{self.url} refused the request with status {response.status}: {words}")
         try:
@@ -115,14 +119,14 @@ def patiently(endpoint: Endpoint, stop: Any, messages: list[dict[str, str]], **s
             return endpoint.ask(messages, **settings)
         except Busy as busy:
             if number + 1 == TRIES:
-                raise Failed(f"{busy}, {TRIES} times: look whether it is up, then retry the run.") from busy
+                raise Unanswered(f"{busy}, {TRIES} times: look whether it is up, then retry the run.") from busy
             stop.wait(min(busy.seconds or pause, 60.0))
             pause *= 2
     raise AssertionError("the last try returns or raises")
 
 
 def allowed_addresses(url: str) -> list[tuple[str, int]]:
-    """Every address the host of this URL has. Raises BadData if one of them is private and not allowed."""
+    """Every address the host of this URL has. Raises Unanswered if one of them is private and not allowed."""
     parts = urlsplit(url)
     try:
         port = parts.port or {"https": 443, "http": 80}[parts.scheme]
@@ -135,7 +139,9 @@ def allowed_addresses(url: str) -> list[tuple[str, int]]:
     allowed = {name.strip() for name in os.environ.get("TOUCHSTONE_PRIVATE_ENDPOINTS", "").split(",")}
     addresses = [str(one[4][0]) for one in found]
     if f"{host}:{port}" not in allowed and not all(_is_public(address) for address in addresses):
-        raise BadData(f"{host}:{port} is a private address: an operator may allow it by TOUCHSTONE_PRIVATE_ENDPOINTS.")
+        raise Unanswered(
+            f"{host}:{port} is a private address: an operator may allow it by TOUCHSTONE_PRIVATE_ENDPOINTS."
+        )
     return [(address, port) for address in addresses]
 
 

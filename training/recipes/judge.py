@@ -12,7 +12,8 @@ if the endpoint refused the pair, as it does with one that is too long. Both lin
 that was stopped goes on with the next pair. Once `most_tokens` are spent, as the endpoint counts them, no further pair
 is asked.
 
-What each answer says stands between lines with a mark drawn for the pair, which no answer can know (Zheng et al. 2023,
+What each answer says stands between lines with a mark that hangs on all that is said in the pair, so that no answer can
+hold its own; an answer may still talk a judge round (Zheng et al. 2023,
 "Judging LLM-as-a-Judge with MT-Bench and Chatbot Arena", section 3, has what else such judges fall for).
 
 Left out: judges with weights here, for one that is small enough agrees with people hardly more than a coin.
@@ -53,7 +54,8 @@ def run(job: Job) -> dict[str, Any]:
             )
         except endpoint.Refused as error:
             return {**line, "refused": str(error)}
-        spent = said.read + said.tokens or sum(len(one["content"]) for one in messages) // CHARACTERS
+        characters = len(said.text) + sum(len(one["content"]) for one in messages)
+        spent = said.read + said.tokens or characters // CHARACTERS
         return {**line, "verdict": verdict(said, swapped=swapped), "text": said.text, "tokens": spent}
 
     written = Journal(job.folder / "verdicts.jsonl", writes=job.is_main)
@@ -105,7 +107,7 @@ def _rows(lines: list[str]) -> list[dict[str, Any]]:
 
 def question(instructions: str, pair: dict[str, Any], *, swapped: bool, seed: int = 0) -> list[dict[str, str]]:
     """What the judge is sent about a pair."""
-    mark = hashlib.sha256(f"{seed} {pair['id']}".encode()).hexdigest()[:12]
+    mark = hashlib.sha256(json.dumps([seed, pair], sort_keys=True).encode()).hexdigest()[:12]
     left, right = (pair["second"], pair["first"]) if swapped else (pair["first"], pair["second"])
     turns = "\n\n".join(f"{one['role']}: {one['content']}" for one in pair["messages"])
     parts = [("The conversation", turns), ("Answer A", left), ("Answer B", right)]

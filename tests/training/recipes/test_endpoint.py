@@ -15,7 +15,7 @@ import pytest
 from tests.training.recipes.answering import answering, said
 from tests.training.recipes.runs import DEADLINE, Run, questions, says, write_lines
 from training.recipes import endpoint
-from training.recipes.contract import BadData, Failed, Stop
+from training.recipes.contract import BadData, Stop, Unanswered
 
 SETTINGS = {"samples_per_prompt": 2, "max_new_tokens": 8, "batch_size": 4}
 
@@ -92,11 +92,11 @@ def test_a_private_address_is_not_asked(asks, monkeypatch):
     monkeypatch.delenv("TOUCHSTONE_PRIVATE_ENDPOINTS", raising=False)
     with answering(lambda body, headers: (200, {}, {})) as (url, seen):
         run = asks(url, "m").here()
-        assert run.result["reason"] == "bad_data"
+        assert run.result["reason"] == "endpoint"
         assert "is a private address" in run.result["error"]
         assert seen == []
     for address in ("http://169.254.169.254/v1", "http://[::1]/v1", "http://0.0.0.0/v1", "http://[::ffff:10.0.0.1]/v1"):
-        with pytest.raises(BadData, match="private"):
+        with pytest.raises(Unanswered, match="private"):
             endpoint.allowed_addresses(address)
     with pytest.raises(BadData, match="begins with"):
         endpoint.allowed_addresses("file:///etc/passwd")
@@ -126,6 +126,18 @@ def test_a_key_goes_to_its_own_origin_alone(allowed, monkeypatch):
     assert seen[0][0] == {"model": "m", "messages": says("user", "Why?"), "temperature": 0.5}
 
 
+def test_an_endpoint_that_says_the_key_puts_it_on_no_record(allowed, asks, monkeypatch):
+    def reply(body, headers):
+        return 400, {}, {"error": f"You sent {headers['Authorization']}"}
+
+    with answering(reply) as (url, _):
+        allowed(url)
+        monkeypatch.setenv("TOUCHSTONE_ENDPOINT_KEYS", f"{url.removesuffix('/v1')}=not-for-anybody")
+        run = asks(url, "m", count=1).here()
+    assert "You sent Bearer …" in run.result["error"]
+    assert not any("not-for-anybody" in path.read_text() for path in run.folder.iterdir() if path.is_file())
+
+
 def test_a_busy_endpoint_is_asked_again_and_a_dead_one_given_up(allowed, monkeypatch):
     waits: list[float] = []
     monkeypatch.setattr(Stop, "wait", lambda self, seconds: waits.append(seconds))
@@ -135,25 +147,26 @@ def test_a_busy_endpoint_is_asked_again_and_a_dead_one_given_up(allowed, monkeyp
         there = endpoint.Endpoint(url, "m")
         assert endpoint.patiently(there, Stop(), says("user", "Why?")).text == "At last."
         assert waits == [7.0, 2.0]
-    with pytest.raises(Failed, match="could not be reached"):  # it is gone by now
+    with pytest.raises(Unanswered, match="could not be reached"):  # it is gone by now
         endpoint.patiently(there, Stop(), says("user", "Why?"))
     assert len(waits) == 2 + endpoint.TRIES - 1
 
 
 @pytest.mark.parametrize(
-    ("reply", "words"),
+    ("reply", "reason", "words"),
     [
-        ((401, {}, {}), "refused the key"),
-        ((404, {}, {"error": "no such model"}), "no such model"),
-        ((200, {}, {"choices": []}), "not in the form"),
-        ((200, {}, "<html>"), "not in the form"),
+        ((401, {}, {}), "endpoint", "refused the key"),
+        ((402, {}, {"error": "no credit"}), "endpoint", 'wants to be paid first: {"error": "no credit"}'),
+        ((404, {}, {"error": "no such model"}), "bad_data", "no such model"),
+        ((200, {}, {"choices": []}), "bad_data", "not in the form"),
+        ((200, {}, "<html>"), "bad_data", "not in the form"),
     ],
 )
-def test_what_makes_no_sense_ends_the_run_in_words(allowed, asks, reply, words):
+def test_what_makes_no_sense_ends_the_run_in_words(allowed, asks, reply, reason, words):
     with answering(lambda body, headers: reply) as (url, _):
         allowed(url)
         run = asks(url, "m", count=1).here()
-        assert run.result["reason"] == "bad_data"
+        assert run.result["reason"] == reason
         assert words in run.result["error"]
 
 
