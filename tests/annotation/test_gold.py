@@ -129,7 +129,7 @@ def test_gold_that_was_answered_stays_out_of_the_data_and_can_only_be_retired(pr
     with pytest.raises(ValidationError, match="retire it"):
         take_back(gold=made)
     a_comparison(project)
-    project.gold_share = 0.999_999
+    project.gold_share = 1.0
     project.save()
     retire(gold=made)
     bea.refresh_from_db()
@@ -162,7 +162,7 @@ def test_everybody_may_judge_it_and_nobody_twice(project, member):
     made = golden(project)
     for number in range(12):
         person = member(f"person{number}")
-        person.project.gold_share = 0.999_999
+        person.project.gold_share = 1.0
         a_comparison(project)
         assert lease(person).item == made.item
         labelling.submit(assignment=lease(person), said=first_is_better())
@@ -184,7 +184,7 @@ def test_gold_is_left_out_of_everything_that_is_counted_or_taken_out(project, bo
 
 
 def test_gold_comes_only_with_other_work(project, bob):
-    bob.project.gold_share = 0.999_999
+    bob.project.gold_share = 1.0
     golden(project)
     assert leasing.next_assignment(membership=bob, kind="comparison") is None
     a_comparison(project)
@@ -195,7 +195,7 @@ def test_no_gold_is_given_where_the_share_is_none_nor_of_the_other_kind(project,
     golden(project)
     ordinary, other = a_comparison(project), a_demonstration(project)
     assert lease(bob).item == ordinary
-    bob.project.gold_share = 0.999_999
+    bob.project.gold_share = 1.0
     assert lease(bob, "demonstration").item == other
 
 

@@ -124,7 +124,7 @@ def test_a_lead_sees_who_is_paused_and_lets_them_go_on(lead, project, bob):
 
 
 def test_gold_looks_like_any_other_item(page, project, bob):
-    Project.objects.update(gold_share=0.999_999)
+    Project.objects.update(gold_share=1.0)
     for _ in range(2):
         a_comparison(project, ("same", "thing"))
     known = Item.objects.first()

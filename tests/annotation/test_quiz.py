@@ -55,7 +55,7 @@ def test_a_new_annotator_answers_the_quiz_first_and_then_works(project, bob, rul
 
 
 def test_quiz_questions_are_asked_in_the_quiz_alone(project, bob, rules):
-    rules(bob, gold_share=0.999_999)
+    rules(bob, gold_share=1.0)
     questions(project, 2)
     ordinary = a_comparison(project)
     assert lease(bob).item == ordinary

@@ -81,7 +81,7 @@ def test_nothing_tells_who_wrote_an_answer_or_that_it_is_gold(api, project, bob)
     plain = a_comparison(project, ["one", "other"])
 
     client = api(bob)
-    Project.objects.update(gold_share=0.999_999)
+    Project.objects.update(gold_share=1.0)
     shown = take(client)
     said = submit(client, shown, ranks=[1, 2], next=True).json()
     assert (shown["id"], said["next"]["id"]) == tuple(Assignment.objects.get(item=item).pk for item in (gold, plain))
