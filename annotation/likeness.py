@@ -52,7 +52,7 @@ def fitting(wanted: Wanted, pk: int) -> tuple[Prompt | Response | None, list[int
 
 def of_prompt(prompt: Prompt) -> list[int]:
     """Ids of prompts that share telling words with this one, the most alike first."""
-    return _by_words(prompt.project_id, SearchText.objects.filter(prompt=prompt, response=None).first(), MOST)
+    return _by_words(prompt.project_id, SearchText.objects.filter(prompt=prompt, response=None).first())
 
 
 def of_answer(response: Response) -> list[int]:
@@ -60,10 +60,10 @@ def of_answer(response: Response) -> list[int]:
     nearest = import_string(settings.ALIKE)(response, MOST)
     if nearest is not None:
         return nearest
-    return _by_words(response.prompt.project_id, SearchText.objects.filter(response=response).first(), MOST)
+    return _by_words(response.prompt.project_id, SearchText.objects.filter(response=response).first())
 
 
-def _by_words(project: int, own: SearchText | None, most: int) -> list[int]:
+def _by_words(project: int, own: SearchText | None) -> list[int]:
     """None while the row's own words are not filled in, or it has no telling one."""
     if own is None:
         return []
@@ -77,5 +77,5 @@ def _by_words(project: int, own: SearchText | None, most: int) -> list[int]:
         asked = " | ".join("'{}'".format(word.replace("\\", "\\\\").replace("'", "''")) for word in telling)
         of_prompts = own.response_id is None
         values: dict[str, Any] = {"project": project, "of_prompts": of_prompts, "own": own.pk, "asked": asked}
-        cursor.execute(SHARED, {**values, "candidates": CANDIDATES, "most": most})
+        cursor.execute(SHARED, {**values, "candidates": CANDIDATES, "most": MOST})
         return [row[0] for row in cursor.fetchall()]
