@@ -83,7 +83,8 @@ def ask_second_opinion(request: Request, slug: str, pk: int) -> HttpResponse:
     member, version = gated_model(request.user, slug, pk)
     form = SecondOpinionForm(request.POST, version=version)
     if not form.is_valid():
-        messages.error(request, f"Choose an endpoint, and say how many pairs, from 1 to {second_opinion.MOST_PAIRS}.")
+        wrong = [f"{form.fields[name].label}: {' '.join(map(str, errors))}" for name, errors in form.errors.items()]
+        messages.error(request, " ".join(wrong))
         return redirect("model", slug, pk)
     try:
         run = second_opinion.ask(challenger=version, actor=member.person, **form.cleaned_data)

@@ -14,7 +14,7 @@ from evaluation.head_to_head import PROMPTS
 from evaluation.models import GatePolicy, RoundPolicy
 from evaluation.policy import RoundSettings
 from training.forms import ProjectForm, setting_field
-from training.methods import DpoSettings, GenerateSettings, RewardSettings, SftSettings
+from training.methods import DpoSettings, GenerateSettings, JudgeSettings, RewardSettings, SftSettings
 from training.models import ModelVersion
 
 
@@ -172,8 +172,16 @@ class SecondOpinionForm(forms.Form):
         label="Pairs",
         help_text="At most so many of the two models, and as many that people have compared; each is asked twice.",
     )
+    most_tokens = setting_field(JudgeSettings, "most_tokens")
+    max_new_tokens = setting_field(JudgeSettings, "max_new_tokens")
 
     def __init__(self, *args: Any, version: ModelVersion, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.judges = second_opinion.judges(version)
         self.fields["judge"].queryset = self.judges  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        """As `second_opinion.ask` takes it; what is left empty keeps its default."""
+        given = super().clean() or {}
+        settings = {name: given.pop(name, None) for name in ("most_tokens", "max_new_tokens")}
+        return {**given, "settings": {name: value for name, value in settings.items() if value is not None}}

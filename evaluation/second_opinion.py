@@ -52,14 +52,16 @@ def ask(
     judge: ModelVersion,
     champion: ModelVersion | None = None,
     pairs: int = PAIRS,
+    settings: dict[str, Any] | None = None,
     actor: User | None = None,
     wake: bool = True,
 ) -> Run:
     """Queue a run that asks an endpoint about at most `pairs` answers of both models, and as many pairs that people
     have compared; when it ends, there is an evaluation.
 
-    The champion is the production model unless another is named. Raises ValidationError if one of them does not answer,
-    if the judge is one of the two or no endpoint, if it is being asked already, or if there are no answers to compare.
+    The champion is the production model unless another is named; `settings` are those of JudgeSettings. Raises
+    ValidationError if they are not, if one of the models does not answer, if the judge is one of the two or no
+    endpoint, if it is being asked already, or if there are no answers to compare.
     """
     project = challenger.project
     champion = champion or ModelVersion.objects.filter(project=project).production().first()
@@ -74,7 +76,9 @@ def ask(
         asked = Run.objects.open().filter(project=project, method=JUDGE.name, base=judge, inputs__after__about=about)
         if asked.exists():
             raise ValidationError(f"{judge} is being asked about these two already.")
-        return runs.start(project=project, method=JUDGE.name, base=judge, inputs=inputs, actor=actor, wake=wake)
+        return runs.start(
+            project=project, method=JUDGE.name, base=judge, settings=settings, inputs=inputs, actor=actor, wake=wake
+        )
 
 
 def _inputs(challenger: ModelVersion, champion: ModelVersion, pairs: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from evaluation.evidence import FAILED, PASSED, UNDECIDED
 from evaluation.gate import LIMITS
 from evaluation.models import Evaluation, GatePolicy, Round, RoundPolicy, RoundStep, Score, StepRun
 from evaluation.policy import RoundSettings
+from training.methods import JUDGE
 from training.models import ModelVersion
 from training.serializers import BIGGEST_SEED, InProject, ModelNameSerializer
 
@@ -214,6 +215,11 @@ class StartHeadToHeadSerializer(serializers.Serializer):
     seed = serializers.IntegerField(default=17, min_value=0, max_value=BIGGEST_SEED)
 
 
+@extend_schema_field(plain_schema(JUDGE.settings))
+class JudgeSettingsField(serializers.DictField):
+    """Settings of a second opinion: budget, longest verdict, questions at once."""
+
+
 class AskSecondOpinionSerializer(serializers.Serializer):
     challenger = InProject(queryset=ModelVersion.objects.all(), help_text="The new model.")
     champion = InProject(
@@ -226,3 +232,4 @@ class AskSecondOpinionSerializer(serializers.Serializer):
         max_value=second_opinion.MOST_PAIRS,
         help_text="At most so many of the two models, and as many that people have compared; each is asked twice.",
     )
+    settings = JudgeSettingsField(default=dict, help_text="What is left out keeps its default.")

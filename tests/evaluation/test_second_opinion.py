@@ -187,9 +187,12 @@ def test_a_lead_asks_on_the_model_s_page(project, pair, alice, client):
     critic = an_endpoint(project)
     assert "You compare two answers" in client.get(page).content.decode()
     where = reverse("ask_second_opinion", args=["desk", pair[1].pk])
-    assert "from 1 to 500" in client.post(where, {"judge": critic.pk, "pairs": 0}, follow=True).content.decode()
-    answer = client.post(where, {"judge": critic.pk, "pairs": 3})
+    refused = client.post(where, {"judge": critic.pk, "pairs": 0, "most_tokens": 0}, follow=True).content.decode()
+    assert "Pairs: Ensure this value is greater than or equal to 1." in refused
+    assert "Budget (tokens): Ensure this value is greater than or equal to 1." in refused
+    answer = client.post(where, {"judge": critic.pk, "pairs": 3, "most_tokens": 5000, "max_new_tokens": ""})
     run = Run.objects.get(method="judge")
+    assert (run.settings["most_tokens"], run.settings["max_new_tokens"]) == (5000, 1024)
     assert answer["Location"] == reverse("run", args=["desk", run.pk])
     shown = client.get(answer["Location"]).content.decode()
     assert "Ask for a second opinion" in shown
