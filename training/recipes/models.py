@@ -26,7 +26,7 @@ from transformers import (
 )
 
 from training.methods.weights import MERGEABLE
-from training.recipes import heads, ways
+from training.recipes import heads, kernels, ways
 from training.recipes.contract import BadData, MissingBase, ModelSpec
 from training.recipes.prompted import Prompted
 
@@ -35,6 +35,7 @@ NO_TEMPLATE = (
     '(often named "instruct"), or add a chat template to its tokenizer.'
 )
 AS_DATA: dict[str, Any] = {"trust_remote_code": False, "use_safetensors": True}  # no code beside it, no pickle
+kernels.choose()
 
 
 def device() -> str:
