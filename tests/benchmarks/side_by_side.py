@@ -193,12 +193,12 @@ class Upgrade:
             self.found[what] = self._how_it_ends(table, told.json()["id"], what) if told else "refused"
 
     def _ask_for_a_run(self, lead: Person, avoid: str) -> requests.Response | None:
-        desk, ground, kind = "api/v1/projects/desk/", self.ground, {"kind": "demonstrations"}
+        """It freezes the labels itself."""
+        desk, ground = "api/v1/projects/desk/", self.ground
         base, _ = ground.ask(lead, "GET", f"{desk}models/", after=avoid)
-        frozen, _ = ground.ask(lead, "POST", f"{desk}snapshots/", after=avoid, json=kind)
-        if not (base and frozen):
+        if not base:
             return None
-        asked = {"method": "sft", "base": base.json()["results"][-1]["id"], "snapshot": frozen.json()["id"]}
+        asked = {"method": "sft", "base": base.json()["results"][-1]["id"]}
         asked |= {"settings": {"epochs": 1, "batch_size": 16, "learning_rate": 1e-3}}
         return ground.ask(lead, "POST", f"{desk}runs/", after=avoid, json=asked)[0]
 
