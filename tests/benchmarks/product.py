@@ -25,24 +25,25 @@ HOLD_DATABASE = "import sys; from config import database; database.start(); prin
 
 
 class Product:
-    """A running instance: `url`, and `manage` for its commands."""
+    """A running instance: `url`, and `manage` for its commands. `root` has the code, of this release or another."""
 
-    def __init__(self, var: Path) -> None:
-        self.var = var
+    def __init__(self, var: Path, root: Path = REPOSITORY) -> None:
+        self.var, self.root = var, root
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {
             **{key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "TOUCHSTONE_DB_POOL")},
             "TOUCHSTONE_VAR": str(var),
-            "PYTHONPATH": str(REPOSITORY),
+            "PYTHONPATH": str(root),
             "PYTHONUNBUFFERED": "1",
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        (var / "log").mkdir(parents=True, exist_ok=True)
+        self.logs = var / "log" if root == REPOSITORY else var / "log" / root.name
+        self.logs.mkdir(parents=True, exist_ok=True)
         self.database = subprocess.Popen(
             [sys.executable, "-c", HOLD_DATABASE],
-            cwd=REPOSITORY,
+            cwd=root,
             env=self.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -59,7 +60,7 @@ class Product:
         """Run Python with these arguments to its end, in the product's environment; returns what it printed."""
         done = subprocess.run(
             [sys.executable, *arguments],
-            cwd=REPOSITORY,
+            cwd=self.root,
             env=self.environment,
             input=stdin,
             stdout=subprocess.PIPE,
@@ -69,7 +70,7 @@ class Product:
         return done.stdout
 
     def start(self, name: str) -> subprocess.Popen[bytes]:
-        """Start `web`, `queue`, `gpu` or `models`; what it prints goes to var/log/<name>.log."""
+        """Start `web`, `queue`, `gpu` or `models`; what it prints goes to <name>.log in the folder of `logs`."""
         if name == "web":
             return self.serve(name, "config.wsgi", f"127.0.0.1:{self.port}")
         return self._start(name, "manage.py", "serve_models" if name == "models" else "qcluster")
@@ -86,7 +87,7 @@ class Product:
         with self._log(name).open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, *command],
-                cwd=REPOSITORY,
+                cwd=self.root,
                 env={**self.environment, "Q_CLUSTER_NAME": cluster},
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -105,7 +106,7 @@ class Product:
         return "\n".join(said)
 
     def _log(self, name: str) -> Path:
-        return self.var / "log" / f"{name}.log"
+        return self.logs / f"{name}.log"
 
     def wait_for_pages(self, seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds

@@ -89,6 +89,14 @@ def test_the_web_server_is_asked_what_it_answers(client):
     assert client.get("/health/live").status_code == 200
 
 
+def test_a_page_gets_its_files_from_the_server_that_gave_it():
+    """Two releases have other files, or none, under the names that a page of one of them uses."""
+    (web,) = (each for each in objects() if each["kind"] == "Deployment" and each["metadata"]["name"] == "web")
+    (ingress,) = (each for each in objects() if each["kind"] == "Ingress")
+    assert web["spec"]["replicas"] > 1
+    assert ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/affinity"] == "cookie"
+
+
 def test_a_gpu_worker_has_a_device_and_no_more_than_the_devices_at_an_upgrade():
     gpu = next(each for each in objects() if each["metadata"]["name"] == "gpu")
     (container,) = pods()["Deployment gpu"]["spec"]["containers"]

@@ -1,5 +1,8 @@
 """`manage.py migrate` gives way to those who use a table, and takes turns with another `migrate`."""
 
+import threading
+from types import SimpleNamespace
+
 import psycopg
 import pytest
 from django.core.management.commands import migrate as of_django
@@ -57,6 +60,35 @@ def test_it_gives_up_at_some_time_and_leaves_nothing_half_done(somebody, change,
         change()
     assert tried == [0.5, 1]
     assert columns() == ["id"]
+
+
+def test_a_deadlock_is_tried_again_too(somebody, change, monkeypatch):
+    """We have a table that somebody waits for, and wait for one that they have."""
+    somebody.execute("CREATE TABLE theirs (id bigint)")
+    somebody.commit()
+    somebody.execute("SET LOCAL deadlock_timeout = '1h'; SELECT * FROM theirs")
+    reads = threading.Thread(target=lambda: somebody.execute("SELECT * FROM in_use"))
+    waits = "SELECT count(*) FROM pg_locks WHERE relation = 'in_use'::regclass AND NOT granted"
+
+    def handle(self, *args, **options):
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE in_use ADD COLUMN name text")
+            if not reads.ident:
+                reads.start()
+                while not cursor.execute(waits).fetchone()[0]:  # until they wait for us
+                    pass
+            cursor.execute("SET LOCAL deadlock_timeout = '1ms'")
+            cursor.execute("DROP TABLE theirs")
+
+    def let_them_end(seconds):
+        reads.join()
+        somebody.rollback()
+
+    monkeypatch.setattr(of_django.Command, "handle", handle)
+    monkeypatch.setattr(migrate, "PATIENCE", "1h")
+    monkeypatch.setattr(migrate, "time", SimpleNamespace(sleep=let_them_end))
+    change()
+    assert columns() == ["id", "name"]
 
 
 def test_another_problem_is_told_at_once(somebody, change, monkeypatch):

@@ -9,15 +9,19 @@ from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 ONE_AT_A_TIME = 0x6D696772  # an advisory lock's number, that nobody else uses
-PATIENCE = "3s"  # for a lock; whoever wants the same table meanwhile waits as long
+# How long a lock is waited for; whoever wants the same table meanwhile waits as long. Less than the second after which
+# PostgreSQL looks for a deadlock, so that others, who wait for us while we wait for them, are seldom the ones it ends.
+PATIENCE = "900ms"
+GAVE_WAY = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 TRIES = 40
 
 
 class Command(migrate.Command):
     """Django's own, fit to run while people work, and from many machines at once.
 
-    A change that waits for a table keeps all others waiting behind it. After PATIENCE it gives way, and is tried again:
-    its migration was taken back whole, those before it stay. Of two at once, the second waits, and finds nothing to do.
+    A change that waits for a table keeps all others waiting behind it. After PATIENCE, or when each has what the other
+    waits for, it gives way, and is tried again: its migration was taken back whole, those before it stay. Of two at
+    once, the second waits, and finds nothing to do.
     """
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -28,7 +32,7 @@ class Command(migrate.Command):
                     super().handle(*args, **options)
                     return
                 except OperationalError as error:
-                    if not isinstance(error.__cause__, psycopg.errors.LockNotAvailable) or tried == TRIES:
+                    if not isinstance(error.__cause__, GAVE_WAY) or tried == TRIES:
                         raise
                     self.stderr.write("A table is in use: its users go first, then it is tried again.")
                     time.sleep(min(tried, 10) / 2)
