@@ -68,7 +68,7 @@ def store(
     project: Project,
     rows: Sequence[Ready],
     prompts: Mapping[str, int],
-    responses: Mapping[tuple[int, str], int],
+    responses: Mapping[tuple[str, str], int],
     items: Mapping[str, Asked],
 ) -> tuple[Counter[int], list[Rejected]]:
     """Store what was said of a batch's items; returns how many labels each line brought, and what does not fit.
@@ -118,14 +118,14 @@ def _brought(
     project: Project,
     rows: Sequence[Ready],
     prompts: Mapping[str, int],
-    responses: Mapping[tuple[int, str], int],
+    responses: Mapping[tuple[str, str], int],
     items: Mapping[str, Asked],
 ) -> Iterator[Brought]:
     for ready in rows:
         row, prompt = ready.row, prompts[ready.row.sha256]
         for print_, places in ready.items:
             answers = [
-                Response(pk=responses[prompt, ready.digests[at]], prompt_id=prompt, text=row.answers[at])
+                Response(pk=responses[row.sha256, ready.digests[at]], prompt_id=prompt, text=row.answers[at])
                 for at in places
             ]
             unnamed = 0

@@ -3,6 +3,7 @@ are being stored."""
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -49,6 +50,19 @@ class Batch:
     number: int = 0
     offset: int = 0
     done: float = 0.0  # share of the file
+    prompts: dict[str, Ready] = field(default_factory=dict)  # by hash, the first row that has it
+    answers: dict[tuple[str, str], str] = field(default_factory=dict)  # by the prompt's hash and its own, as a field
+    items: dict[str, tuple[Ready, Sequence[int]]] = field(default_factory=dict)  # by fingerprint, the first that asks
+
+    def add(self, ready: Ready) -> None:
+        """Put a row in; what several rows bring is the first one's."""
+        prompt = ready.row.sha256
+        self.ready.append(ready)
+        self.prompts.setdefault(prompt, ready)
+        for digest, text in zip(ready.digests, ready.texts, strict=True):
+            self.answers[prompt, digest] = text
+        for print_, places in ready.items:
+            self.items.setdefault(print_, (ready, places))
 
 
 def prepare(row: Row, heldout_share: float) -> Ready:
@@ -98,7 +112,7 @@ def batches(
         else:
             if ready.row.said or ready.row.gold:
                 ready.raw = one.raw
-            batch.ready.append(ready)
+            batch.add(ready)
             size += len(ready.prompt) + sum(map(len, ready.texts))
         if len(batch.ready) + len(batch.rejected) >= rows or size >= characters:
             batch.done = share()
@@ -112,13 +126,15 @@ def batches(
 def ahead(parts: Iterator[T]) -> Generator[T, None, None]:
     """The same parts, each made while the one before is in use. What makes them must not ask the database.
 
-    The first is made at once; a thread begins when there is a second.
+    The first is made at once; a thread begins when there is a second. It also lets go of parts that were used: theirs
+    are a hundred thousand objects each, and to free them takes as long as to look them up.
     """
     for first in parts:
         yield first
         break
     made: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(AHEAD)
     stopped = threading.Event()
+    kept: deque[T] = deque(maxlen=AHEAD + 2)  # those that wait, the one in use and the one that is being made
 
     def put(part: T | None, error: BaseException | None = None) -> None:
         while not stopped.is_set():
@@ -130,6 +146,7 @@ def ahead(parts: Iterator[T]) -> Generator[T, None, None]:
     def make() -> None:
         try:
             for part in parts:
+                kept.append(part)
                 put(part)
                 if stopped.is_set():
                     return

@@ -44,7 +44,7 @@ SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "max_connections": "200",
-    "shared_buffers": "128MB",
+    "shared_buffers": "512MB",  # of these it takes what it touches: a million prompts' indexes by hash need half
     "max_wal_size": "2GB",
     "fsync": "on",
     "synchronous_commit": "on",

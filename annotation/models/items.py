@@ -95,13 +95,13 @@ class ItemResponse(models.Model):
     """One of an item's answers. Its order here is not the order people see: each assignment draws its own."""
 
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="answers", db_index=False)
-    response = models.ForeignKey(Response, on_delete=models.PROTECT, related_name="item_answers")
+    response = models.ForeignKey(Response, on_delete=models.PROTECT, related_name="item_answers", db_index=False)
     order = models.PositiveSmallIntegerField()
 
     class Meta:
         ordering = ["order"]
         constraints = [
-            models.UniqueConstraint(fields=["item", "response"], name="response_once_per_item"),
+            models.UniqueConstraint(fields=["response", "item"], name="response_asked_once_per_item"),
             models.UniqueConstraint(fields=["item", "order"], name="one_response_per_place"),
             models.CheckConstraint(condition=Q(order__lt=8), name="at_most_eight_answers"),
         ]

@@ -24,7 +24,9 @@ def demonstration(*said, answers=("A draft.",), line=1, **more):
 
 
 def bring(project, *rows):
-    batch = Batch(ready=[prepare(row, project.heldout_share) for row in rows])
+    batch = Batch()
+    for row in rows:
+        batch.add(prepare(row, project.heldout_share))
     summary, refused = storing.store(project=project, batch=batch)
     assert miscounted() == []
     assert overlabelled() == []
