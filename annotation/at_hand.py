@@ -7,12 +7,13 @@ from typing import Any
 from annotation.models import Assignment, Gold, Guidelines, Item, Membership, Project, Prompt, Response
 from annotation.prepared import Columns, ask
 
+# What nobody looks at who judges, or is given, an item is left out.
 ASSIGNMENT = Columns(Assignment, "claim")
-ITEM = Columns(Item, "item")
-PROMPT = Columns(Prompt, "prompt")
-PROJECT = Columns(Project, "project")
-MEMBER = Columns(Membership, "member")
-GOLD = Columns(Gold, "gold")
+ITEM = Columns(Item, "item", left_out=["fingerprint", "created_at"])
+PROMPT = Columns(Prompt, "prompt", left_out=["excluded_at", "excluded_because", "created_at"])
+PROJECT = Columns(Project, "project", left_out=["description", "heldout_share", "licence", "created_at"])
+MEMBER = Columns(Membership, "member", left_out=["imported", "excluded_at", "reliability", "created_at"])
+GOLD = Columns(Gold, "gold", left_out=["author", "created_at"])
 NEWEST = Columns(Guidelines, "newest", left_out=["text", "note", "author", "created_at"])
 ANSWER = Columns(Response, "answer", left_out=["excluded_at", "excluded_because", "created_at"])
 

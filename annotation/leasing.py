@@ -31,7 +31,7 @@ from annotation.models.events import record
 from annotation.models.items import Purpose, State
 from annotation.models.projects import SkipPolicy
 from annotation.prepared import ask, through_migrations
-from annotation.standing import quiz_of
+from annotation.standing import Quiz, quiz_of
 from annotation.text import storable
 
 # Assignments that keep an item from being given to the same person again. `skipped` is left out when skipped
@@ -45,11 +45,19 @@ STANDING = ("paused_at", "paused_because", "quiz_passed_at", "gold_since")  # wh
 # time may still be open, and be sent.
 ORDER = """(SELECT array_agg(response_id ORDER BY gen_random_uuid())
       FROM annotation_itemresponse WHERE item_id = item.id)"""
+# `held` is what the person holds of this kind; while they are in the quiz, of its questions. Nothing more is given
+# while one of these is not on their page yet, or they are as many as may be.
+FREE = "NOT EXISTS (SELECT FROM held WHERE id <> ALL(%(beyond)s::numeric[])) AND (SELECT count(*) FROM held) < %(most)s"
 TAKE = f"""
-WITH candidate AS (
+WITH held AS (
+    SELECT claim.id FROM annotation_assignment claim JOIN annotation_item item ON item.id = claim.item_id
+    WHERE claim.person_id = %(person)s AND claim.state = 'leased' AND NOT claim.review
+      AND item.project_id = %(project)s AND item.kind = %(kind)s AND NOT item.dropped AND (NOT %(in_quiz)s OR EXISTS (
+        SELECT 1 FROM annotation_gold gold WHERE gold.item_id = item.id AND gold.quiz))
+), candidate AS (
     SELECT item.id FROM {{among}}
     WHERE item.project_id = %(project)s AND item.kind = %(kind)s
-      AND NOT item.dropped AND item.taken < item.wanted AND {{asked_for}}
+      AND NOT item.dropped AND item.taken < item.wanted AND {{free}} AND {{asked_for}}
       AND NOT EXISTS (
         SELECT 1 FROM annotation_assignment mine
         WHERE mine.item_id = item.id AND mine.person_id = %(person)s
@@ -70,8 +78,11 @@ WITH candidate AS (
       lease_until = EXCLUDED.lease_until, ended_at = NULL, skip_reason = ''
     RETURNING *
 )
-SELECT {at_hand.ASSIGNMENT.sql}, {at_hand.ITEM.sql}, {at_hand.PROMPT.sql}, {at_hand.ANSWERS}
-FROM claim JOIN item ON item.id = claim.item_id JOIN annotation_prompt prompt ON prompt.id = item.prompt_id
+SELECT ARRAY(SELECT id FROM held ORDER BY id), {at_hand.ASSIGNMENT.sql}, {at_hand.ITEM.sql}, {at_hand.PROMPT.sql},
+  {at_hand.ANSWERS}
+FROM (VALUES (1)) one LEFT JOIN (
+    claim JOIN item ON item.id = claim.item_id JOIN annotation_prompt prompt ON prompt.id = item.prompt_id
+) ON true
 """  # noqa: S608  # names of columns
 WORK = {"asked_for": "item.purpose <> 'gold'", "order": "{place}.priority DESC, {place}.id"}
 QUIZ = {
@@ -121,21 +132,9 @@ def _give(
         return None, False
     quiz = quiz_of(membership)
     in_quiz = quiz is not None and quiz.due
-    now = timezone.now()
-    until = lease_end(project, now)
-
-    mine = _held(membership, kind, in_quiz)
-    for pk in mine:
-        if pk not in beyond and Assignment.objects.held().filter(pk=pk).update(leased_at=now, lease_until=until):
-            return _renewed(membership, pk), False
-    if len(mine) >= MOST_HELD:
-        return None, False
-
     own = parts.of(membership) if in_teams else []
-    take = partial(_take, membership, kind, own, now, until)
-    if quiz is not None and in_quiz:
-        if quiz.answered + len(mine) >= quiz.length:  # its last question is on their page: what comes next hangs on it
-            return None, False
+    take = partial(_take, membership, kind, own, beyond=beyond, quiz=quiz if in_quiz else None)
+    if in_quiz:
         return take(SPENT, QUIZ) or take(SPENT[:-1], QUIZ), False
     if not wait:
         given = take(SPENT, GOLD) if LOT.random() < project.gold_share else None
@@ -156,13 +155,6 @@ FROM annotation_membership member WHERE id = %(member)s FOR NO KEY UPDATE
 MEMBER = """
 SELECT id FROM annotation_membership WHERE person_id = %(person)s AND project_id = %(project)s FOR NO KEY UPDATE
 """
-HELD = """
-SELECT claim.id FROM annotation_assignment claim JOIN annotation_item item ON item.id = claim.item_id
-WHERE claim.person_id = %(person)s AND claim.state = 'leased' AND NOT claim.review
-  AND item.project_id = %(project)s AND item.kind = %(kind)s AND NOT item.dropped AND (NOT %(in_quiz)s OR EXISTS (
-    SELECT 1 FROM annotation_gold gold WHERE gold.item_id = item.id AND gold.quiz))
-ORDER BY claim.id
-"""
 
 
 @transaction.atomic
@@ -176,12 +168,9 @@ def take(*, membership: Membership, item: Item) -> Assignment | None:
     quiz = quiz_of(membership)
     if membership.project.archived or membership.paused_at or (quiz is not None and quiz.due):
         return None
-    now = timezone.now()
-    until = lease_end(membership.project, now)
     mine = Assignment.objects.held().filter(person=membership.person, item=item, review=False)
-    if mine.update(leased_at=now, lease_until=until):
-        return _renewed(membership, mine.get().pk)
-    return _take(membership, item.kind, [], now, until, SPENT[:-1], THIS, wait=True, item=item.pk)
+    given = _renewed(membership, list(mine.values_list("pk", flat=True)))
+    return given or _take(membership, item.kind, [], SPENT[:-1], THIS, wait=True, item=item.pk)
 
 
 def _stand(membership: Membership) -> bool:
@@ -202,15 +191,15 @@ def lock_member(*, person_id: int, project_id: int) -> None:
         raise Membership.DoesNotExist(f"Person {person_id} has left project {project_id}.")
 
 
-def _held(membership: Membership, kind: str, in_quiz: bool) -> list[int]:
-    """What the person holds of this kind (ids), oldest first; while they are in the quiz, of its questions."""
-    asked = {"person": membership.person_id, "project": membership.project_id, "kind": kind, "in_quiz": in_quiz}
-    return [row[0] for row in ask(HELD, asked)]
-
-
-def _renewed(membership: Membership, pk: int) -> Assignment | None:
-    found = at_hand.read(pk)
-    return _as_theirs(found[0], membership) if found else None
+def _renewed(membership: Membership, ids: Sequence[int]) -> Assignment | None:
+    """The first of these assignments that is still the person's, its lease renewed."""
+    now = timezone.now()
+    until = lease_end(membership.project, now)
+    for pk in ids:
+        if Assignment.objects.held().filter(pk=pk).update(leased_at=now, lease_until=until):
+            found = at_hand.read(pk)
+            return _as_theirs(found[0], membership) if found else None
+    return None
 
 
 def _as_theirs(assignment: Assignment, membership: Membership) -> Assignment:
@@ -222,35 +211,46 @@ def _take(
     membership: Membership,
     kind: str,
     own: Sequence[parts.Part],
-    now: datetime,
-    until: datetime,
     spent: tuple[State, ...],
     among: dict[str, str] = WORK,
     *,
+    beyond: Collection[int] = (),
+    quiz: Quiz | None = None,
     wait: bool = False,
     **more: int,
 ) -> Assignment | None:
-    """Claim one of these items and lease it to the person, in one statement; None if there is none."""
+    """Claim one of these items and lease it to the person, in one statement; or renew what they hold that is not one of
+    `beyond`. None if there is none for them. While they are in the `quiz`, they hold as many items as it has questions
+    left, since what comes after the last hangs on it."""
+    now = timezone.now()
+    most = min(MOST_HELD, quiz.length - quiz.answered) if quiz else MOST_HELD
     asked = {
         "project": membership.project_id,
         "kind": kind,
         "person": membership.person_id,
         "spent": [str(state) for state in spent],
         "now": now,
-        "until": until,
+        "until": lease_end(membership.project, now),
+        "in_quiz": quiz is not None,
+        "beyond": list(beyond),
+        "most": most,
         **more,
     }
     sources = parts.sources(own, asked, thorough=wait) if among is WORK else [parts.directly(own, asked)]
-    asked_for = among["asked_for"].format(other=parts.table(own, "other"))
-    locked = "" if wait else "SKIP LOCKED"
+    where = {
+        "free": "true" if among is THIS else FREE,
+        "asked_for": among["asked_for"].format(other=parts.table(own, "other")),
+        "locked": "" if wait else "SKIP LOCKED",
+    }
     for table, place, parameters in sources:
         order = among["order"].format(place=place)
-        statement = TAKE.format(among=table, asked_for=asked_for, order=order, locked=locked)
-        rows = ask(
-            statement, parameters, anew=among in (GOLD, QUIZ)
-        )  # from the gold, or from the items: which is fewer
-        if rows:
-            return _as_theirs(at_hand.leased(rows[0]), membership)
+        statement = TAKE.format(among=table, order=order, **where)
+        # From the gold, or from the items: which is fewer.
+        ((held, *leased),) = ask(statement, parameters, anew=among in (GOLD, QUIZ))
+        if leased[0] is not None:
+            return _as_theirs(at_hand.leased(leased), membership)
+        if among is not THIS and (set(held) - set(beyond) or len(held) >= most):
+            return _renewed(membership, [pk for pk in held if pk not in beyond])
     return None
 
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from django.db import NotSupportedError, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, NotSupportedError, connection, connections, transaction
 from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.models import Model
+from django.db.models.base import ModelState
 
 M = TypeVar("M", bound=Model)
 P = ParamSpec("P")
@@ -56,12 +57,13 @@ def ask(sql: str, values: Mapping[str, Any], *, anew: bool = False) -> list[tupl
 
 
 def _cursor() -> Any:
-    connection.close_if_health_check_failed()  # as `connection.cursor()` does, once in a request
-    connection.ensure_connection()
-    if connection.queries_logged:  # whoever looks at statements wants to see them with their values
-        return connection.cursor()
+    current: Any = connections[DEFAULT_DB_ALIAS]  # which `connection` would look up for each attribute
+    current.close_if_health_check_failed()  # as `connection.cursor()` does, once in a request
+    current.ensure_connection()
+    if current.queries_logged:  # whoever looks at statements wants to see them with their values
+        return current.cursor()
     cursor: Any = ServerBindingCursor
-    return connection.make_cursor(cursor(connection.connection))
+    return current.make_cursor(cursor(current.connection))
 
 
 class Columns(Generic[M]):
@@ -73,18 +75,20 @@ class Columns(Generic[M]):
         self.model = model
         self.sql = ", ".join(f'{alias}."{field.column}"' for field in fields)
         self.names = [field.attname for field in fields]
-        self.converted = [
-            (place, field.from_db_value) for place, field in enumerate(fields) if hasattr(field, "from_db_value")
-        ]
+        self.converted = [(one.attname, one.from_db_value) for one in fields if hasattr(one, "from_db_value")]
 
     def __len__(self) -> int:
         return len(self.names)
 
     def instance(self, row: Sequence[Any]) -> M:
-        values = list(row)
-        for place, convert in self.converted:
-            values[place] = convert(values[place], None, connection)
-        return self.model.from_db(connection.alias, self.names, values)
+        """What `from_db` makes, without setting one field after the other."""
+        made = self.model.__new__(self.model)
+        values = vars(made)
+        values.update(zip(self.names, row, strict=True), _state=ModelState())
+        made._state.adding, made._state.db = False, DEFAULT_DB_ALIAS
+        for name, convert in self.converted:
+            values[name] = convert(values[name], None, connection)
+        return made
 
 
 def remember(row: Model, name: str, found: list[Any]) -> None:

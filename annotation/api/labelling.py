@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import prefetch_related_objects
 from django.urls import path
 from drf_spectacular.types import OpenApiTypes
 from rest_framework.exceptions import ValidationError
@@ -180,7 +179,6 @@ class Submit(Endpoint):
         more = _after(member, assignment, sent)
         told = gold.feedback(label)
         feedback = FeedbackSerializer(told).data if told else None
-        prefetch_related_objects([label], "judgements")
         answer = {"label": label_as_told(label, fresh=not label.resent), "feedback": feedback, **more}
         return Response(answer, status=200 if label.resent else 201)
 

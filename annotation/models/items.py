@@ -134,7 +134,7 @@ class Assignment(models.Model):
     that others have labelled: it takes none of the item's places.
     """
 
-    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="assignments")
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="assignments", db_index=False)
     person = models.ForeignKey(User, on_delete=models.PROTECT, related_name="assignments")
     state = models.CharField(max_length=16, choices=State, default=State.LEASED)
     review = models.BooleanField(default=False)

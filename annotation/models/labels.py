@@ -77,10 +77,10 @@ class Label(models.Model):
     a reviewer, which settles the item. `gold_correct` is empty but for gold items.
     """
 
-    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="labels")
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="labels", db_index=False)
     item = models.ForeignKey(Item, on_delete=models.PROTECT, related_name="labels")
     assignment = models.ForeignKey(Assignment, on_delete=models.PROTECT, related_name="labels")
-    person = models.ForeignKey(User, on_delete=models.PROTECT, related_name="labels")
+    person = models.ForeignKey(User, on_delete=models.PROTECT, related_name="labels", db_index=False)
     client_uuid = models.UUIDField(unique=True, default=uuid.uuid4)
     verdict = models.CharField(max_length=8, choices=Verdict, blank=True)
     response = models.ForeignKey(Response, on_delete=models.PROTECT, null=True, blank=True, related_name="labels")
@@ -133,7 +133,7 @@ class Judgement(models.Model):
     """Where one answer stood in a label: its rank (1 is best; equal ranks are ties), whether it was
     unacceptable, and its place on the screen (0 is left)."""
 
-    label = models.ForeignKey(Label, on_delete=models.PROTECT, related_name="judgements")
+    label = models.ForeignKey(Label, on_delete=models.PROTECT, related_name="judgements", db_index=False)
     response = models.ForeignKey(Response, on_delete=models.PROTECT, related_name="judgements")
     position = models.PositiveSmallIntegerField()
     rank = models.PositiveSmallIntegerField()

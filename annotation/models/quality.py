@@ -105,7 +105,6 @@ class Consensus(models.Model):
             models.CheckConstraint(condition=Q(confidence__gte=0, confidence__lte=1), name="confidence_in_range")
         ]
         indexes = [
-            models.Index(fields=["confidence"], name="consensus_confidence"),
             models.Index(fields=["confidence", "id"], name="consensus_disputed"),
         ]
 

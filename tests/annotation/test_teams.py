@@ -139,7 +139,7 @@ def test_the_claim_of_people_without_teams_does_not_look_at_prompts(project, bob
 
     with CaptureQueriesContext(connection) as asked:
         lease(bob)
-    (claim,) = [one["sql"].partition("), item AS (")[0] for one in asked if "WITH candidate" in one["sql"]]
+    (claim,) = [one["sql"].partition("), item AS (")[0] for one in asked if "candidate AS (" in one["sql"]]
     assert "annotation_prompt" not in claim
 
 
