@@ -78,6 +78,14 @@ def django_db_modify_db_settings(
         template.use()
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    from tests import emptying
+
+    with django_db_blocker.unblock():
+        emptying.use()
+
+
 @pytest.fixture(autouse=True)
 def _by_itself(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from django.core.cache import cache
