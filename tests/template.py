@@ -1,10 +1,14 @@
 """A migrated database that test databases are copied from: migrating takes seconds each time, copying a moment."""
 
 import hashlib
+import os
+import subprocess
 from pathlib import Path
 
 from django.apps import apps
 from django.db import connection
+
+from config import postgres
 
 ROOT = Path(__file__).parents[1]
 PREFIX = f"touchstone_template_{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"  # each checkout has its own
@@ -28,6 +32,19 @@ def use() -> None:
     finally:
         lock.close()
     connection.settings_dict["TEST"]["TEMPLATE"] = name
+
+
+def copy_to(address: str) -> None:
+    """Bring what is in the template that is in use into an empty database of another server."""
+    settings = {**connection.settings_dict, "NAME": connection.settings_dict["TEST"]["TEMPLATE"], "OPTIONS": {}}
+    arguments, environment = connection.client.settings_to_cmd_args_env(settings, [])
+    programs = postgres.packaged() / "bin"
+    command = [programs / "pg_dump", "--no-owner", *arguments[1:]]
+    dumped = subprocess.run(
+        command, env={**os.environ, **(environment or {})}, stdout=subprocess.PIPE, check=True
+    ).stdout
+    quietly = ["--quiet", "--output=/dev/null", "--set=ON_ERROR_STOP=1"]
+    subprocess.run([programs / "psql", *quietly, address], input=dumped, check=True)
 
 
 def _make(name: str) -> None:

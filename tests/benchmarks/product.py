@@ -8,8 +8,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -18,7 +19,6 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-_migrated: list[Path] = []  # folders with a database that new ones begin as a copy of
 # PostgreSQL's keeper is a child of whoever asked for it first. This process does, so that none that is killed takes
 # the database along; it lets go when we close its input, or die.
 HOLD_DATABASE = "import sys; from config import database; database.start(); print(flush=True); sys.stdin.read()"
@@ -142,36 +142,60 @@ class Product:
         self.database.communicate()
 
 
+@dataclass(frozen=True)
+class Beginning:
+    """What a product begins with: `fill` makes it, and `folder` is one that was filled, unless its data lie elsewhere,
+    where a copy would share them."""
+
+    fill: Callable[[Product], object]
+    folder: Path | None = None
+
+    def bring_to(self, var: Path) -> bool:
+        """Copy what is in the folder; whether there was one."""
+        if self.folder is not None:
+            kept = [path for name in ("postgres", "artifacts") if (path := self.folder / name).exists()]
+            subprocess.run(["cp", "-a", *kept, var], check=True)  # with their owner, who is another
+        return self.folder is not None
+
+
+_usual = [Beginning(lambda product: product.manage("migrate", "--verbosity=0"))]
+
+
 @contextmanager
-def migrated_once() -> Iterator[None]:
-    """While this is open, what `running` yields begins as a copy of one migrated database: seconds saved each time."""
+def usually(begin: Beginning) -> Iterator[None]:
+    """While this is open, products begin with this unless another beginning is named."""
+    _usual.append(begin)
+    try:
+        yield
+    finally:
+        _usual.remove(begin)
+
+
+@contextmanager
+def filled_once(fill: Callable[[Product], object]) -> Iterator[Beginning]:
+    """Fill a product once: while this is open, others can begin as a copy of it, which saves seconds each time."""
     folder = Path(tempfile.mkdtemp(prefix="touchstone-"))
     try:
-        with running(var=folder):
+        with running(var=folder, begin=Beginning(fill)):
             pass
         _wait_for_database_to_stop(folder)
-        if (folder / "postgres" / "server").is_symlink():  # the data lie elsewhere, where a copy would share them
-            yield
-            return
-        _migrated.append(folder)
-        yield
-        _migrated.remove(folder)
+        elsewhere = (folder / "postgres" / "server").is_symlink()
+        yield Beginning(fill, None if elsewhere else folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def running(*names: str, var: Path | None = None) -> Iterator[Product]:
+def running(*names: str, var: Path | None = None, begin: Beginning | None = None) -> Iterator[Product]:
     """Yields the product with a fresh database and these processes; ends and removes everything after."""
+    begin = begin or _usual[-1]
     folder = var or Path(tempfile.mkdtemp(prefix="touchstone-"))
     folder.chmod(0o755)  # for root, PostgreSQL runs as a user that must reach its folder
-    copied = bool(_migrated) and not (folder / "postgres").exists()
-    if copied:
-        subprocess.run(["cp", "-a", _migrated[-1] / "postgres", folder], check=True)  # with its owner, who is another
+    copied = not (folder / "postgres").exists() and begin.bring_to(folder)
     product = Product(folder)
     try:
         if not copied:
-            product.manage("migrate", "--verbosity=0")
+            begin.fill(product)
         for name in names:
             product.start(name)
         if "web" in names:

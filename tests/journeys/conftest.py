@@ -7,28 +7,39 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from config import postgres
 from tests import browser as chromium
-from tests.benchmarks.product import Product, migrated_once, running
+from tests import template
+from tests.benchmarks.product import Beginning, Product, filled_once, running, usually
 from tests.journeys.desk import PEOPLE
 
 expect.set_options(timeout=15_000)  # milliseconds: two journeys share the cores
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _migrated() -> Iterator[None]:
-    with migrated_once():
+def _migrated(django_db_modify_db_settings: None) -> Iterator[None]:
+    """Products begin with the template of the other tests' databases, which is migrated."""
+    with filled_once(lambda made: template.copy_to(postgres.url(made.var / "postgres"))) as migrated, usually(migrated):
         yield
 
 
-@pytest.fixture(scope="module")
-def product(tiny_model: Path) -> Iterator[Product]:
-    """Web, queue and gpu worker on a fresh database, with alice, bob, charlie and the tiny model."""
-    with running() as made:
+@pytest.fixture(scope="session")
+def desk(_migrated: None, tiny_model: Path) -> Iterator[Beginning]:
+    """A desk with alice, bob, charlie outside, and the tiny model."""
+
+    def fill(made: Product) -> None:
+        template.copy_to(postgres.url(made.var / "postgres"))
         made.manage("shell", stdin=PEOPLE)
         made.manage("import_model", "desk", str(tiny_model), "--name=tiny")
-        for name in ("web", "queue", "gpu"):
-            made.start(name)
-        made.wait_for_pages()
+
+    with filled_once(fill) as begin:
+        yield begin
+
+
+@pytest.fixture(scope="module")
+def product(desk: Beginning) -> Iterator[Product]:
+    """Web, queue and gpu worker at the desk."""
+    with running("web", "queue", "gpu", begin=desk) as made:
         yield made
 
 

@@ -1,12 +1,12 @@
 """axe-core finds nothing on any page of the product, in both colour schemes, on a phone and on a desk.
 
-Each page is opened at 360 and at 1440 px, and must not scroll sideways. A page that is added needs one line in PAGES;
-an address that is no page is named in NO_PAGES, with what it is instead (tests/config/test_addresses.py asks for it).
+Each page is looked at 360 and at 1440 px wide, and must not scroll sideways. A page that is added needs one line in
+PAGES; an address that is no page is named in NO_PAGES, with what it is instead (tests/config/test_addresses.py asks).
 """
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,15 +25,23 @@ PHONE, DESK = {"width": 360, "height": 780}, {"width": 1440, "height": 900}
 # WCAG 2.2 AA and axe's own best practices. What hangs on the colour scheme is asked again in the other one.
 ALL_RULES: dict[str, Any] = {"resultTypes": ["violations"], "preload": False}
 ALL_RULES["rules"] = {"target-size": {"enabled": True}}  # new in WCAG 2.2, and left out unless asked for
-REFUSED = """
-    window.refused = [];
-    document.addEventListener("securitypolicyviolation", (one) =>
-      window.refused.push(`${one.effectiveDirective} ${one.blockedURI} ${one.sourceFile}:${one.lineNumber}`));
-"""
 COLOURS: dict[str, Any] = {
     "resultTypes": ["violations"],
     "runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]},
 }
+RULES: dict[Any, dict[str, Any]] = {"light": ALL_RULES, "dark": COLOURS}
+# What the page's policy refuses, and whether one of its scripts asks how wide the window is.
+WATCH = """
+    window.refused = [];
+    document.addEventListener("securitypolicyviolation", (one) =>
+      window.refused.push(`${one.effectiveDirective} ${one.blockedURI} ${one.sourceFile}:${one.lineNumber}`));
+    const { matchMedia } = window;
+    window.matchMedia = (query) => {
+      window.asksForWidth ||= query.includes("width");
+      return matchMedia.call(window, query);
+    };
+"""
+DRAWN = "() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))"
 
 
 @dataclass(frozen=True)
@@ -323,40 +331,38 @@ def product() -> Iterator[Product]:
 
 
 @pytest.fixture(scope="module")
-def open_page(browser: Browser, product: Product) -> Iterator[Callable[..., Page]]:
-    """A page of somebody's browser of this size, which stays open and signed in for the whole module."""
-    pages: dict[tuple[str, int], Page] = {}
+def open_page(browser: Browser, product: Product) -> Iterator[Callable[[str], Page]]:
+    """A page of somebody's browser, which stays open and signed in for the whole module."""
+    pages: dict[str, Page] = {}
 
-    def page_of(name: str, size: dict[str, int]) -> Page:
-        key = (name, size["width"])
-        if key not in pages:
-            context = browser.new_context(base_url=product.url, viewport=size, reduced_motion="reduce")
-            context.add_init_script(REFUSED)
-            page = pages[key] = context.new_page()
+    def page_of(name: str) -> Page:
+        if name not in pages:
+            context = browser.new_context(base_url=product.url, viewport=DESK, reduced_motion="reduce")
+            for script in (WATCH, AXE):
+                context.add_init_script(script)
+            page = pages[name] = context.new_page()
             if name:
                 page.goto("/sign-in/")
                 page.locator("[name=username]").fill(name)
                 page.locator("[name=password]").fill(f"{name}-has-a-secret")
                 page.keyboard.press("Enter")
                 page.wait_for_url(lambda url: "/sign-in/" not in url)
-        return pages[key]
+        return pages[name]
 
     yield page_of
     for page in pages.values():
         page.context.close()
 
 
-def wrong(page: Page, theme: frozenset[str] | set[str] = frozenset()) -> list[str]:
-    """What axe finds in both colour schemes, in words, and what the page's own policy refused."""
+def wrong(page: Page, schemes: Sequence[Any] = ("dark", "light"), theme: Collection[str] = ()) -> list[str]:
+    """What axe finds in these colour schemes, in words, and what the page's own policy refused."""
     found = [f"refused by the policy: {one}" for one in page.evaluate("window.refused")]
-    page.evaluate(AXE)
-    for scheme, rules in (("light", ALL_RULES), ("dark", COLOURS)):
+    for scheme in schemes:
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        for one in page.evaluate("rules => axe.run(document, rules).then(found => found.violations)", rules):
+        for one in page.evaluate("rules => axe.run(document, rules).then(found => found.violations)", RULES[scheme]):
             if one["id"] not in theme:
                 places = "; ".join(re.sub(r"\s+", " ", node["html"])[:160] for node in one["nodes"][:4])
                 found.append(f"{scheme}: {one['id']}: {one['help']}: {places}")
-    page.emulate_media(color_scheme="light", reduced_motion="reduce")
     return found
 
 
@@ -369,41 +375,62 @@ def widest(page: Page) -> list[str]:
     )
 
 
-@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def wrong_at_any_width(page: Page, come: Callable[[], Any]) -> list[str]:
+    """What is wrong with a page that one comes to on a phone, and when its window grows to that of a desk. Style sheets
+    follow the window by themselves; where a script has asked how wide it is, one comes to the page anew."""
+    found = []
+    for size, schemes in ((PHONE, ("light", "dark")), (DESK, ("dark", "light"))):
+        anew = size is PHONE or page.evaluate("window.asksForWidth")
+        page.set_viewport_size(size)
+        come() if anew else page.evaluate(DRAWN)
+        found += [f"{size['width']} px: {one}" for one in [*wrong(page, schemes), *widest(page)]]
+    return found
+
+
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_open_to_everybody(open_page: Callable[..., Page], product: Any, name: str, size: Any) -> None:
+def test_a_page_is_open_to_everybody(open_page: Callable[[str], Page], product: Any, name: str) -> None:
     found = []
     for shown in PAGES[name]:
-        page = open_page(shown.who, size)
-        page.goto(shown.address.format(**product.seed))
-        shown.then(page)
-        found += [f"{shown.address} as {shown.who or 'nobody'}: {one}" for one in [*wrong(page), *widest(page)]]
+        page = open_page(shown.who)
+
+        def come(page: Page = page, shown: Shown = shown) -> None:
+            page.goto(shown.address.format(**product.seed))
+            shown.then(page)
+
+        found += [f"{shown.address} as {shown.who or 'nobody'}, {one}" for one in wrong_at_any_width(page, come)]
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
-def test_the_pages_of_errors_are_too(open_page: Callable[..., Page], product: Any, size: Any) -> None:
-    page = open_page("bob", size)
-    found = []
-    for address, status in (("/nowhere/", 404), ("/projects/desk/data/import/", 403)):
+def test_the_pages_of_errors_are_too(open_page: Callable[[str], Page], product: Any) -> None:
+    page = open_page("bob")
+
+    def refused(address: str, status: int) -> None:
         answer = page.goto(address)
         assert answer is not None
         assert answer.status == status
-        found += [f"{status}: {one}" for one in [*wrong(page), *widest(page)]]
-    page.goto("/projects/desk/")
-    page.evaluate("document.cookie = 'csrftoken=; max-age=0; path=/'")
-    with page.expect_navigation():
-        page.evaluate("document.querySelector('.account form').submit()")
-    found += [f"csrf: {one}" for one in [*wrong(page), *widest(page)]]
+
+    def without_a_token() -> None:
+        page.goto("/projects/desk/")
+        page.evaluate("document.cookie = 'csrftoken=; max-age=0; path=/'")
+        with page.expect_navigation():
+            page.evaluate("document.querySelector('.account form').submit()")
+
     page.route("**/broken/", lambda route: route.fulfill(body=render_to_string("500.html"), content_type="text/html"))
-    page.goto("/broken/")
-    found += [f"500: {one}" for one in [*wrong(page), *widest(page)]]
+    ways: dict[str, Callable[[], Any]] = {
+        "404": lambda: refused("/nowhere/", 404),
+        "403": lambda: refused("/projects/desk/data/import/", 403),
+        "csrf": without_a_token,
+        "500": lambda: page.goto("/broken/"),
+    }
+    found = [f"{way}, {one}" for way, come in ways.items() for one in wrong_at_any_width(page, come)]
+    page.unroute("**/broken/")
     assert not found, "\n".join(found)
 
 
-def test_a_script_that_came_through_would_not_run(open_page: Callable[..., Page], product: Any) -> None:
+def test_a_script_that_came_through_would_not_run(open_page: Callable[[str], Page], product: Any) -> None:
     """Markup as if nothing had cleaned it, in a real page: the policy is what stops it."""
-    page = open_page("alice", DESK)
+    page = open_page("alice")
+    page.set_viewport_size(DESK)
     attack = """<script>window.ran = 1</script><img src="x" onerror="window.ran = 2"><p style="color: red">red</p>
         <base href="https://evil.example/"><a id="link" href="javascript:window.ran = 3">go</a>"""
 
@@ -420,11 +447,12 @@ def test_a_script_that_came_through_would_not_run(open_page: Callable[..., Page]
     page.unroute("**/projects/desk/guidelines/")
 
 
-def test_the_admin_has_no_fault_but_those_of_its_theme(open_page: Callable[..., Page], product: Any) -> None:
+def test_the_admin_has_no_fault_but_those_of_its_theme(open_page: Callable[[str], Page], product: Any) -> None:
     """Reported apart: the rules that the theme breaks are named above, and left out."""
-    page = open_page("alice", DESK)
+    page = open_page("alice")
+    page.set_viewport_size(DESK)
     found = []
     for below in ADMIN.split():
         page.goto(f"/admin/{below.format(**product.seed)}")
-        found += [f"/admin/{below}: {one}" for one in wrong(page, OF_THE_THEME)]
+        found += [f"/admin/{below}: {one}" for one in wrong(page, theme=OF_THE_THEME)]
     assert not found, "\n".join(found)

@@ -2,12 +2,12 @@
 answer, a rejection, and an answer from nothing."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.benchmarks.product import Product
+from tests.benchmarks.product import Beginning, Product, running
 from tests.pages import until
 
 TALK = [
@@ -49,13 +49,17 @@ def submitted(page: Page, key: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def seeded(product: Product) -> Product:
-    product.manage("shell", stdin=SEED.format(rows=json.dumps(ROWS)))
-    return product
+def product(desk: Beginning) -> Iterator[Product]:
+    """The pages alone, with what is to be cleaned, and the model whose tokens are counted."""
+    with running(begin=desk) as made:
+        made.manage("shell", stdin=SEED.format(rows=json.dumps(ROWS)))
+        made.start("web")
+        made.wait_for_pages()
+        yield made
 
 
 @pytest.mark.parametrize("width", [360, 1440])
-def test_a_demonstration_is_cleaned_by_keyboard(seeded: Product, sign_in: Callable[..., Page], width: int) -> None:
+def test_a_demonstration_is_cleaned_by_keyboard(sign_in: Callable[..., Page], width: int) -> None:
     page = sign_in("bob", viewport={"width": width, "height": 800}, reduced_motion="reduce")
     page.goto(f"/projects/desk-{width}/label/demonstration/")
     warnings = page.locator("#warnings .warning")
@@ -125,7 +129,7 @@ def test_a_demonstration_is_cleaned_by_keyboard(seeded: Product, sign_in: Callab
     assert (labels[3]["text"], labels[3]["flags"]) == ("Dear Anna, four euros.", ["incomplete"])
 
 
-def test_tokens_are_counted_for_the_projects_model(seeded: Product, sign_in: Callable[..., Page]) -> None:
+def test_tokens_are_counted_for_the_projects_model(sign_in: Callable[..., Page]) -> None:
     page = sign_in("bob")
     page.goto("/projects/desk/label/demonstration/")
     tokens = page.locator("[data-tokens]")

@@ -3,34 +3,18 @@
 import io
 import json
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import openai
 import pytest
 from openai import OpenAI
 
-from tests.benchmarks.product import Client, Product, running
-from tests.journeys.desk import PEOPLE
+from tests.benchmarks.product import Client, Product
 
 SECONDS = 300.0
 SAID = "Your parcel left us today."
 QUESTIONS = [f"Where is parcel {number}?" for number in range(12)]
-
-
-@pytest.fixture(scope="module")
-def product(tiny_model: Path) -> Iterator[Product]:
-    """Web, queue and gpu worker, and the tiny model; nobody serves models yet."""
-    with running() as made:
-        made.manage("shell", stdin=PEOPLE)
-        made.manage("import_model", "desk", str(tiny_model), "--name=tiny")
-        for name in ("web", "queue", "gpu"):
-            made.start(name)
-        made.wait_for_pages()
-        client = openai_client(made, "alice")
-        until(lambda: [model.id for model in client.models.list()] == ["tiny"], "the base model is there")
-        yield made
 
 
 def openai_client(product: Product, name: str, **more: Any) -> OpenAI:
