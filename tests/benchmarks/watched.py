@@ -12,6 +12,7 @@ from config import postgres
 from tests.benchmarks.product import Product
 
 DEADLINE = 300.0
+LOST_SECONDS = 15  # the shortest silence after which a worker may count as lost
 EXAMPLES = 24
 PREPARE = f"""
 from annotation.models import Membership, Project, User
@@ -39,14 +40,22 @@ class Watched(Product):
     """`settings` are those of every run that is started."""
 
     settings: dict[str, Any]
+    connection: psycopg.Connection | None = None  # kept, since we ask twenty times a second
 
     def rows(self, query: str, *values: object) -> list[tuple]:
         """What a query finds; nothing while the server is being restarted, as when its last user was killed."""
         try:
-            with psycopg.connect(postgres.url(self.var / "postgres"), connect_timeout=5) as connection:
-                return connection.execute(query, values).fetchall()
+            if self.connection is None or self.connection.closed:
+                address = postgres.url(self.var / "postgres")
+                self.connection = psycopg.connect(address, connect_timeout=5, autocommit=True)
+            return self.connection.execute(query, values).fetchall()
         except psycopg.OperationalError:
             return []
+
+    def stop(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+        super().stop()
 
     def run(self, pk: int, column: str) -> Any:
         found = self.rows(f"select {column} from training_run where id = %s", pk)
@@ -57,9 +66,9 @@ class Watched(Product):
         return dict(self.rows(query, pk))
 
     def prepare(self, model: Path, settings: dict[str, Any]) -> None:
-        """A project with examples and a model; the shortest silence after which a worker counts as lost."""
+        """A project with examples and a model."""
         self.settings = settings
-        self.environment |= {"TOUCHSTONE_RUN_LOST_SECONDS": "15", "OMP_NUM_THREADS": "1"}
+        self.environment |= {"TOUCHSTONE_RUN_LOST_SECONDS": str(LOST_SECONDS), "OMP_NUM_THREADS": "1"}
         self.manage("shell", "--verbosity=0", stdin=PREPARE)
         self.manage("import_model", "desk", str(model), "--name=tiny")
 
@@ -95,6 +104,8 @@ class Watched(Product):
         return trainer
 
     def recover(self, pk: int) -> None:
-        """What a person does, until the silence has been long enough."""
+        """What a person does, once the silence has been long enough."""
+        silent = "select 1 from training_run where id = %s and heartbeat_at < now() - make_interval(secs => %s)"
+        self.until(lambda: self.rows(silent, pk, LOST_SECONDS), "the run has been silent")
         self.until(lambda: "requeued 1" in self.manage("recover"), "the run was taken back")
         assert self.run(pk, "status") in ("queued", "running")

@@ -40,7 +40,7 @@ def submitted(page: Page, keys: list[str]) -> None:
 def test_from_import_to_the_tuned_models_answers_in_the_queue(
     product: Product, sign_in: Callable[..., Page], data: Path
 ) -> None:
-    lead = sign_in("alice")
+    lead = sign_in("alice", reduced_motion="reduce")  # what pulses while it runs would take part of a core
     lead.goto("/projects/desk/data/import/")
     lead.get_by_label("Files", exact=True).set_input_files(data)
     lead.get_by_role("button", name="See what it becomes").click()

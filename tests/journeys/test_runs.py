@@ -33,7 +33,7 @@ def by_key(page: Page, role: str, name: str | re.Pattern[str]) -> None:
 def test_from_the_question_which_method_to_a_model_that_is_trained_further(
     sign_in: Callable[..., Page], labelled: None, screen: str
 ) -> None:
-    lead = sign_in("alice", viewport=SIZES[screen])
+    lead = sign_in("alice", viewport=SIZES[screen], reduced_motion="reduce")  # pulsing would take part of a core
     lead.goto("/projects/desk/runs/")
     by_key(lead, "link", "Start a run")
     by_key(lead, "link", "Which method?")
