@@ -1,5 +1,8 @@
 """A share held back by prompt is never trained on; the best model on it is kept, and a run may end there."""
 
+from random import Random
+from string import ascii_lowercase
+
 import pytest
 
 from tests.training.recipes.runs import BAD, GOOD, questions, says, weights, write_parquet
@@ -9,19 +12,23 @@ SETTINGS = {"epochs": 10, "batch_size": 4, "warmup": 0.0, "schedule": "constant_
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Two answers to each of eight prompts."""
+    """Two answers to each of eight prompts: letters by lot, so that there is soon nothing more to learn than these."""
+    letters = Random(17)
     rows = [
-        {"prompt": says("user", question), "completion": says("assistant", answer)}
+        {
+            "prompt": says("user", question),
+            "completion": says("assistant", " ".join("".join(letters.choices(ascii_lowercase, k=5)) for _ in range(6))),
+        }
         for question in questions(8)
-        for answer in (GOOD, BAD)
+        for _ in range(2)
     ]
     return {"train": write_parquet(tmp_path_factory.mktemp("rows") / "rows.parquet", rows)}
 
 
 @pytest.fixture(scope="module")
 def watched(new_run, data):
-    """At a rate at which it first learns and then overshoots."""
-    return new_run("sft", data=data, learning_rate=0.03, **SETTINGS).here()
+    """It first learns what letters there are, and then these by heart."""
+    return new_run("sft", data=data, learning_rate=0.01, **SETTINGS).here()
 
 
 def looks(run):
@@ -70,7 +77,7 @@ def test_ten_looks_and_the_best_is_what_is_stored(watched, new_run, data, model)
 
 
 def test_it_ends_when_nothing_gets_better(new_run, data, watched):
-    run = new_run("sft", data=data, learning_rate=0.03, patience=2, **SETTINGS).here()
+    run = new_run("sft", data=data, learning_rate=0.01, patience=2, **SETTINGS).here()
     assert run.result["status"] == "ok", run.result
     best = watched.result["metrics"]["best_step"]
     assert run.result["metrics"]["best_step"] == best
@@ -78,7 +85,7 @@ def test_it_ends_when_nothing_gets_better(new_run, data, watched):
 
 
 def test_a_stop_in_between_changes_nothing(new_run, data, watched):
-    run = new_run("sft", data=data, learning_rate=0.03, **SETTINGS)
+    run = new_run("sft", data=data, learning_rate=0.01, **SETTINGS)
     run.here_until(lambda run: len(looks(run)) >= 3)
     assert run.result["reason"] == "cancelled"
     run.here()

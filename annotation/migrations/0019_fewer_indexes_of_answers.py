@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
     atomic = False  # there may be millions of these rows, and they are written meanwhile
 
     dependencies = [
-        ("annotation", "0017_orders"),
+        ("annotation", "0018_fewer_indexes"),
     ]
 
     operations = [
