@@ -6,9 +6,10 @@ from itertools import combinations, permutations
 from math import exp, log
 
 import numpy as np
+from django.db.models import Exists, OuterRef
 
-from annotation.models import Label, Project
-from annotation.models.items import Kind, Purpose
+from annotation.models import Judgement, Label, Project
+from annotation.models.items import Kind
 from annotation.statistics import Interval
 from evaluation import bradley_terry, winrate
 from evaluation.winrate import Verdict, WinRate
@@ -64,11 +65,13 @@ def board(project: Project, *, simulated: bool = False) -> Board:
     describe these items and not the models in general; strengths less so, as they know whom each one met.
     """
     authors: defaultdict[int, set[int]] = defaultdict(set)
-    samples = Sample.objects.filter(generation__project=project, response__judgements__isnull=False).distinct()
-    for response, version in samples.values_list("response_id", "generation__model_version_id"):
+    samples = Sample.objects.filter(generation__project=project)
+    judged = samples.filter(response__judgements__isnull=False).distinct()
+    for response, version in judged.values_list("response_id", "generation__model_version_id"):
         authors[response].add(version)
-    labels = Label.objects.counted().decisive().filter(project=project, item__kind=Kind.COMPARISON).order_by("id")
-    labels = labels.exclude(item__purpose=Purpose.GOLD)
+    of_models = Judgement.objects.filter(label=OuterRef("pk"), response__in=samples.values("response"))
+    labels = Label.objects.counted().decisive().filter(Exists(of_models), project=project).order_by("id")
+    labels = labels.filter(item__kind=Kind.COMPARISON)
     if not simulated:
         labels = labels.filter(simulated=False)
     said: defaultdict[int, list[Verdict]] = defaultdict(list)

@@ -5,6 +5,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import F, Sum
@@ -54,11 +55,11 @@ def set_policy(*, policy: RoundPolicy, actor: User | None = None) -> RoundPolicy
     return policy
 
 
-def look(project: Project, policy: RoundPolicy | None = None) -> Outlook:
-    """The dry run, by this policy or the project's own."""
+def look(project: Project, policy: RoundPolicy | None = None, *, ready: dict[str, Any] | None = None) -> Outlook:
+    """The dry run, by this policy or the project's own; `ready` is `report.readiness`, where that is known."""
     policy = policy or policy_of(project)
     last = Round.objects.filter(project=project).first()
-    ready = report.readiness(project)
+    ready = ready or report.readiness(project)
     conditions = [
         Condition("A round can start", ready["reason"] or "yes", "yes", ready["can_start"]),
         _new_labels(project, policy, last),

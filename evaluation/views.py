@@ -67,13 +67,14 @@ def round_policy(request: Request, slug: str) -> HttpResponse:
 
 def _rounds(request: Request, member: Membership, form: RoundForm, policy_form: RoundPolicyForm) -> HttpResponse:
     project = member.project
+    ready = report.readiness(project)
     context = {
         **place(member),
         "rounds": Round.objects.filter(project=project).select_related("champion", "challenger", "started_by"),
         "form": form,
-        "readiness": report.readiness(project),
+        "readiness": ready,
         "policy_form": policy_form,
-        "outlook": starting.look(project),
+        "outlook": starting.look(project, ready=ready),
         "policy": starting.policy_of(project),
         "steering": report.of_steering(project),
     }

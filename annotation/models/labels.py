@@ -28,7 +28,8 @@ def _not_excluded() -> Q:
 class LabelQuerySet(models.QuerySet["Label"]):
     def live(self) -> "LabelQuerySet":
         """Neither withdrawn nor replaced by a later word of the same person."""
-        return self.filter(retracted_at__isnull=True, superseded_by__isnull=True)
+        # Not `superseded_by__isnull`: of its join PostgreSQL expects one row, and plans loops that take minutes.
+        return self.filter(~Exists(Label.objects.filter(supersedes=OuterRef("pk"))), retracted_at__isnull=True)
 
     def votes(self) -> "LabelQuerySet":
         """Live labels of those who were asked, which reviewers' decisions are not: what agreement is about."""

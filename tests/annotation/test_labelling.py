@@ -521,3 +521,8 @@ def test_the_database_refuses_a_kept_text_that_is_not_there(label):
     )
     with pytest.raises(IntegrityError, match="kept_text_is_there"), transaction.atomic():
         other.save()
+
+
+def test_that_nothing_came_after_a_label_is_an_anti_join(db):
+    """An outer join with `IS NULL` is estimated as one row, and whatever comes after it as loops."""
+    assert "Anti Join" in Label.objects.live().explain()
