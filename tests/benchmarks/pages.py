@@ -30,7 +30,7 @@ from annotation import kept
 from annotation.models import Response
 from training.models import Generation, ModelVersion, Run, Sample
 made = []
-for name, stage in (("before", "archived"), ("now", "production")):
+for name, stage in (("before", "retired"), ("now", "production")):
     version = ModelVersion.objects.create(
         project=project, name=name, kind="policy", format="full", stage=stage, location=name
     )
@@ -72,7 +72,7 @@ def measure(product: Product, count: int) -> dict[str, object]:
             began = time.monotonic()
             answer = session.get(product.url + address, timeout=600)
             took = 1000 * (time.monotonic() - began)
-            assert answer.status_code < 400, (address, answer.status_code)
+            assert answer.status_code in (200, 422), (address, answer.status_code)  # one asks for nonsense
             fastest[address] = min(took, fastest.get(address, took))
         print(f"{fastest[address]:7.0f} ms {address}", file=sys.stderr, flush=True)
     slowest = sorted(fastest, key=lambda address: -fastest[address])[:5]
