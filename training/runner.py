@@ -27,6 +27,7 @@ from django.utils import timezone
 from annotation import logcontext
 from training import artifacts, devices, finishing, launching, registry, reproducing, runs, snapshots
 from training.causes import DISK_FULL_CODE, is_disk_full
+from training.forking import Forked, ForkServer, Unavailable
 from training.models import Metric, Run
 from training.models.registry import ModelKind
 from training.models.runs import Status
@@ -37,6 +38,9 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
 GRACE_SECONDS = 30  # from SIGTERM, in which a recipe saves a checkpoint, to SIGKILL
 REPOSITORY = Path(__file__).resolve().parent.parent
+Process = subprocess.Popen[bytes] | Forked
+
+_forks = ForkServer()
 
 
 class LostClaim(Exception):
@@ -99,10 +103,8 @@ def _perform(run: Run, part: devices.Part) -> dict[str, Any]:
         try:
             stopped = _watch(run, process, folder)
         finally:
-            _stop(process)
-    result = _result(folder) or _no_result(
-        process.returncode, stopped, memory_ran_out=_killed_for_memory() > killed_before
-    )
+            code = _stop(process)
+    result = _result(folder) or _no_result(code, stopped, memory_ran_out=_killed_for_memory() > killed_before)
     if stopped == "timed_out" and result["status"] != "ok":
         spent = f"It was stopped after {run.minutes} minutes, which is its limit."
         return {**result, "reason": "timed_out", "error": spent}
@@ -147,7 +149,7 @@ def _prepare(run: Run) -> Path:
     return folder
 
 
-def _launch(run: Run, folder: Path, output: IO[bytes], part: devices.Part) -> subprocess.Popen[bytes]:
+def _launch(run: Run, folder: Path, output: IO[bytes], part: devices.Part) -> Process:
     environment = {
         **os.environ,
         **devices.environment(part, run.devices),
@@ -156,7 +158,7 @@ def _launch(run: Run, folder: Path, output: IO[bytes], part: devices.Part) -> su
         "TOUCHSTONE_RUN": str(run.pk),
         "PYTHONPATH": str(REPOSITORY),
     }
-    process = subprocess.Popen(
+    process = _forked(run, folder, output, environment) or subprocess.Popen(
         launching.command(run.method, str(folder), devices=run.devices, spread=run.spread),
         cwd=REPOSITORY,
         env=environment,
@@ -175,7 +177,19 @@ def _launch(run: Run, folder: Path, output: IO[bytes], part: devices.Part) -> su
     return process
 
 
-def _watch(run: Run, process: subprocess.Popen[bytes], folder: Path) -> str:
+def _forked(run: Run, folder: Path, output: IO[bytes], environment: dict[str, str]) -> Forked | None:
+    """The recipe without the seconds that its libraries take to import, where forking is possible."""
+    asks_others = run.base is not None and run.base.endpoint  # and needs no library
+    if sys.platform != "linux" or run.devices > 1 or asks_others or environment.get("CUDA_VISIBLE_DEVICES"):
+        return None
+    try:
+        return _forks.fork(run.method, str(folder), output, environment)
+    except Unavailable as error:
+        log.warning("%s is started by itself: %s", run, error)
+        return None
+
+
+def _watch(run: Run, process: Process, folder: Path) -> str:
     """Until the process ends: heartbeat, metrics, cancel, time limit. Returns why it was asked to stop, "cancelled" or
     "timed_out", or "" if it was not; raises LostClaim if the row was taken away. While the database is away the process
     goes on."""
@@ -214,13 +228,13 @@ def _beat(run: Run) -> None:
         raise LostClaim
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Leave no process behind, whatever happened here. (Those of a launcher are in groups of their own.)"""
+def _stop(process: Process) -> int:
+    """Leave no process behind, whatever happened here; how ours ended. (A launcher's are in groups of their own.)"""
     with contextlib.suppress(psutil.NoSuchProcess):
         end_family(process.pid, psutil.Process(process.pid).create_time())
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    return process.wait()
 
 
 def _result(folder: Path) -> dict[str, Any] | None:

@@ -283,7 +283,7 @@ class Hub(BaseHTTPRequestHandler):
 def hub_server(monkeypatch):
     monkeypatch.setattr(Hub, "seen", [])
     with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
 

@@ -78,7 +78,7 @@ def with_status(status: int, body: bytes = b"", **headers: str) -> Callable[[Any
 def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
     server = Receiver()
     monkeypatch.setenv("TOUCHSTONE_PRIVATE_ENDPOINTS", server.place)
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     yield server
     server.shutdown()
     server.server_close()

@@ -250,11 +250,8 @@ def hit(ground: Ground, kind: str) -> bool:
     if kind == "web worker":
         workers = psutil.Process(product.processes["web"].pid).children()
         return bool(workers) and end(workers[0].pid)
-    trainers = [
-        one for one in psutil.process_iter(["cmdline"]) if "training.recipes.sft" in (one.info["cmdline"] or [])
-    ]
-    ours = [one for one in trainers if str(product.var) in " ".join(one.info["cmdline"])]
-    return bool(ours) and end(ours[0].pid)
+    trainers = product.recipes("sft")
+    return bool(trainers) and end(trainers[0].pid)
 
 
 def main() -> None:

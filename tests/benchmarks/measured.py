@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks.product import REPOSITORY
+from tests.benchmarks.product import REPOSITORY, Product
 
 ENVIRONMENT = {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(REPOSITORY)}
 
@@ -39,25 +39,18 @@ def measured(*arguments: str | Path, log: Path) -> Measured:
 
 
 class Peak:
-    """The most memory that a process held whose command line has these words, looked at again and again."""
+    """The most memory that the process held in which a product runs this recipe, looked at again and again."""
 
-    def __init__(self, *words: str) -> None:
-        self.words = [word.encode() for word in words]
+    def __init__(self, product: Product, method: str) -> None:
+        self.product, self.method = product, method
         self.peak_mb = 0.0
         self._pid: int | None = None
 
     def look(self) -> None:
         if self._pid is None:
-            self._pid = next((int(path.name) for path in Path("/proc").iterdir() if self._is_it(path)), None)
+            self._pid = next((process.pid for process in self.product.recipes(self.method)), None)
         if self._pid is not None:
             with suppress(OSError, StopIteration):
                 status = Path(f"/proc/{self._pid}/status").read_text().splitlines()
                 line = next(line for line in status if line.startswith("VmHWM"))
                 self.peak_mb = max(self.peak_mb, int(line.split()[1]) / 1024)
-
-    def _is_it(self, path: Path) -> bool:
-        try:
-            command = (path / "cmdline").read_bytes() if path.name.isdecimal() else b""
-        except OSError:
-            return False
-        return all(word in command for word in self.words)

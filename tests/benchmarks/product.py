@@ -119,6 +119,15 @@ class Product:
                     raise TimeoutError(self.how_all_are()) from None
                 time.sleep(0.1)
 
+    def recipes(self, method: str) -> list[psutil.Process]:
+        """The processes in which this recipe runs here."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.name() == f"recipe {method}" and process.environ().get("TOUCHSTONE_VAR") == str(self.var):
+                    found.append(process)
+        return found
+
     def kill(self, name: str) -> None:
         """kill -9 a process and everything below it, some of which may end by itself meanwhile."""
         family = _family(self.processes.pop(name).pid)

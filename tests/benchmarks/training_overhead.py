@@ -108,7 +108,7 @@ def _platform(product: Product, lead: Client, method: str) -> tuple[Measured, Pa
     """One run of the product: its seconds from queued to registered, its process's memory, and its folder."""
     run = lead.post(f"{PROJECT}runs/", method=method, settings=SETTINGS[method], rule={"simulated": True})
     folder = product.var / "artifacts" / "shop-desk" / "runs" / str(run["id"])
-    peak = Peak("training.recipes", str(folder))
+    peak = Peak(product, method)
     while run["status"] in ("queued", "running"):
         time.sleep(1)  # looking more often would be work of its own beside the run
         peak.look()

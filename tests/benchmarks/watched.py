@@ -100,7 +100,7 @@ class Watched(Product):
         """Waits until some steps are in the database; returns the process that trains."""
         self.until(lambda: len(self.losses(pk)) >= 3, "three steps are in the database")
         trainer = psutil.Process(self.run(pk, "pid"))
-        assert "training.recipes.sft" in trainer.cmdline()
+        assert trainer.name() == "recipe sft"
         return trainer
 
     def recover(self, pk: int) -> None:

@@ -205,6 +205,19 @@ def _do_everything(done: Done, tiny_model: Path) -> None:
         worker.ends()
         done.seen["lost pid lives"] = psutil.pid_exists(done.seen["lost pid"])
 
+    def orphaned(base: ModelVersion) -> None:
+        run = start("orphaned", "sft", base=base, settings=LONG)
+        worker = Worker(run)
+        until(lambda: len(steps_of(run)) >= 2, "two steps are in the database")
+        done.seen["orphan's pid"] = done["orphaned"].pid
+        runner._forks.process.kill()
+        worker.ends()
+        done.seen["orphaned"] = done["orphaned"]
+        worker = Worker(run)
+        until(lambda: max(steps_of(run)) > 2 and done["orphaned"].pid, "it goes on")
+        runs.cancel(run=run)
+        worker.ends()
+
     def in_thread(job: Callable[[ModelVersion], None], base: ModelVersion) -> None:
         try:
             job(base)
@@ -215,6 +228,7 @@ def _do_everything(done: Done, tiny_model: Path) -> None:
     with ThreadPoolExecutor(2) as pool:  # as many as there are cores
         for future in [pool.submit(in_thread, job, base) for job in (policy, stopped, others, lost, slow)]:
             future.result()
+    orphaned(base)
 
 
 @pytest.fixture
@@ -340,6 +354,7 @@ def test_each_end_is_told_once(theirs):
         "early",
         "cancelled",
         "slow",
+        "orphaned",
     )
     expected = [theirs[name].pk for name in names]
     assert sorted(ended) == sorted([*expected, theirs["cancelled"].pk])  # cancelled, and done when tried again
@@ -429,6 +444,13 @@ def test_who_loses_the_claim_stops_its_process_and_leaves_the_row_alone(theirs):
     assert (run.status, run.worker, run.attempt, run.pid) == ("running", "elsewhere:1", 2, None)
     assert (run.error, run.reason, run.finished_at) == ("", "", None)
     assert not hasattr(run, "model_version")
+
+
+def test_a_run_whose_process_was_forked_off_one_that_was_killed_is_tried_again(theirs):
+    run = theirs.seen["orphaned"]
+    assert (run.status, run.attempt) == ("queued", 1)
+    assert not psutil.pid_exists(theirs.seen["orphan's pid"])
+    assert (theirs["orphaned"].status, theirs["orphaned"].attempt) == ("cancelled", 2)
 
 
 def test_a_snapshot_that_was_touched_is_not_trained_on(theirs):

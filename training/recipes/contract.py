@@ -237,6 +237,8 @@ def main(method: str, run: Callable[[Job], dict[str, Any]]) -> None:
         sys.exit(f"usage: python -m training.recipes.{method} <folder with spec.json>")
     stop = Stop()
     stop.listen()
+    with suppress(OSError):  # how lists of processes call it, on Linux
+        Path("/proc/self/comm").write_text(f"recipe {method}")
     if "RANK" in os.environ:  # one of several, whose launcher may die
         die_with(os.getppid())
     try:

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,9 +13,12 @@ from typing import Any
 import pyarrow
 import pyarrow.parquet
 
+from training.forking import Forked, ForkServer
 from training.recipes.contract import Stop, perform
 
 ROOT = Path(__file__).parents[3]
+FORKS = ForkServer()
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
 DEADLINE = 300.0  # of a process that takes seconds: other work may share the cores
 
 QUESTIONS = [
@@ -55,15 +56,9 @@ class Run:
     folder: Path
     method: str
 
-    def start(self) -> subprocess.Popen[bytes]:
-        log = (self.folder / "log.txt").open("ab")
-        return subprocess.Popen(
-            [sys.executable, "-m", f"training.recipes.{self.method}", str(self.folder)],
-            cwd=ROOT,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-            stdout=log,
-            stderr=log,
-        )
+    def start(self) -> Forked:
+        with (self.folder / "log.txt").open("ab") as log:
+            return FORKS.fork(self.method, str(self.folder), log, {**os.environ, **ENVIRONMENT})
 
     def finish(self) -> "Run":
         self.exit_code = self.start().wait(timeout=DEADLINE)
