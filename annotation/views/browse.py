@@ -63,7 +63,8 @@ def _around(member: Membership, form: BrowseForm, query: dict[str, str]) -> dict
         "saved": saved,
         "current": next((one for one in saved if one.query == query), None),
         "save_form": SaveViewForm(),
-        "bulk_form": BulkForm(),
+        "suggested": query.get("suggested", ""),
+        "bulk_form": BulkForm(initial={"add_tags": query.get("suggested", "")}),
     }
 
 
