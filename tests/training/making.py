@@ -69,6 +69,13 @@ def a_model_on_disk(project: Project, name: str = "base", **more: Any) -> ModelV
     return version
 
 
+def a_classifier(project: Project, base: ModelVersion, *tags: str) -> ModelVersion:
+    """A row of the registry that says it was trained on these tags, and learned them."""
+    run = Run.objects.create(project=project, method="classify", base=base, status="succeeded")
+    card = {"metrics": {"by_tag": [{"tag": tag, "learned": True} for tag in tags]}}
+    return a_model(project, "tags", kind="classifier", format="adapter", parent=base, run=run, card=card)
+
+
 def claimed(run: Run | None = None, *, worker: str = "elsewhere:1") -> Run:
     """The oldest queued run, or this one, as a worker holds it."""
     found = runs.claim(worker=worker, run_id=run.pk if run else None)

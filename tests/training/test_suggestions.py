@@ -264,14 +264,12 @@ class TestPages:
 
     def test_leads_see_them_where_tags_are_and_find_prompts_by_them(self, lead, client, member, classifier, unsorted):
         page = lead.get(PAGE, {"suggested": "tea"}).content.decode()
-        assert "suggested: tea 93 %" in page
+        assert "suggested: tea 93&nbsp;%" in page
         assert "Accept tea for prompt" in page
         assert 'value="tea"' in page  # of the tags to put on
         found = lead.get(PAGE, {"suggested": "tea"}).context["found"].ids
         assert set(found) == {unsorted[0].pk, unsorted[1].pk}
-        assert (
-            "suggested: bus 41 %" in lead.get(reverse("browse_prompt", args=["desk", unsorted[0].pk])).content.decode()
-        )
+        assert "bus 41&nbsp;%" in lead.get(reverse("browse_prompt", args=["desk", unsorted[0].pk])).content.decode()
         client.force_login(member("rita", "reviewer").person)
         assert "suggested: tea" not in client.get(PAGE).content.decode()
         assert client.get(PAGE, {"suggested": "bus"}).context["found"].total == 23
@@ -296,7 +294,7 @@ class TestPages:
     def test_the_model_page_shows_each_tag_and_asks_for_more(self, lead, project, classifier):
         page = lead.get(reverse("model", args=["desk", classifier.pk])).content.decode()
         assert "90 %" in page
-        assert "2 to decide" in page
+        assert "2 suggested, to decide" in page
         assert "Measure it" not in page
         again = lead.post(reverse("suggest_tags", args=["desk", classifier.pk]), follow=True)
         assert "was read already" in again.content.decode()
