@@ -120,6 +120,8 @@ def accept(*, project: Project, suggestions: Collection[int], actor: User) -> in
     wanted = _open(project, suggestions)
     for tag, prompts in _by_tag(wanted).items():
         bulk.start(project=project, actor=actor, prompts=prompts, add_tags=[tag])
+        # Where somebody else was quicker, and a tag that was imported with a space before it, which is put on without.
+        tags_changed(project=project.pk, tag=tag, on=True, prompts=prompts, actor=actor, undoes=False)
     return len(wanted)
 
 

@@ -170,6 +170,15 @@ class TestSuggestions:
         assert (event.actor, event.data["prompts"]) == (alice.person, [one.pk, two.pk])
         assert suggestions.accept(project=project, suggestions=chosen, actor=alice.person) == 0
 
+    def test_a_tag_that_was_imported_with_a_space_before_it_is_accepted_without(self, project, alice, classifier):
+        prompt = a_prompt(project, "Chai?")
+        row = TagSuggestion.objects.create(
+            project=project, prompt=prompt, tag=" tea", confidence=0.9, model_version=classifier, run=classifier.run
+        )
+        suggestions.accept(project=project, suggestions=[row.pk], actor=alice.person)
+        row.refresh_from_db()
+        assert (tags(prompt), row.state) == (["tea"], "accepted")
+
     def test_undoing_the_change_opens_it_again(self, project, alice, classifier, unsorted):
         one = unsorted[0]
         suggestions.accept(project=project, suggestions=[of(one, "tea").pk], actor=alice.person)
