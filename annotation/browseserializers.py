@@ -32,6 +32,9 @@ class BrowseFilterSerializer(serializers.Serializer):
         choices=Origin.choices, required=False, help_text="Of answers; for leads, as it tells who wrote them."
     )
     model = serializers.CharField(required=False, max_length=120, help_text="The name of the model; for leads.")
+    suggested = serializers.CharField(
+        required=False, max_length=64, help_text="A tag that a classifier suggests and nobody has decided; for leads."
+    )
     since = serializers.DateField(required=False)
     until = serializers.DateField(required=False, help_text="This day too.")
     order = serializers.ChoiceField(

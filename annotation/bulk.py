@@ -8,9 +8,11 @@ from collections.abc import Collection
 from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.utils import timezone
+from django.utils.module_loading import import_string
 from django_q.tasks import async_task
 
 from annotation import asked
@@ -169,6 +171,15 @@ def _tag(change: BulkChange, tag: str, on: bool, prompts: Collection[int]) -> in
     if touched:
         way = "added" if on else "removed"
         _record(TAGGED, change, tag=tag, way=way, prompts=touched)
+        told = import_string(settings.TAGS_CHANGED)
+        told(
+            project=change.project_id,
+            tag=tag,
+            on=on,
+            prompts=touched,
+            actor=change.actor,
+            undoes=change.undoes_id is not None,
+        )
     return len(touched)
 
 

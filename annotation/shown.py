@@ -33,6 +33,7 @@ class Row:
     answers: int = 0
     labels: int = 0
     models: list[str] = field(default_factory=list)
+    suggested: list[Any] = field(default_factory=list)  # tags that models suggest and nobody has decided, for leads
 
 
 def rows(*, wanted: Wanted, found: Collection[int], member: Membership) -> list[Row]:
@@ -53,6 +54,7 @@ def _prompts(found: list[int], asked: str, looked_for: re.Pattern[str] | None, l
     for item in Item.objects.filter(prompt__in=found).only("prompt", "kind", "purpose", "dropped", "taken", "wanted"):
         chips[item.prompt_id].add(chip(item, lead))
     also = _found_in_answers(found, asked) if asked else {}
+    suggested = suggested_tags(found) if lead else {}
     return {
         pk: Row(
             row=prompt,
@@ -62,6 +64,7 @@ def _prompts(found: list[int], asked: str, looked_for: re.Pattern[str] | None, l
             chips=sorted(chips[pk]),
             answers=answers.get(pk, 0),
             labels=labels.get(pk, 0),
+            suggested=suggested.get(pk, []),
         )
         for pk, prompt in prompts.items()
     }
@@ -71,6 +74,7 @@ def _answers(found: list[int], asked: str, looked_for: re.Pattern[str] | None, l
     answers = Response.objects.select_related("prompt").in_bulk(found)
     judged = _counts(Label.objects.live().filter(item__answers__response__in=found), "item__answers__response_id")
     models = written_by(found) if lead else {}
+    suggested = suggested_tags([answer.prompt_id for answer in answers.values()]) if lead else {}
     return {
         pk: Row(
             row=answer,
@@ -79,6 +83,7 @@ def _answers(found: list[int], asked: str, looked_for: re.Pattern[str] | None, l
             chips=[("", answer.get_origin_display())] if lead else [],
             labels=judged.get(pk, 0),
             models=models.get(pk, []),
+            suggested=suggested.get(answer.prompt_id, []),
         )
         for pk, answer in answers.items()
     }
@@ -128,6 +133,12 @@ def written_by(responses: Collection[int]) -> dict[int, list[str]]:
     return found
 
 
+def suggested_tags(prompts: Collection[int]) -> dict[int, list[Any]]:
+    """The tags that models suggest for these prompts (ids), with how sure they are, for leads."""
+    found: dict[int, list[Any]] = import_string(settings.SUGGESTED_TAGS)(prompts)
+    return found
+
+
 def history(prompt: Prompt, items: Sequence[Item], labels: Sequence[Label]) -> list[Event]:
     """What was done to a prompt, its items and its labels, newest first; changes of many rows among them."""
     targets = [f"prompt:{prompt.pk}", *(f"item:{one.pk}" for one in items), *(f"label:{one.pk}" for one in labels)]
@@ -172,4 +183,5 @@ def of_prompt(prompt: Prompt, member: Membership) -> dict[str, Any]:
             for item in items
         ],
         "history": history(prompt, items, labels),
+        "suggested": suggested_tags([prompt.pk]).get(prompt.pk, []) if lead else [],
     }

@@ -279,6 +279,7 @@ SPECTACULAR_SETTINGS = {
         "FreezeState": "training.models.snapshots.FreezeState",
         "SnapshotChange": "training.snapshots.comparing.CHANGES",
         "ModelKind": "training.models.registry.ModelKind",
+        "SuggestionState": "training.models.suggestions.State",
         "ImportStatus": "annotation.models.imports.Stage",
         "ImportShape": "annotation.api.imports.CHOICES",
         "ExportShape": "annotation.exportserializers.CHOICES",
@@ -406,8 +407,13 @@ RUN_LIMIT_MINUTES = int(os.environ.get("TOUCHSTONE_RUN_LIMIT_MINUTES", str(6 * 2
 if not 0 < 60 * RUN_LIMIT_MINUTES < GPU_TIMEOUT:
     raise ImproperlyConfigured("TOUCHSTONE_RUN_LIMIT_MINUTES must be more than 0 and less than a week.")
 RUN_FINISHED_TASK = "evaluation.tasks.run_finished"  # woken when a run ends, so that a round goes on
-MORE_FILTERS = ["training.browsing.BY_MODEL"]  # of Browse, by what the annotators' room does not know
+MORE_FILTERS = [
+    "training.browsing.BY_MODEL",
+    "training.browsing.BY_SUGGESTION",
+]  # of Browse, by what the annotators' room does not know
 WRITTEN_BY = "training.browsing.written_by"  # which models gave an answer, for leads
+SUGGESTED_TAGS = "training.suggestions.of_prompts"  # tags that classifiers suggest for prompts, for leads
+TAGS_CHANGED = "training.suggestions.tags_changed"  # told that somebody put a tag on prompts, or took it off
 ALIKE = "evaluation.alike.nearest"  # which answers the project's model reads like one
 COUNT_TOKENS = "training.tokens.count"  # how long a conversation is for a project's model, told while people write
 MORE_CHECKS = ["evaluation.label_errors.find"]  # of whole projects, by rooms that know more than annotation does

@@ -22,7 +22,7 @@ from evaluation import access, gate, head_to_head, leanings, report, scoring, se
 from evaluation import rounds as loop
 from evaluation.forms import HeadToHeadForm, RoundForm, RoundPolicyForm, SecondOpinionForm
 from evaluation.models import Round, RoundStatus, Score, Step, StepRun
-from training import cards, graph, registry, staleness
+from training import cards, graph, registry, staleness, suggestions
 from training.access import lead
 from training.access import model as gated_model
 from training.access import run as gated_run
@@ -180,6 +180,7 @@ def model(request: Request, slug: str, pk: int) -> HttpResponse:
         "opinions": second_opinion.of_model(version),
         "opinion_form": SecondOpinionForm(version=version),
         "instructions": second_opinion.instructions(member.project),
+        "tags": suggestions.standing(version),
         "leanings": leanings.of_model(version) if version.kind == ModelKind.POLICY else [],
         "ancestry": version.ancestry(),
         "run": version.run,

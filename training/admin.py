@@ -266,7 +266,13 @@ class ModelVersionAdmin(Desk):
     )
 
     @display(
-        description="Kind", label={ModelKind.POLICY.label: "info", ModelKind.REWARD.label: "warning"}, ordering="kind"
+        description="Kind",
+        label={
+            ModelKind.POLICY.label: "info",
+            ModelKind.REWARD.label: "warning",
+            ModelKind.CLASSIFIER.label: "success",
+        },
+        ordering="kind",
     )
     def what(self, version: ModelVersion) -> str:
         return version.get_kind_display()

@@ -18,6 +18,12 @@ from training.runs import method_of
 UNKNOWN = "not on record"
 
 
+DOES = {  # what a model does that writes nothing
+    ModelKind.REWARD.value: "It gives an answer a score; it writes nothing.",
+    ModelKind.CLASSIFIER.value: "It sorts texts; it writes nothing.",
+}
+
+
 def card(version: ModelVersion, scores: Iterable[tuple[str, str]] = ()) -> str:
     """Markdown in the hub's form. `scores`: names and values of what was measured."""
     base = version.full_weights()
@@ -32,7 +38,7 @@ def card(version: ModelVersion, scores: Iterable[tuple[str, str]] = ()) -> str:
         f"# {_plain(version.name)}",
         "",
         f"{version.get_kind_display()}, {version.get_format_display().lower()}.",
-        *(["It gives an answer a score; it writes nothing."] if version.kind == ModelKind.REWARD else []),
+        *([DOES[version.kind]] if version.kind in DOES else []),
         "",
         "| | |",
         "|---|---|",

@@ -12,7 +12,7 @@ from annotation.asking import add_response
 from annotation.models import Prompt
 from annotation.models.events import record
 from annotation.models.prompts import Origin
-from training import artifacts, registry
+from training import artifacts, registry, suggestions
 from training.causes import CAUSES
 from training.easing import halved
 from training.models import Generation, ModelVersion, Run, Sample
@@ -39,10 +39,11 @@ def finish(*, run: Run, result: dict[str, Any]) -> None:
             rows=result.get("rows", {}),
             environment={**run.environment, **result.get("environment", {})},
         )
-        if ended and is_model:
-            _register(run, result, digest)
+        version = _register(run, result, digest) if ended and is_model else run.base
         if ended and run.method == "generate" and output is not None:
             _take_in(run, output)
+        if ended and run.method in ("classify", "suggest") and version is not None:
+            suggestions.take_in(run=run, version=version, path=run.folder / "suggestions.jsonl")
 
 
 @transaction.atomic
@@ -89,7 +90,7 @@ def _end(run: Run, **changes: Any) -> bool:
 def _register(run: Run, result: dict[str, Any], digest: str) -> ModelVersion:
     kind = method_of(run.method).produces or ModelKind.POLICY
     parent = run.base
-    if kind == ModelKind.REWARD and parent is not None and parent.kind == ModelKind.POLICY:
+    if kind != ModelKind.POLICY and parent is not None and parent.kind == ModelKind.POLICY:
         parent = parent.full_weights()  # it was trained on these alone
     location = (run.folder / result["output"]).relative_to(registry.store())
     version = ModelVersion.objects.create(

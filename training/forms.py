@@ -25,6 +25,7 @@ BASIC = {  # the settings shown first, by method
     "reward": ("tuning", "epochs", "learning_rate", "batch_size"),
     "dpo": ("tuning", "epochs", "learning_rate", "batch_size", "beta"),
     "probe": ("depth", "folds", "batch_size", "max_length"),
+    "classify": ("tags", "fewest", "suggest"),
     "kto": ("epochs", "learning_rate", "batch_size", "beta"),
     "distill": ("prompts", "epochs", "learning_rate", "batch_size"),
     "rlhf": ("prompts", "learning_rate", "beta", "kl_limit"),
@@ -281,9 +282,10 @@ class StartRunForm(PlanForm):
             teacher.queryset = judges if method.learns_from == ModelKind.REWARD else policies
             teacher.initial = teacher.queryset.values_list("pk", flat=True).first()
             teacher.help_text = TEACHERS[method.learns_from]
-            del self.fields["snapshot"], self.fields["simulated"]
         else:
             del self.fields["teacher"]
+        if method.snapshot_kind is None:
+            del self.fields["snapshot"], self.fields["simulated"]
         for name in method.settings.model_fields:
             self.fields[name] = setting_field(method.settings, name)
         for name, (other, values) in method.settings.conditions().items():
@@ -368,6 +370,7 @@ class GuideForm(forms.Form):
             ("knowledge", "The knowledge: it does not know our subject"),
             ("language", "The language: it is weak in one that we need"),
             ("scoring", "Nothing: answers are to be scored, good from bad"),
+            ("sorting", "Nothing: prompts are to be sorted, by the tags that people give them"),
         ],
     )
     subject = forms.ChoiceField(

@@ -13,10 +13,12 @@ from django.db.models import Count
 
 from annotation.models import Label, Project
 from annotation.models.items import Kind
-from training.methods import METHODS
+from training import tagged
+from training.methods import METHODS, ClassifySettings
+from training.methods.tagging import Learnable
 from training.models import ModelVersion
 
-Goal = Literal["manner", "preference", "unacceptable", "knowledge", "language", "scoring"]
+Goal = Literal["manner", "preference", "unacceptable", "knowledge", "language", "scoring", "sorting"]
 Means = Literal["processor", "one", "many"]
 BILLION = 1_000_000_000
 
@@ -38,6 +40,7 @@ class Holdings:
     languages: dict[str, int] = field(default_factory=dict)  # demonstrations of each
     parameters: int | None = None  # weights of the production model, if known
     tuned: bool = False  # the production model was trained here before
+    tags: Learnable = field(default_factory=Learnable)
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ def holdings(project: Project) -> Holdings:
         languages={name: n for name, n in languages.most_common() if name},
         parameters=base.card.get("metrics", {}).get("parameters") if base else None,
         tuned=bool(production and production.run and production.run.method != "convert"),
+        tags=tagged.teaches(project, ClassifySettings()),
     )
 
 
@@ -81,6 +85,8 @@ def propose(needs: Needs, have: Holdings) -> list[Step]:
     """What to do, in order."""
     if needs.goal == "scoring":
         return _scoring(have)
+    if needs.goal == "sorting":
+        return [_sorting(have)]
     if needs.goal in ("preference", "unacceptable"):
         return _preferring(needs, have)
     return [_answering(needs, have)]
@@ -172,6 +178,19 @@ def _scoring(have: Holdings) -> list[Step]:
     if not steps:
         steps.append(Step("Collect first", ("It takes 30 comparisons to learn to score.",)))
     return steps
+
+
+def _sorting(have: Holdings) -> Step:
+    known = have.tags
+    if known.problem:
+        return Step("Put tags on prompts first", (known.problem,))
+    some = "one tag" if len(known.tags) == 1 else f"{len(known.tags)} tags"
+    why = (
+        f"{known.prompts} tagged prompts are enough for {some}. The model stays as it is: linear heads over what it "
+        "sees already learn the tags, say how far they can be trusted, and suggest tags for prompts that have none.",
+        "You accept or dismiss what it suggests, in Browse; no suggestion is a tag before.",
+    )
+    return Step("Learn to tag", why, "classify")
 
 
 def _how_much(needs: Needs, have: Holdings, examples: int) -> dict[str, Any]:

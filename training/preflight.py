@@ -14,9 +14,10 @@ from annotation.models import Project, Prompt
 from annotation.models.prompts import Split
 from annotation.statistics import wilson
 from annotation.text import as_seen
-from training import estimating, runs, snapshots, tokens
-from training.methods import Method
+from training import estimating, runs, snapshots, tagged, tokens
+from training.methods import ClassifySettings, Method
 from training.models import ModelVersion, Snapshot
+from training.models.registry import ModelKind
 from training.snapshots import Row, Rule
 
 MOST_ROWS = 20_000  # that are looked at; of more, so many spread evenly
@@ -98,6 +99,9 @@ def check(
         report.add("refused", "No weights", f"{base} answers elsewhere, and its weights are not here.")
         return report
     _look_at_model(report, base, chosen)
+    if wanted.produces == ModelKind.CLASSIFIER:
+        _look_at_tags(report, project, ClassifySettings(**chosen))
+        return report
     if wanted.snapshot_kind is None:
         _look_at_prompts(report, project, wanted, teacher, chosen)
         return report
@@ -149,6 +153,37 @@ def _look_at_prompts(
     report.kept = min(report.read, settings["prompts"])
     said = f"{report.kept} of {report.read} training prompts are answered in each pass; no labels are needed."
     report.add("note", "Prompts", said)
+
+
+def _look_at_tags(report: Report, project: Project, settings: ClassifySettings) -> None:
+    """Which tags would be learned, and from how many prompts; the rest of what a run says is about rows of labels."""
+    known = tagged.teaches(project, settings)
+    report.read = tagged.prompts(project).filter(split=Split.TRAIN).count()
+    if known.problem:
+        report.add("refused", "No tag can be learned", known.problem)
+        return
+    report.kept = min(known.prompts, tagged.MOST_TAUGHT)
+    report.add("note", "Tags to learn", f"{_counted(known.tags)}. The rest of the training prompts have none of them.")
+    if known.rare:
+        said = f"{_counted(known.rare)}: fewer than {settings.fewest} training prompts carry each."
+        report.add("warning", "Tags that are too rare", said)
+    if known.common:
+        said = f"{_counted(known.common)}: fewer than {settings.fewest} prompts with other tags are without each."
+        report.add("warning", "Tags that nearly all carry", said)
+    if known.further:
+        report.add("warning", "Very many tags", f"{known.further} rarer ones are left out.")
+    without = tagged.prompts(project).exclude(tags__overlap=list(known.tags)).count()
+    said = f"{min(without, settings.suggest)} of the {without} prompts without any of these tags are given suggestions."
+    report.add("note", "Suggestions", said)
+
+
+def _counted(tags: dict[str, int]) -> str:
+    """
+    >>> _counted({"tea": 12, "bus": 10})
+    '“tea” on 12, “bus” on 10'
+    """
+    listed = [f"“{tag}” on {count}" for tag, count in list(tags.items())[:MOST_SHOWN]]
+    return ", ".join(listed) + (f" and {len(tags) - MOST_SHOWN} more" if len(tags) > MOST_SHOWN else "")
 
 
 def no_template(base: ModelVersion) -> str:

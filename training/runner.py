@@ -123,8 +123,9 @@ def _prepare(run: Run) -> Path:
         spec["endpoint"] = run.base.endpoint
     elif run.base is not None:
         base, adapter = run.base.base_and_adapter()
-        # A reward model grows from full weights, not from a policy's adapter; it goes on from one of its own kind.
-        starts_new = run.method in ("reward", "probe") and run.base.kind == ModelKind.POLICY
+        # A reward model or a classifier grows from full weights, not from a policy's adapter; the former goes on from
+        # one of its own kind.
+        starts_new = run.method in ("reward", "probe", "classify") and run.base.kind == ModelKind.POLICY
         spec["model"] = {"base": str(base), "adapter": str(adapter) if adapter and not starts_new else None}
     if run.teacher is not None:
         base, adapter = run.teacher.base_and_adapter()

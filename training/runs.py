@@ -83,7 +83,7 @@ def start(
     others = list(dict.fromkeys(others))
     _fits(project, wanted, base, snapshot, others, teacher, continues)
     _can_wait(project, plan.after)
-    if plan.devices > 1 and wanted.produces is None:
+    if plan.devices > 1 and wanted.produces in (None, ModelKind.CLASSIFIER):
         raise ValidationError(f"{wanted.title} uses one device.")
     run = Run.objects.create(
         project=project,
@@ -144,7 +144,8 @@ def _fits(
             raise ValidationError("That belongs to another project.")
     if base is not None:
         further = continues is not None and method.produces == "reward"
-        expected = ModelKind.REWARD if method.name == "score" or further else ModelKind.POLICY
+        needs = {"score": ModelKind.REWARD, "suggest": ModelKind.CLASSIFIER}
+        expected = ModelKind.REWARD if further else needs.get(method.name, ModelKind.POLICY)
         if base.format == Format.ENDPOINT and method.name not in ("generate", JUDGE.name):
             raise ValidationError(f"{base} answers elsewhere, and its weights are not here: choose another model.")
         if base.format != Format.ENDPOINT and method is JUDGE:

@@ -8,8 +8,10 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from annotation.models import Project, Prompt, User
-from training import preflight, runs, snapshots
+from training import preflight, runs, snapshots, tagged
+from training.methods import ClassifySettings
 from training.models import ModelVersion, Run, Snapshot
+from training.models.registry import ModelKind
 
 
 @transaction.atomic
@@ -30,10 +32,10 @@ def tune(
 ) -> Run:
     """Queue a training run from `base`, or else from the production model. Without a snapshot the labels are frozen
     by `rule` first, and `others` are mixed in beside it. A method that learns from a `teacher` learns on the project's
-    training prompts.
+    training prompts; a classifier on those that have tags.
 
     Raises ValidationError if the settings, the snapshot, the model or the teacher do not fit the method, if there is no
-    model, if no label fits the rule, or if there is no prompt.
+    model, if no label fits the rule, if there is no prompt, or if no tag can be learned.
     """
     wanted = runs.method_of(method)
     if wanted.produces is None:
@@ -52,6 +54,8 @@ def tune(
     inputs = None
     if wanted.learns_from:
         inputs = {"prompts": training_prompts(project, count=chosen["prompts"], seed=seed)}
+    elif wanted.produces == ModelKind.CLASSIFIER:
+        inputs = _tagged(project, ClassifySettings(**chosen), seed)
     return runs.start(
         project=project,
         method=method,
@@ -66,6 +70,13 @@ def tune(
         actor=actor,
         wake=wake,
     )
+
+
+def _tagged(project: Project, settings: ClassifySettings, seed: int) -> dict[str, Any]:
+    known = tagged.teaches(project, settings)
+    if known.problem:
+        raise ValidationError(known.problem)
+    return tagged.inputs(project, settings, known, seed)
 
 
 def training_prompts(project: Project, *, count: int, seed: int) -> list[dict[str, Any]]:

@@ -196,6 +196,7 @@ def about(run: Run) -> dict[str, Any]:
             if method.settings.matters(name, run.settings)
         ],
         "note": note(run),
+        "tags": run.metrics.get("by_tag", []),
         "can_cancel": run.is_open and not run.cancel_requested,
         "can_retry": run.status in (Status.FAILED, Status.CANCELLED),
         "cause": CAUSES.get(run.reason),

@@ -51,6 +51,7 @@ def _around(member: Membership, form: BrowseForm, query: dict[str, str]) -> dict
     saved = list(savedviews.visible(member))
     for one in saved:
         one.address = urlencode(one.query)  # type: ignore[attr-defined]
+    suggested = query.get("suggested", "")
     further = [form[name] for name in form.fields if name not in FIRST]
     return {
         "form": form,
@@ -63,7 +64,8 @@ def _around(member: Membership, form: BrowseForm, query: dict[str, str]) -> dict
         "saved": saved,
         "current": next((one for one in saved if one.query == query), None),
         "save_form": SaveViewForm(),
-        "bulk_form": BulkForm(),
+        "suggested": suggested,
+        "bulk_form": BulkForm(initial={"add_tags": "" if "," in suggested else suggested}),  # commas part tags there
     }
 
 

@@ -45,6 +45,16 @@ def sentences(opinion: Evaluation) -> list[str]:
 
 
 @register.filter
+def percent(part: float | None) -> str:
+    """A share without an interval: 71 %.
+
+    >>> percent(0.706), percent(None)
+    ('71 %', '–')
+    """
+    return "–" if part is None else f"{100 * part:.0f} %"
+
+
+@register.filter
 def share(found: object) -> str:
     """An interval of a share: 71 % (60 to 80 %)."""
     return report.share(found) if found is not None else ""  # type: ignore[arg-type]

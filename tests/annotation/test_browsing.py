@@ -434,4 +434,4 @@ def test_a_page_takes_so_many_statements_however_many_rows(project, bob, view):
 def test_every_filter_has_a_field_and_a_name_of_its_own():
     names = [one.name for one in filters.every()]
     assert len(names) == len(set(names))
-    assert filters.names(lead=False) == set(names) - {"origin", "model"}
+    assert filters.names(lead=False) == set(names) - {"origin", "model", "suggested"}

@@ -51,6 +51,7 @@ TABLES = {
     "training.Freezing.created_by": "stays",
     "training.RecipeVersion.created_by": "stays",
     "training.Snapshot.created_by": "stays",
+    "training.TagSuggestion.decided_by": "stays",
     "training.TrainingFile.created_by": "stays",
     "training.TuningJob.created_by": "stays",
     "training.Run.created_by": "stays",

@@ -17,7 +17,8 @@ from tests.annotation import making
 from tests.annotation.making import a_comparison, a_demonstration, a_prompt
 from tests.api.test_doors import ROUTES
 from tests.evaluation.making import measured
-from tests.training.making import a_model, a_preference
+from tests.training.making import a_classifier, a_model, a_preference
+from training.models import TagSuggestion
 
 KEPT = Path(__file__).with_name("openapi.yaml")
 GUIDE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
@@ -79,7 +80,12 @@ def test_the_calls_of_the_guide_work(api, world, alice, bob, project, tmp_path):
     reward = a_model(project, "reward", kind="reward")
     asked = a_prompt(project, split="heldout")
     measured(world.tuned, {asked.pk: ("One answer.", "Another.")})
+    classifier = a_classifier(project, world.base, "tea")
+    suggestion = TagSuggestion.objects.create(
+        project=project, prompt=world.prompt, tag="tea", model_version=classifier, run=classifier.run, confidence=0.93
+    )
     values = {
+        **{"CLASSIFIER": classifier.pk, "SUGGESTION": suggestion.pk},
         **{"HOST": "/api/v1", "DESK": "/api/v1/projects/desk", "TOKEN": "bob", "LEAD": "alice"},
         **{"LABEL": world.label.pk, "PERSON": bob.person_id, "SNAPSHOT": world.snapshot.pk, "MODEL": world.tuned.pk},
         **{"RESPONSE": world.new_answer.pk, "ROUND": 2, "REWARD": reward.pk, "TEAM": world.team.pk},

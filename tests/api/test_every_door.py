@@ -25,6 +25,8 @@ DOORS: dict[str, str | list[str]] = {
     "bulk_change": [f"post {P}changes/count/", f"post {P}changes/"],
     "bulk_changes": [f"get {P}changes/", f"get {P}changes/<int:change_id>/"],
     "undo_change": f"post {P}changes/<int:change_id>/undo/",
+    "decide_tags": [f"get {P}suggestions/", f"post {P}suggestions/decide/"],
+    "suggest_tags": f"post {P}models/<int:model_id>/suggest/",
     "cleaning": [f"get {P}findings/", f"post {P}exclude/", f"post {P}bring-back/"],
     "decide_findings": f"post {P}findings/decide/",
     "check_data": f"post {P}checks/",

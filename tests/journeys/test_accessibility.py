@@ -290,7 +290,7 @@ NO_PAGES = {
     "mfa_list_webauthn": "leads to mfa_index",
     "mfa_remove_webauthn": "a question like that of mfa_deactivate_totp, asked in test_second_factor.py",
     **dict.fromkeys(("decide", "pass_on", "withdraw", "settle", "read_notices"), "the same"),
-    **dict.fromkeys(("save_view", "change_view", "undo_change"), "the same"),
+    **dict.fromkeys(("save_view", "change_view", "undo_change", "decide_tags", "suggest_tags"), "the same"),
     "bulk_change": "a form goes there, and asks once more whether one is sure",
     "notice": "leads on to the page that it is about",
     **dict.fromkeys(("promote", "advance_round", "cancel_round", "retry_round", "cancel_run", "retry_run"), "the same"),

@@ -69,6 +69,13 @@ def a_model_on_disk(project: Project, name: str = "base", **more: Any) -> ModelV
     return version
 
 
+def a_classifier(project: Project, base: ModelVersion, *tags: str) -> ModelVersion:
+    """A row of the registry that says it was trained on these tags, and learned them."""
+    run = Run.objects.create(project=project, method="classify", base=base, status="succeeded")
+    card = {"metrics": {"by_tag": [{"tag": tag, "learned": True} for tag in tags]}}
+    return a_model(project, "tags", kind="classifier", format="adapter", parent=base, run=run, card=card)
+
+
 def claimed(run: Run | None = None, *, worker: str = "elsewhere:1") -> Run:
     """The oldest queued run, or this one, as a worker holds it."""
     found = runs.claim(worker=worker, run_id=run.pk if run else None)
@@ -76,18 +83,27 @@ def claimed(run: Run | None = None, *, worker: str = "elsewhere:1") -> Run:
     return found
 
 
-def succeeds(run: Run, lines: list[dict[str, Any]] | None = None) -> Run:
-    """End a queued run well, with a folder as its recipe leaves it: a model, or `lines` in the file it names."""
+def succeeds(run: Run, lines: list[dict[str, Any]] | None = None, **metrics: Any) -> Run:
+    """End a queued run well, with a folder as its recipe leaves it: a model, or `lines` in the file it names; of a
+    classifier both."""
     run = claimed(run)
     method = runs.method_of(run.method)
-    result: dict[str, Any] = {"status": "ok", "metrics": {"steps": 1}, "rows": {"kept": 1}, "environment": {}}
+    result: dict[str, Any] = {
+        "status": "ok",
+        "metrics": {"steps": 1, **metrics},
+        "rows": {"kept": 1},
+        "environment": {},
+    }
     run.folder.mkdir(parents=True, exist_ok=True)
     if method.produces or run.method == "convert":
         (run.folder / "model").mkdir(exist_ok=True)
         (run.folder / "model" / "weights").write_text(f"weights of run {run.pk}")
         result |= {"output": "model", "format": "full" if run.method == "convert" else "adapter"}
+        if run.method == "classify":
+            (run.folder / "suggestions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines or []))
     else:
         names = {"generate": "responses.jsonl", "score": "scores.jsonl", "measure": "measures.jsonl"}
+        names["suggest"] = "suggestions.jsonl"
         name = names.get(run.method, "features.jsonl")
         (run.folder / name).write_text("".join(json.dumps(line) + "\n" for line in lines or []))
         result["output"] = name

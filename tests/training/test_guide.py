@@ -12,6 +12,7 @@ from tests.training.making import a_model, a_preference, an_edit, compares, demo
 from training import guide
 from training.guide import Holdings, Needs, propose
 from training.methods import METHODS
+from training.methods.tagging import learnable
 from training.models import Run
 
 
@@ -139,3 +140,11 @@ class TestPage:
         assert link in shown.content.decode()
         unanswered = client.get(self.page, {"goal": "manner"})
         assert set(unanswered.context["form"].errors) == {"subject", "means"}
+
+
+def test_sorting_prompts_wants_tags_that_can_be_told_apart() -> None:
+    (step,) = steps("sorting", tags=learnable({("tea",): 12, ("bus",): 10}, [], 10))
+    assert (step.method, step.settings) == ("classify", {})
+    assert step.why[0].startswith("22 tagged prompts are enough for 2 tags.")
+    (step,) = steps("sorting", tags=learnable({("tea",): 3}, [], 10))
+    assert (step.method, step.why) == ("", (learnable({("tea",): 3}, [], 10).problem,))

@@ -195,7 +195,7 @@ class TestStart:
         assert lead.get(reverse("runs", args=["desk"])).content.decode().count(self.page) == 1
         for method, fields in (
             *(("sft", {"tuning", "packing"}), ("reward", {"use_margin", "center"})),
-            *(("dpo", {"tuning", "beta"}), ("probe", {"depth"})),
+            *(("dpo", {"tuning", "beta"}), ("probe", {"depth"}), ("classify", {"tags"})),
         ):
             shown = lead.get(self.page, {"method": method})
             form = shown.context["form"]

@@ -20,6 +20,7 @@ from training.methods.preferences import DpoSettings, KtoSettings, OrpoSettings,
 from training.methods.probes import ProbeSettings
 from training.methods.sft import SftSettings
 from training.methods.shared import Settings, TrainingSettings
+from training.methods.tagging import ClassifySettings, SuggestSettings
 from training.methods.taught import DistillSettings, RlhfSettings
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "JUDGE",
     "MERGE",
     "METHODS",
+    "ClassifySettings",
     "ConvertSettings",
     "DistillSettings",
     "DpoSettings",
@@ -44,6 +46,7 @@ __all__ = [
     "ScoreSettings",
     "Settings",
     "SftSettings",
+    "SuggestSettings",
     "TrainingSettings",
 ]
 
@@ -54,7 +57,7 @@ class Method:
     title: str
     summary: str
     settings: type[Settings]
-    produces: Literal["policy", "reward"] | None = None
+    produces: Literal["policy", "reward", "classifier"] | None = None
     snapshot_kind: Literal["demonstrations", "preferences", "unpaired"] | None = None
     learns_from: Literal["policy", "reward"] | None = None  # a second model, on the project's prompts
 
@@ -126,6 +129,19 @@ METHODS: dict[str, Method] = {
             DistillSettings,
             "policy",
             learns_from="policy",
+        ),
+        Method(
+            "classify",
+            "Learn to tag",
+            "A classifier over tags: the model stays as it is, and a linear head learns each tag that people gave.",
+            ClassifySettings,
+            "classifier",
+        ),
+        Method(
+            "suggest",
+            "Suggest tags",
+            "Reads prompts without tags and suggests those that a classifier finds likely, for a lead to accept.",
+            SuggestSettings,
         ),
         Method(
             "generate",

@@ -5,20 +5,22 @@ from pydantic import Field
 from training.methods.shared import Settings
 
 
-class ProbeSettings(Settings):
+class ReadingSettings(Settings):
+    """What is read of a model, and how it is checked."""
+
     batch_size: int = Field(
         16,
         ge=1,
         le=1024,
-        title="Answers at once",
-        description="How many answers are read side by side. It changes the speed and not the result.",
+        title="Texts at once",
+        description="How many texts are read side by side. It changes the speed and not the result.",
     )
     max_length: int = Field(
         1024,
         ge=16,
         le=131072,
         title="Longest conversation (tokens)",
-        description="Of a longer one only the end is read, where the answer stands; pairs are not left out for it.",
+        description="Of a longer one only the end is read; nothing is left out for it.",
     )
     depth: float = Field(
         0.5,
@@ -36,3 +38,7 @@ class ProbeSettings(Settings):
         description="The prompts are divided into so many parts, and each is predicted from the others, which says "
         "how far the scores can be trusted. Five is usual.",
     )
+
+
+class ProbeSettings(ReadingSettings):
+    pass

@@ -24,6 +24,7 @@ class Status(models.TextChoices):
 
 
 SHORT = {  # what lists call a run of these; the others are known by their letters: SFT, DPO
+    "classify": "Tagging",
     "convert": "Import",
     "distill": "Distillation",
     "features": "Features",
@@ -34,6 +35,7 @@ SHORT = {  # what lists call a run of these; the others are known by their lette
     "probe": "Probe",
     "reward": "Reward",
     "score": "Scores",
+    "suggest": "Suggested tags",
 }
 
 

@@ -1,4 +1,4 @@
-"""Hidden states of a model that answers, averaged over an answer's tokens."""
+"""Hidden states of a model that answers, averaged over the tokens of an answer, or of all that is said."""
 
 from functools import cache
 from typing import Any
@@ -12,10 +12,10 @@ DEPTHS = (2 / 5, 2 / 3)  # of the model's layers; later ones are about the next 
 PROJECTION_SEED = 1984  # never changed: stored vectors must go on to fit new ones
 
 
-def shortened(policy: Any) -> tuple[Any, list[int]]:
+def shortened(policy: Any, depths: tuple[float, ...] = DEPTHS) -> tuple[Any, list[int]]:
     """The part of a policy that is needed, and after how many layers to look; the policy is of no use afterwards."""
     decoder = policy.get_decoder()
-    looked_at = [max(1, round(len(decoder.layers) * share)) for share in DEPTHS]
+    looked_at = [max(1, round(len(decoder.layers) * share)) for share in depths]
     decoder.layers = decoder.layers[: max(looked_at) + 1]  # one more, since the last state is normalised
     return decoder.eval(), looked_at
 

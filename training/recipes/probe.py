@@ -18,8 +18,6 @@ from typing import Any
 
 from training.recipes.contract import BadData, Job, main
 
-STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0)  # scikit-learn's C: small holds back more
-
 
 def run(job: Job) -> dict[str, Any]:
     import torch
@@ -76,8 +74,9 @@ def fitted(differences: Any, groups: list[str], folds: int) -> tuple[Any, dict[s
     (True, 1.0)
     """
     import numpy
-    from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GroupKFold
+
+    from training.recipes.linear import STRENGTHS, logistic
 
     prompts = len(set(groups))
     if prompts < 2:
@@ -88,7 +87,7 @@ def fitted(differences: Any, groups: list[str], folds: int) -> tuple[Any, dict[s
     def weights(some: Any, strength: float) -> Any:
         both = numpy.concatenate([some, -some])  # each pair either way round
         sides = numpy.repeat([1, 0], len(some))
-        return LogisticRegression(C=strength, fit_intercept=False, max_iter=2000).fit(both, sides).coef_[0]
+        return logistic(both, sides, strength, intercept=False)[0]
 
     parts = list(GroupKFold(min(folds, prompts)).split(pairs, groups=groups))
     scores = {

@@ -23,6 +23,8 @@ def test_the_methods_and_what_they_make():
         "orpo": ("policy", "preferences"),
         "rlhf": ("policy", None),
         "distill": ("policy", None),
+        "classify": ("classifier", None),
+        "suggest": (None, None),
         "generate": (None, None),
         "score": (None, None),
         "measure": (None, None),
