@@ -126,7 +126,8 @@ def start(
     """
     project = challenger.project
     champion = champion or ModelVersion.objects.filter(project=project).production().first()
-    if champion is None or ModelKind.REWARD in (champion.kind, challenger.kind) or champion.project_id != project.pk:
+    kinds = {challenger.kind, champion.kind if champion else None}
+    if champion is None or kinds != {ModelKind.POLICY} or champion.project_id != project.pk:
         raise ValidationError("Two models of this project that answer are needed.")
     if champion == challenger:
         raise ValidationError("A model cannot be compared with itself.")

@@ -65,7 +65,7 @@ def ask(
     """
     project = challenger.project
     champion = champion or ModelVersion.objects.filter(project=project).production().first()
-    if champion is None or champion == challenger or ModelKind.REWARD in (champion.kind, challenger.kind):
+    if champion is None or champion == challenger or {champion.kind, challenger.kind} != {ModelKind.POLICY}:
         raise ValidationError("Two different models that answer are needed.")
     if judge in (champion, challenger):
         raise ValidationError("No model judges its own answers: choose another.")

@@ -266,7 +266,13 @@ class ModelVersionAdmin(Desk):
     )
 
     @display(
-        description="Kind", label={ModelKind.POLICY.label: "info", ModelKind.REWARD.label: "warning"}, ordering="kind"
+        description="Kind",
+        label={
+            ModelKind.POLICY.label: "info",
+            ModelKind.REWARD.label: "warning",
+            ModelKind.CLASSIFIER.label: "warning",
+        },
+        ordering="kind",
     )
     def what(self, version: ModelVersion) -> str:
         return version.get_kind_display()
@@ -333,6 +339,7 @@ class ModelVersionAdmin(Desk):
                 name=chosen["name"],
                 source=chosen["source"],
                 licence=chosen["licence"],
+                kind=chosen["kind"] or ModelKind.POLICY,
                 actor=request.user,
             )
         except ValidationError as error:

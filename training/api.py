@@ -19,6 +19,7 @@ from training import (
     sampling,
     snapshotapi,
     staleness,
+    toxicapi,
     tuning,
 )
 from training.serializers import (
@@ -320,6 +321,7 @@ class Generations(Endpoint):
 
 urlpatterns = [
     *snapshotapi.urlpatterns,
+    *toxicapi.urlpatterns,
     path("projects/<slug:slug>/runs/", Runs.as_view()),
     path("projects/<slug:slug>/runs/check/", CheckRun.as_view()),
     path("projects/<slug:slug>/runs/advice/", Advice.as_view()),

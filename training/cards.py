@@ -16,6 +16,10 @@ from training.models.registry import Format, ModelKind
 from training.runs import method_of
 
 UNKNOWN = "not on record"
+KINDS = {
+    ModelKind.REWARD.value: "It gives an answer a score; it writes nothing.",
+    ModelKind.CLASSIFIER.value: "It says which labels a text has; it writes nothing.",
+}
 
 
 def card(version: ModelVersion, scores: Iterable[tuple[str, str]] = ()) -> str:
@@ -32,7 +36,7 @@ def card(version: ModelVersion, scores: Iterable[tuple[str, str]] = ()) -> str:
         f"# {_plain(version.name)}",
         "",
         f"{version.get_kind_display()}, {version.get_format_display().lower()}.",
-        *(["It gives an answer a score; it writes nothing."] if version.kind == ModelKind.REWARD else []),
+        *([KINDS[version.kind]] if version.kind in KINDS else []),
         "",
         "| | |",
         "|---|---|",

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from training import frozen, views
+from training import frozen, toxicpages, views
 
 urlpatterns = [
     path("projects/<slug:slug>/runs/", views.runs, name="runs"),
@@ -13,6 +13,8 @@ urlpatterns = [
     path("projects/<slug:slug>/runs/<int:pk>/retry/", views.retry_run, name="retry_run"),
     path("projects/<slug:slug>/runs/<int:pk>/move/", views.move_run, name="move_run"),
     path("projects/<slug:slug>/runs/<int:pk>/continue/", views.continue_run, name="continue_run"),
+    path("projects/<slug:slug>/data/clean/toxicity/", toxicpages.toxicity, name="toxicity"),
+    path("projects/<slug:slug>/data/clean/toxicity/read/", toxicpages.read, name="read_for_toxicity"),
     path("projects/<slug:slug>/data/snapshots/", frozen.snapshots, name="snapshots"),
     path("projects/<slug:slug>/data/snapshots/new/", frozen.new_snapshot, name="new_snapshot"),
     path("projects/<slug:slug>/data/snapshots/preview/", frozen.preview_snapshot, name="preview_snapshot"),

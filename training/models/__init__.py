@@ -4,6 +4,7 @@ from training.models.jobs import TrainingFile, TuningJob
 from training.models.registry import Generation, ModelVersion, Sample
 from training.models.runs import Metric, Run, Source
 from training.models.snapshots import ComparisonAsked, Freezing, RecipeVersion, Snapshot, SnapshotLabel
+from training.models.toxicity import ToxicityPolicy, ToxicityScore
 from training.models.workers import Worker
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "Snapshot",
     "SnapshotLabel",
     "Source",
+    "ToxicityPolicy",
+    "ToxicityScore",
     "TrainingFile",
     "TuningJob",
     "Worker",

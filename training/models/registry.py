@@ -14,6 +14,7 @@ from training.models.runs import Run
 class ModelKind(models.TextChoices):
     POLICY = "policy", "Policy"
     REWARD = "reward", "Reward model"
+    CLASSIFIER = "classifier", "Classifier"
 
 
 class Format(models.TextChoices):
@@ -41,7 +42,7 @@ class ModelVersion(models.Model):
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="model_versions")
     name = models.CharField(max_length=120)
-    kind = models.CharField(max_length=8, choices=ModelKind)
+    kind = models.CharField(max_length=16, choices=ModelKind)
     format = models.CharField(max_length=8, choices=Format)
     stage = models.CharField(max_length=16, choices=Stage, default=Stage.CANDIDATE)
     parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="children")

@@ -34,6 +34,7 @@ SHORT = {  # what lists call a run of these; the others are known by their lette
     "probe": "Probe",
     "reward": "Reward",
     "score": "Scores",
+    "toxicity": "Toxicity",
 }
 
 

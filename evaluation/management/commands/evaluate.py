@@ -35,7 +35,7 @@ class Command(RunCommand):
             raise CommandError("There is no reward model yet: train one, or name a policy with --model.")
         if options["against"]:
             if model.kind != ModelKind.POLICY:
-                raise CommandError(f"{model} is a reward model: --against is for policies.")
+                raise CommandError(f"{model} is a {model.get_kind_display().lower()}: --against is for policies.")
             self._win_rate(model, model_of(project, options["against"]))
             return
         run = scoring.measure(
