@@ -17,6 +17,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models.functions import Left
 from django.urls import reverse
 from django.utils import timezone
 
@@ -25,6 +26,7 @@ from annotation.models.cleaning import Check, Decision
 from annotation.models.events import record
 from training import runs
 from training.methods import TOXICITY
+from training.methods.answers import TOXICITY_CHARACTERS
 from training.models import ModelVersion, Run, ToxicityPolicy, ToxicityScore
 from training.models.registry import ModelKind
 from training.models.runs import Status
@@ -34,7 +36,7 @@ MOST_TEXTS = 20_000  # in one run
 MOST_UNREAD = 100_000  # of which it is told how many there are
 REST = timedelta(hours=1)  # between two runs by the clock
 AFTER_ALL = -10  # priority of its runs
-AT_ONCE = 2_000
+AT_ONCE = 500
 LONGEST_LABEL = 64
 NAMES = {  # of labels that mean toxic wherever they are used
     *("toxic", "toxicity", "severe_toxic", "severe_toxicity", "obscene", "threat", "insult"),
@@ -252,13 +254,14 @@ def write_texts(run: Run, path: Path) -> None:
 
 def _texts(policy: ToxicityPolicy) -> Iterator[tuple[str, str]]:
     prompts, answers = unread(policy)
-    left = MOST_TEXTS
+    left, most = MOST_TEXTS, TOXICITY_CHARACTERS + 1  # by the one more the run knows that it was longer
     for pk, messages in prompts.order_by("pk").values_list("pk", "messages")[:left].iterator(AT_ONCE):
         left -= 1
         for turn, message in enumerate(messages):
             if message["role"] == "user":
-                yield f"prompt {pk} {turn}", message["content"]
-    for pk, prompt, text in answers.order_by("pk").values_list("pk", "prompt_id", "text")[:left].iterator(AT_ONCE):
+                yield f"prompt {pk} {turn}", message["content"][:most]
+    beginnings = answers.order_by("pk").values_list("pk", "prompt_id", Left("text", most))
+    for pk, prompt, text in beginnings[:left].iterator(AT_ONCE):
         yield f"answer {prompt} {pk}", text
 
 

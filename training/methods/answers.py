@@ -143,6 +143,9 @@ class FeaturesSettings(Settings):
     )
 
 
+TOXICITY_CHARACTERS = 50_000  # of one text that are read
+
+
 class ToxicitySettings(Settings):
     batch_size: int = Field(
         16,

@@ -23,9 +23,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from training.methods.answers import TOXICITY_CHARACTERS
 from training.recipes.contract import BadData, Failed, Job, Journal, main
-
-LONGEST = 50_000  # characters of one text that are read
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -48,7 +47,7 @@ def run(job: Job) -> dict[str, Any]:
         "read": len(texts),
         "kept": len(texts),
         "dropped": 0,
-        "cut": sum(len(text) > LONGEST for text in texts.values()),
+        "cut": sum(len(text) > TOXICITY_CHARACTERS for text in texts.values()),
     }
     if not any(line.get("event") == "rows" for line in job.metrics.read()):
         job.event("rows", **counts)
@@ -60,7 +59,7 @@ def run(job: Job) -> dict[str, Any]:
     job.metrics.keep(lambda line: "event" in line)
     for number, batch in enumerate(batches, start=1):
         started = time.monotonic()
-        parts = reading.windows(tokenizer, [texts[name][:LONGEST] for name in batch], limit)
+        parts = reading.windows(tokenizer, [texts[name][:TOXICITY_CHARACTERS] for name in batch], limit)
         flat = [window for part in parts for window in part]
         found: list[list[float]] = []
         for place in range(0, len(flat), settings.batch_size):
