@@ -305,7 +305,7 @@ JOIN annotation_prompt prompt ON prompt.id = score.prompt_id
 LEFT JOIN annotation_response response ON response.id = score.response_id
 CROSS JOIN LATERAL (SELECT prompt.excluded_at IS NOT NULL OR response.excluded_at IS NOT NULL AS gone) texts
 WHERE score.policy_id = %(policy)s AND score.value >= %(threshold)s
-ORDER BY score.prompt_id, score.response_id NULLS FIRST
+ORDER BY score.value, score.prompt_id, score.response_id
 ON CONFLICT (prompt_id, response_id, kind, key) DO NOTHING
 """
 HOLDS_NO_MORE = """
@@ -318,8 +318,8 @@ WHERE project_id = %(project)s AND kind = %(kind)s AND state = %(open)s AND NOT 
 
 
 def judge(policy: ToxicityPolicy) -> None:
-    """Bring the findings to what was read and to the threshold: new ones are added, open ones that hold no more go, and
-    those that were decided stay."""
+    """Bring the findings to what was read and to the threshold: new ones are added, the worst last, so that it comes
+    first where the newest do; open ones that hold no more go, and those that were decided stay."""
     values: dict[str, Any] = {
         "project": policy.project_id,
         "policy": policy.pk,

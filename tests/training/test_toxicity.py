@@ -61,7 +61,8 @@ def read_all(project: Project, scores: dict[str, float] | None = None, **more: A
 
 
 def toxic(**of: Any) -> list[Finding]:
-    return list(Finding.objects.filter(kind="toxicity", **of).order_by("pk"))
+    """The worst last."""
+    return list(Finding.objects.filter(kind="toxicity", **of).order_by("score", "pk"))
 
 
 # Which classifier
@@ -269,15 +270,16 @@ def test_another_threshold_counts_at_once_and_decisions_stay(project, policy, cl
     for text in ("nasty", "bad", "poor"):
         an_answer(prompt, text)
     read_all(project, {"nasty": 0.9, "bad": 0.6, "poor": 0.3})
-    worst, bad = toxic()
+    bad, worst = toxic()
+    assert bad.pk < worst.pk  # the page begins with the newest
     tidying.accept(project=project, findings=Finding.objects.filter(pk=worst.pk))
     toxicity.set_policy(project=project, model=classifier, threshold=0.95)
     assert [(one.pk, one.state) for one in toxic()] == [(worst.pk, "accepted")]
     toxicity.set_policy(project=project, model=classifier, threshold=0.2)
     assert [(one.response.text, one.state) for one in toxic()] == [
-        ("nasty", "accepted"),
-        ("bad", "open"),
         ("poor", "open"),
+        ("bad", "open"),
+        ("nasty", "accepted"),
     ]
     assert toxicity.standing(project).found == 3
     assert not Run.objects.filter(status="queued").exists()  # nothing was read anew
