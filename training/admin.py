@@ -267,11 +267,7 @@ class ModelVersionAdmin(Desk):
 
     @display(
         description="Kind",
-        label={
-            ModelKind.POLICY.label: "info",
-            ModelKind.REWARD.label: "warning",
-            ModelKind.CLASSIFIER.label: "warning",
-        },
+        label={kind.label: "info" if kind == ModelKind.POLICY else "warning" for kind in ModelKind},
         ordering="kind",
     )
     def what(self, version: ModelVersion) -> str:

@@ -22,7 +22,7 @@ class ToxicityForm(forms.Form):
     )
 
     def __init__(self, data: Any = None, *, version: ModelVersion, policy: ToxicityPolicy | None) -> None:
-        known = version.card.get("labels", [])
+        known = version.card["labels"]
         named = policy if policy is not None and policy.model_version_id == version.pk else None
         super().__init__(
             data,

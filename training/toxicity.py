@@ -70,6 +70,11 @@ def proposed(labels: Sequence[str]) -> list[str]:
     return [label for label in labels if label.lower().replace(" ", "_").replace("-", "_") in NAMES]
 
 
+def readers(project: Project) -> QuerySet[ModelVersion]:
+    """The models that can read: classifiers of which it is on record what they tell apart."""
+    return ModelVersion.objects.filter(project=project, kind=ModelKind.CLASSIFIER, card__has_key="labels")
+
+
 def policy_of(project: Project) -> ToxicityPolicy | None:
     return ToxicityPolicy.objects.select_related("model_version", "project").filter(project=project).first()
 
@@ -88,11 +93,9 @@ def set_policy(
     With another model, or other labels, everything is read anew. Raises ValidationError for a model that is no
     classifier of the project's, for labels that it does not have, for none, and for a threshold out of range.
     """
-    if model.project_id != project.pk or model.kind != ModelKind.CLASSIFIER:
-        raise ValidationError(
-            f"{model} is no classifier of this project: import one, as a model that classifies texts."
-        )
-    known = model.card.get("labels", [])
+    if not readers(project).filter(pk=model.pk).exists():
+        raise ValidationError(f"{model} is no classifier of this project: import a model that classifies texts.")
+    known = model.card["labels"]
     chosen = proposed(known) if labels is None else [label for label in known if label in labels]
     if strange := sorted(set(labels or ()) - set(known)):
         raise ValidationError(f"{model} has no label “{strange[0]}”; it has {', '.join(known[:20])}.")
@@ -340,17 +343,18 @@ class Told:
     """What the page of findings says about it, and where more stands."""
 
     words: str
+    link: str
     address: str
 
 
 def told(project: Project) -> Told:
     policy = policy_of(project)
-    words = "Nobody reads for toxicity: that needs a text classifier."
+    words, link = "Nobody reads for toxicity: that needs a text classifier.", "How to give one"
     if policy is not None:
         last = _runs_of(policy).first()
-        words = f"Toxicity is read by {policy.model_version}."
+        words, link = f"Toxicity is read by {policy.model_version}.", "Toxicity"
         if last is not None and last.is_open:
             words = f"{policy.model_version} reads for toxicity{' now' if last.status == Status.RUNNING else ' soon'}."
         elif last is not None and last.status != Status.SUCCEEDED:
             words = f"{policy.model_version} has stopped reading for toxicity."
-    return Told(words, reverse("toxicity", args=[project.slug]))
+    return Told(words, link, reverse("toxicity", args=[project.slug]))

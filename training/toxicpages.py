@@ -12,8 +12,6 @@ from annotation.requests import Request
 from annotation.views import place
 from training import access
 from training import toxicity as reading
-from training.models import ModelVersion
-from training.models.registry import ModelKind
 from training.toxicforms import ToxicityForm
 
 
@@ -29,9 +27,8 @@ def toxicity(request: Request, slug: str) -> HttpResponse:
             messages.success(request, "Nothing is read for toxicity any more. What was decided stays.")
         return redirect("toxicity", slug)
     now = reading.standing(project)
-    versions = ModelVersion.objects.filter(project=project, kind=ModelKind.CLASSIFIER)
     forms = []
-    for version in versions:
+    for version in reading.readers(project):
         data = request.POST if sent == str(version.pk) else None
         form = ToxicityForm(data, version=version, policy=now.policy)
         if data is not None and form.is_valid():

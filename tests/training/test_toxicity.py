@@ -75,14 +75,13 @@ def test_labels_mean_toxic_by_their_names(project, classifier, alice):
     assert (event.actor, event.data["labels"]) == (alice.person, ["toxic", "insult"])
 
 
-@pytest.mark.parametrize("labels", [["LABEL_0", "LABEL_1"], ["positive", "negative"], []])
+@pytest.mark.parametrize("labels", [["LABEL_0", "LABEL_1"], ["positive", "negative"]])
 def test_a_model_of_which_no_label_says_toxic_is_refused_until_a_lead_names_one(project, labels):
     version = a_model(project, "other", kind="classifier", card={"labels": labels})
     with pytest.raises(ValidationError, match="says toxic by its name: choose those"):
         toxicity.set_policy(project=project, model=version)
-    if labels:
-        chosen = toxicity.set_policy(project=project, model=version, labels=[labels[1]])
-        assert chosen.labels == [labels[1]]
+    chosen = toxicity.set_policy(project=project, model=version, labels=[labels[1]])
+    assert chosen.labels == [labels[1]]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +101,9 @@ def test_what_cannot_be_read_with_is_refused(project, classifier, change, words)
 
 def test_only_a_classifier_of_this_project_reads(project, classifier):
     other = Project.objects.create(slug="other", name="Other")
-    for version in (a_model(project), a_model(project, "judge", kind="reward"), a_model(other, kind="classifier")):
+    theirs = a_model(other, kind="classifier", card={"labels": ["toxic"]})
+    unknown = a_model(project, "unknown", kind="classifier")  # what it tells apart is not on record
+    for version in (a_model(project), a_model(project, "judge", kind="reward"), theirs, unknown):
         with pytest.raises(ValidationError, match="no classifier of this project"):
             toxicity.set_policy(project=project, model=version, labels=["toxic"])
 

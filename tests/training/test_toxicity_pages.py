@@ -37,7 +37,8 @@ def test_without_a_classifier_it_says_how_to_give_one(lead, project):
     assert "There is no classifier yet" in shown(lead)
     assert "import_model desk SOURCE --name toxic --kind classifier" in shown(lead)
     page = shown(lead, reverse("cleaning", args=["desk"]))
-    assert f'Nobody reads for toxicity: that needs a text classifier. <a href="{ADDRESS}">' in page
+    told = "Nobody reads for toxicity: that needs a text classifier."
+    assert f'{told} <a href="{ADDRESS}">How to give one</a>' in page
 
 
 def test_a_lead_names_one_with_the_labels_that_mean_toxic(lead, classifier):
