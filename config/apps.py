@@ -12,6 +12,7 @@ EVERY = {  # task, and minutes between two times
     "bulk changes": ("annotation.tasks.go_on_with_changes", 1),
     "cleaning": ("annotation.tasks.clean_projects", 1),
     "exports": ("annotation.tasks.tend_exports", 5),
+    "toxicity": ("training.tasks.read_for_toxicity", 10),
     "drift": ("evaluation.tasks.watch_drift", 24 * 60),
     "steering": ("evaluation.tasks.steer", 1),
     "matches": ("evaluation.tasks.settle_matches", 1),

@@ -416,6 +416,10 @@ SUGGESTED_TAGS = "training.suggestions.of_prompts"  # tags that classifiers sugg
 TAGS_CHANGED = "training.suggestions.tags_changed"  # told that somebody put a tag on prompts, or took it off
 ALIKE = "evaluation.alike.nearest"  # which answers the project's model reads like one
 COUNT_TOKENS = "training.tokens.count"  # how long a conversation is for a project's model, told while people write
-MORE_CHECKS = ["evaluation.label_errors.find"]  # of whole projects, by rooms that know more than annotation does
+MORE_CHECKS = [  # of whole projects, by rooms that know more than annotation does
+    "evaluation.label_errors.find",
+    "training.toxicity.start_if_asked",
+]
+TOXICITY = "training.toxicity.told"  # what reads for toxicity, told on the page of findings
 if os.environ.get("SENTRY_DSN"):
     sentry.start(os.environ["SENTRY_DSN"], ENVIRONMENT)

@@ -72,8 +72,10 @@ def measure(
 
     A reward model scores the judged held-out pairs. A policy reads them too, and examples, and the probe, beside the
     base model it came from, and both answer `prompts` held-out prompts. Raises ValidationError if it is a reward model
-    and nobody judged such a pair, or if the settings do not fit.
+    and nobody judged such a pair, if it is a classifier, or if the settings do not fit.
     """
+    if model.kind == ModelKind.CLASSIFIER:
+        raise ValidationError(f"{model} is a classifier: what it is worth is not told by people's comparisons.")
     if model.kind == ModelKind.REWARD:
         method, inputs = "score", reward_inputs(project=project, simulated=simulated)
         if not inputs["answers"]:

@@ -26,7 +26,7 @@ from evaluation import (
     steering,
 )
 from evaluation.models import Round
-from training import jobs, runs
+from training import jobs, runs, toxicity
 from training.models import Run
 from training.snapshots import asking, comparisons
 
@@ -42,6 +42,7 @@ def run_finished(run_id: int) -> None:
         second_opinion.conclude_if_asked(run)
         head_to_head.ask_if_ready(run)
         features.take_in_if_read(run)
+        toxicity.go_on(run)
         waiting = Round.objects.active().filter(steps__step_runs__run_id=run_id).values_list("pk", flat=True).first()
         if waiting is not None:
             rounds.advance(round_id=waiting)

@@ -339,6 +339,7 @@ class ModelVersionAdmin(Desk):
                 name=chosen["name"],
                 source=chosen["source"],
                 licence=chosen["licence"],
+                kind=chosen["kind"] or ModelKind.POLICY,
                 actor=request.user,
             )
         except ValidationError as error:

@@ -20,6 +20,7 @@ from training import (
     snapshotapi,
     staleness,
     suggestionapi,
+    toxicapi,
     tuning,
 )
 from training.serializers import (
@@ -322,6 +323,7 @@ class Generations(Endpoint):
 urlpatterns = [
     *snapshotapi.urlpatterns,
     *suggestionapi.urlpatterns,
+    *toxicapi.urlpatterns,
     path("projects/<slug:slug>/runs/", Runs.as_view()),
     path("projects/<slug:slug>/runs/check/", CheckRun.as_view()),
     path("projects/<slug:slug>/runs/advice/", Advice.as_view()),

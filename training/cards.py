@@ -16,11 +16,9 @@ from training.models.registry import Format, ModelKind
 from training.runs import method_of
 
 UNKNOWN = "not on record"
-
-
 DOES = {  # what a model does that writes nothing
     ModelKind.REWARD.value: "It gives an answer a score; it writes nothing.",
-    ModelKind.CLASSIFIER.value: "It sorts texts; it writes nothing.",
+    ModelKind.CLASSIFIER.value: "It says which labels a text has; it writes nothing.",
 }
 
 

@@ -12,9 +12,10 @@ from annotation.asking import add_response
 from annotation.models import Prompt
 from annotation.models.events import record
 from annotation.models.prompts import Origin
-from training import artifacts, registry, suggestions
+from training import artifacts, registry, suggestions, toxicity
 from training.causes import CAUSES
 from training.easing import halved
+from training.methods import TOXICITY
 from training.models import Generation, ModelVersion, Run, Sample
 from training.models.registry import Format, ModelKind
 from training.models.runs import Status
@@ -44,6 +45,8 @@ def finish(*, run: Run, result: dict[str, Any]) -> None:
             _take_in(run, output)
         if ended and run.method in ("classify", "suggest") and version is not None:
             suggestions.take_in(run=run, version=version, path=run.folder / "suggestions.jsonl")
+        if ended and run.method == TOXICITY.name and output is not None:
+            toxicity.take_in(run, output)
 
 
 @transaction.atomic
@@ -88,7 +91,7 @@ def _end(run: Run, **changes: Any) -> bool:
 
 
 def _register(run: Run, result: dict[str, Any], digest: str) -> ModelVersion:
-    kind = method_of(run.method).produces or ModelKind.POLICY
+    kind = method_of(run.method).produces or run.inputs.get("kind", ModelKind.POLICY)
     parent = run.base
     if kind != ModelKind.POLICY and parent is not None and parent.kind == ModelKind.POLICY:
         parent = parent.full_weights()  # it was trained on these alone
@@ -105,11 +108,12 @@ def _register(run: Run, result: dict[str, Any], digest: str) -> ModelVersion:
         card={
             "metrics": result.get("metrics", {}),
             "rows": result.get("rows", {}),
+            **({"labels": result["labels"]} if "labels" in result else {}),
             **({"licence": run.inputs["licence"]} if run.inputs.get("licence") else {}),
         },
     )
     first = not ModelVersion.objects.filter(project=run.project).production().exists()
-    if run.method == "convert" and version.format != Format.ENDPOINT and first:
+    if run.method == "convert" and kind == ModelKind.POLICY and version.format != Format.ENDPOINT and first:
         registry.promote(version=version, reason="the project's first model")
     return version
 

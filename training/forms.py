@@ -107,6 +107,12 @@ class FreezeForm(ProjectForm):
 
 
 class ImportModelForm(ProjectForm):
+    kind = forms.ChoiceField(
+        choices=[(ModelKind.POLICY, "Writes answers"), (ModelKind.CLASSIFIER, "Classifies texts")],
+        required=False,
+        label="What it does",
+        help_text="A text classifier is for checks, such as of toxicity, and can neither be trained nor answer.",
+    )
     name = forms.CharField(max_length=120, help_text="What the model is called here, for example base.")
     source = forms.CharField(
         max_length=500,

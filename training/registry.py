@@ -19,6 +19,7 @@ from training.models.registry import Format, ModelKind, Stage
 
 ENDPOINT = re.compile(r"https?://[^\s/@#?]+(/[^\s#?]*)?#\S+")
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+IMPORTED = (ModelKind.POLICY.value, ModelKind.CLASSIFIER.value)
 
 
 def store() -> Path:
@@ -47,15 +48,22 @@ def import_model(
     name: str,
     source: str,
     licence: str = "",
+    kind: str = ModelKind.POLICY,
     actor: User | None = None,
     wake: bool = True,
 ) -> Run:
     """Queue the import of a base model from a folder, a GGUF file or a hub name, or of the address of an endpoint with
-    the name of its model (https://host/v1#model); the run yields the version.
+    the name of its model (https://host/v1#model); the run yields the version. A classifier comes from a folder or a hub
+    name.
 
-    Raises ValidationError if the project has a model of this name, or is importing one, or if somebody other than
-    a superuser names a path: folders on the server may hold other projects' models.
+    Raises ValidationError if the project has a model of this name, or is importing one, if a kind is named that is
+    trained and not imported, or if somebody other than a superuser names a path: folders on the server may hold other
+    projects' models.
     """
+    if kind not in IMPORTED:
+        raise ValidationError(f"A model that is imported is one of {', '.join(IMPORTED)}.")
+    if kind == ModelKind.CLASSIFIER and (ENDPOINT.fullmatch(source) or source.endswith(".gguf")):
+        raise ValidationError("A classifier comes from the hub or from a folder, with its weights as safetensors.")
     elsewhere = HUB_NAME.fullmatch(source) or ENDPOINT.fullmatch(source)
     if actor is not None and not actor.is_superuser and (Path(source).exists() or not elsewhere):
         raise ValidationError(
@@ -67,6 +75,8 @@ def import_model(
     if Run.objects.open().filter(project=project, method="convert", inputs__name=name).exists():
         raise ValidationError(f"A model called {name} is being imported already.")
     inputs = {"source": source, "name": name, **({"licence": licence} if licence else {})}
+    if kind != ModelKind.POLICY:
+        inputs["kind"] = kind
     return runs.start(project=project, method="convert", inputs=inputs, actor=actor, wake=wake)
 
 
@@ -84,7 +94,7 @@ def merge(*, version: ModelVersion, actor: User | None = None, wake: bool = True
 def promote(*, version: ModelVersion, actor: User | None = None, reason: str = "") -> None:
     """Make a policy the project's production model; the one before is retired. Rollback is this, on an older one.
 
-    Raises ValidationError for a reward model, and for one whose weights are not here.
+    Raises ValidationError for a model that does not answer, and for one whose weights are not here.
     """
     if version.kind != ModelKind.POLICY:
         raise ValidationError("Only a policy can be promoted.")

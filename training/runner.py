@@ -25,9 +25,10 @@ from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from annotation import logcontext
-from training import artifacts, devices, finishing, launching, registry, reproducing, runs, snapshots
+from training import artifacts, devices, finishing, launching, registry, reproducing, runs, snapshots, toxicity
 from training.causes import DISK_FULL_CODE, is_disk_full
 from training.forking import Forked, ForkServer, Unavailable
+from training.methods import TOXICITY
 from training.models import Metric, Run
 from training.models.registry import ModelKind
 from training.models.runs import Status
@@ -146,6 +147,9 @@ def _prepare(run: Run) -> Path:
             path.write_text("".join(json.dumps(row) + "\n" for row in value))
             value = str(path)
         spec["data"][name] = value
+    if run.method == TOXICITY.name:  # a great many texts, which would not fit into the row
+        toxicity.write_texts(run, folder / "texts.jsonl")
+        spec["data"]["texts"] = str(folder / "texts.jsonl")
     (folder / "spec.json").write_text(json.dumps(spec, indent=1))
     return folder
 

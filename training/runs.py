@@ -15,7 +15,7 @@ from pydantic import ValidationError as SettingsError
 
 from annotation.models import Project, User
 from annotation.models.events import record
-from training.methods import APART, CONVERT, JUDGE, METHODS, Method
+from training.methods import APART, CONVERT, JUDGE, METHODS, TOXICITY, Method
 from training.methods.weights import MERGEABLE, WAYS, WHOLE
 from training.models import ModelVersion, Run, Snapshot, Source
 from training.models.registry import Format, ModelKind
@@ -28,13 +28,14 @@ WORK = "training.tasks.work"
 
 @dataclass(frozen=True)
 class Plan:
-    """How a run is carried out, which changes nothing of what it learns: for how long at most, after which others, and
-    on how many devices. (Several devices see as many times more examples in each step.)"""
+    """How a run is carried out, which changes nothing of what it learns: for how long at most, after which others, on
+    how many devices (several see as many times more examples in each step), and before or after all others."""
 
     limit_minutes: int | None = None
     after: tuple[Run, ...] = ()
     devices: int = 1
     spread: str = Spread.DDP
+    priority: int = 0
 
 
 def method_of(name: str) -> Method:
@@ -97,6 +98,7 @@ def start(
         limit_minutes=plan.limit_minutes,
         devices=plan.devices,
         spread=plan.spread,
+        priority=plan.priority,
         continues=continues,
         repeats=repeats,
         created_by=actor,
@@ -144,7 +146,7 @@ def _fits(
             raise ValidationError("That belongs to another project.")
     if base is not None:
         further = continues is not None and method.produces == "reward"
-        needs = {"score": ModelKind.REWARD, "suggest": ModelKind.CLASSIFIER}
+        needs = {"score": ModelKind.REWARD, "suggest": ModelKind.CLASSIFIER, TOXICITY.name: ModelKind.CLASSIFIER}
         expected = ModelKind.REWARD if further else needs.get(method.name, ModelKind.POLICY)
         if base.format == Format.ENDPOINT and method.name not in ("generate", JUDGE.name):
             raise ValidationError(f"{base} answers elsewhere, and its weights are not here: choose another model.")

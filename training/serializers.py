@@ -15,6 +15,7 @@ from training.methods import METHODS
 from training.models import Generation, Metric, ModelVersion, Run, Snapshot
 from training.models.runs import Spread
 from training.queueing import WAYS
+from training.registry import IMPORTED
 from training.runs import Plan
 from training.sampling import MOST_PROMPTS
 from training.snapshotserializers import RuleField
@@ -273,6 +274,9 @@ class ModelDetailSerializer(ModelSerializer):
 
 class ImportModelSerializer(serializers.Serializer):
     name = serializers.CharField(max_length=120)
+    kind = serializers.ChoiceField(
+        IMPORTED, default="policy", help_text="A policy writes answers; a classifier is for checks, as of toxicity."
+    )
     source = serializers.CharField(  # type: ignore[assignment]  # a field, though fields have a source too
         max_length=500, help_text="A folder or a GGUF file on the server, or the name of a model on the hub."
     )

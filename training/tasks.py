@@ -4,7 +4,8 @@ import time
 
 from django.conf import settings
 
-from training import devices, jobs, runner, runs
+from annotation.models import Project
+from training import devices, jobs, runner, runs, toxicity
 from training.snapshots import asking, comparisons
 
 
@@ -36,6 +37,13 @@ def freeze(freezing_id: int) -> None:
 def compare_snapshots(asked_id: int) -> None:
     """On the default cluster: lay two snapshots side by side; delivered twice, the second finds nothing to do."""
     comparisons.perform(asked_id)
+
+
+def read_for_toxicity() -> int:
+    """On the default cluster: in each project that names a classifier, begin to read what is new; scheduled every ten
+    minutes, safe at any time. Returns how many runs were started."""
+    named = Project.objects.active().filter(toxicity_policy__isnull=False)
+    return sum(toxicity.start_if_due(project) for project in named)
 
 
 def prepare_job(job_id: int) -> None:

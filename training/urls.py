@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from training import frozen, suggested, views
+from training import frozen, suggested, toxicpages, views
 
 urlpatterns = [
     path("projects/<slug:slug>/runs/", views.runs, name="runs"),
@@ -15,6 +15,8 @@ urlpatterns = [
     path("projects/<slug:slug>/runs/<int:pk>/continue/", views.continue_run, name="continue_run"),
     path("projects/<slug:slug>/models/<int:pk>/suggest/", suggested.suggest_tags, name="suggest_tags"),
     path("projects/<slug:slug>/data/suggestions/", suggested.decide_tags, name="decide_tags"),
+    path("projects/<slug:slug>/data/clean/toxicity/", toxicpages.toxicity, name="toxicity"),
+    path("projects/<slug:slug>/data/clean/toxicity/read/", toxicpages.read, name="read_for_toxicity"),
     path("projects/<slug:slug>/data/snapshots/", frozen.snapshots, name="snapshots"),
     path("projects/<slug:slug>/data/snapshots/new/", frozen.new_snapshot, name="new_snapshot"),
     path("projects/<slug:slug>/data/snapshots/preview/", frozen.preview_snapshot, name="preview_snapshot"),

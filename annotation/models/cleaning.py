@@ -22,6 +22,7 @@ class Check(models.TextChoices):
     NEAR_DUPLICATE = "near_duplicate", "Near duplicate"
     OVERLAP = "overlap", "Also held out"
     LABEL_ERROR = "label_error", "Likely label error"
+    TOXICITY = "toxicity", "Likely toxic"
 
 
 class Decision(models.TextChoices):

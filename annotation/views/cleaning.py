@@ -2,17 +2,19 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Any
+from typing import Any, cast
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.module_loading import import_string
 from django.views.decorators.cache import never_cache
 
 from annotation import access, cleaning, tidying
@@ -80,6 +82,7 @@ def findings(request: Request, slug: str) -> HttpResponse:
         "wanted": wanted,
         "filtered": bool(any(value for name, value in wanted.items() if name != "state")),
         "progress": cleaning.progress(member.project),
+        "toxicity": cast(Callable[..., Any], import_string(settings.TOXICITY))(member.project),
         "kinds": [(kind, _told(number)) for kind in Check if (number := _number(counts, kind, wanted["state"]))],
         "in_state": _told(sum(_number(counts, kind, wanted["state"]) for kind in Check)),
         "state_name": Decision(wanted["state"]).label if wanted["state"] else "All",

@@ -170,7 +170,7 @@ class RunDetail(Run):
 class Model(TypedDict):
     id: int
     name: str
-    kind: Literal["policy", "reward"]
+    kind: Literal["policy", "reward", "classifier"]
     format: str
     stage: Literal["candidate", "production", "retired"]
     parent: Named | None

@@ -31,6 +31,8 @@ DOORS: dict[str, str | list[str]] = {
     "decide_findings": f"post {P}findings/decide/",
     "check_data": f"post {P}checks/",
     "cleaning_progress": f"get {P}checks/",
+    "toxicity": [f"{method} {P}toxicity/" for method in ("get", "put", "delete")],
+    "read_for_toxicity": f"post {P}toxicity/",
     "snapshots": f"get {P}snapshots/",
     "new_snapshot": [f"post {P}snapshots/", f"get {P}recipes/", f"post {P}recipes/"],
     "preview_snapshot": f"post {P}snapshots/preview/",

@@ -34,6 +34,7 @@ TASKS = {
     "training.tasks.compare_snapshots": (1, 1),
     "training.tasks.freeze": (1, 1),
     "training.tasks.prepare_job": (1, 1),
+    "training.tasks.read_for_toxicity": (0, 0),
     "training.tasks.work": (0, 0),
 }
 

@@ -772,6 +772,7 @@ def test_the_clock_is_set_by_migrating(db):
         ("evaluation.tasks.start_rounds", 1),
         ("evaluation.tasks.steer", 1),
         ("evaluation.tasks.watch_drift", 24 * 60),
+        ("training.tasks.read_for_toxicity", 10),
     ]
     for schedule in schedules:
         assert schedule.schedule_type == Schedule.MINUTES

@@ -36,8 +36,9 @@ from annotation.pausing import pause
 from annotation.storing import Summary
 from evaluation.models import Evaluation, HeadToHead, Round, RoundStep, Score, Steering
 from tests.annotation.making import a_comparison, a_demonstration, a_prompt, an_answer, asked, lease
-from training import registry
-from training.models import Freezing, Generation, Metric, ModelVersion, Run, Sample, Snapshot
+from tests.training.making import a_model
+from training import registry, toxicity
+from training.models import Freezing, Generation, Metric, ModelVersion, Run, Sample, Snapshot, ToxicityScore
 from training.snapshots import Rule, freeze, saving
 
 MARKDOWN = """# House style
@@ -135,6 +136,11 @@ def _findings(desk: Project, alice: User) -> None:
     found = Finding.objects.filter(project=desk)
     tidying.accept(project=desk, findings=found.filter(kind="refusal"), actor=alice)
     tidying.exclude(project=desk, findings=found.filter(kind="language"), because="It is not English.", actor=alice)
+    detector = a_model(desk, "detector", kind="classifier", card={"labels": ["toxic", "insult", "praise"]})
+    policy = toxicity.set_policy(project=desk, model=detector, actor=alice)
+    read = {"policy": policy, "prompt": prompt, "response": prompt.responses.get(), "label": "insult"}
+    ToxicityScore.objects.create(**read, value=0.93, start=0, end=30)
+    toxicity.judge(policy)
 
 
 def _demonstration(project: Project, text: str, **more: Any) -> None:

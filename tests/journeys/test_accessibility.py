@@ -136,6 +136,7 @@ PAGES: dict[str, list[Shown]] = {
     "edit_guidelines": [Shown("/projects/desk/guidelines/edit/")],
     "my_work": [Shown("/projects/desk/me/", "bob"), Shown("/projects/empty/me/", "bob")],
     "cleaning": [Shown("/projects/desk/data/clean/?state="), Shown("/projects/empty/data/clean/")],
+    "toxicity": [Shown("/projects/desk/data/clean/toxicity/"), Shown("/projects/empty/data/clean/toxicity/")],
     "gold": [Shown("/projects/desk/gold/", "alice", open_all), Shown("/projects/empty/gold/")],
     "gold_candidates": [Shown("/projects/desk/gold/add/"), Shown("/projects/empty/gold/add/")],
     "make_gold": [
@@ -302,6 +303,7 @@ NO_PAGES = {
     **dict.fromkeys(("delete_webhook", "send_again"), "the same"),
     **dict.fromkeys(("draft", "ahead", "release", "check"), "scripts send there"),
     "check_snapshot": "a form goes there",
+    "read_for_toxicity": "the same",
     **dict.fromkeys(
         (
             *("cleaning_progress", "export_work", "run_metrics", "round_state", "report_file", "schema"),

@@ -15,6 +15,7 @@ from training.methods.answers import (
     JudgeSettings,
     MeasureSettings,
     ScoreSettings,
+    ToxicitySettings,
 )
 from training.methods.preferences import DpoSettings, KtoSettings, OrpoSettings, RewardSettings
 from training.methods.probes import ProbeSettings
@@ -30,6 +31,7 @@ __all__ = [
     "MERGE",
     "METHODS",
     "ClassifySettings",
+    "TOXICITY",
     "ConvertSettings",
     "DistillSettings",
     "DpoSettings",
@@ -47,6 +49,7 @@ __all__ = [
     "Settings",
     "SftSettings",
     "SuggestSettings",
+    "ToxicitySettings",
     "TrainingSettings",
 ]
 
@@ -188,4 +191,12 @@ JUDGE = Method(
     "A model behind an endpoint says which of two answers is better, twice for each pair, with the sides swapped.",
     JudgeSettings,
 )
-APART = {method.name: method for method in (CONVERT, MERGE, JUDGE)}  # run like methods, and not offered among them
+
+TOXICITY = Method(
+    "toxicity",
+    "Read for toxicity",
+    "A classifier reads prompts and answers, and says how likely each is toxic.",
+    ToxicitySettings,
+)
+# Run like methods, and not offered among them.
+APART = {method.name: method for method in (CONVERT, MERGE, JUDGE, TOXICITY)}

@@ -143,6 +143,27 @@ class FeaturesSettings(Settings):
     )
 
 
+TOXICITY_CHARACTERS = 50_000  # of one text that are read
+
+
+class ToxicitySettings(Settings):
+    batch_size: int = Field(
+        16,
+        ge=1,
+        le=1024,
+        title="Texts at once",
+        description="How many texts are read side by side. It changes the speed and not what is found.",
+    )
+    max_length: int = Field(
+        512,
+        ge=16,
+        le=131072,
+        title="Longest window (tokens)",
+        description="A longer text is read in windows of so many tokens that overlap by an eighth, or of as many as "
+        "the model can read; the worst window counts.",
+    )
+
+
 class JudgeSettings(Settings):
     max_new_tokens: int = Field(
         1024,

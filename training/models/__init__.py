@@ -5,6 +5,7 @@ from training.models.registry import Generation, ModelVersion, Sample
 from training.models.runs import Metric, Run, Source
 from training.models.snapshots import ComparisonAsked, Freezing, RecipeVersion, Snapshot, SnapshotLabel
 from training.models.suggestions import TagSuggestion
+from training.models.toxicity import ToxicityPolicy, ToxicityScore
 from training.models.workers import Worker
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "SnapshotLabel",
     "Source",
     "TagSuggestion",
+    "ToxicityPolicy",
+    "ToxicityScore",
     "TrainingFile",
     "TuningJob",
     "Worker",

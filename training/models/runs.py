@@ -36,6 +36,7 @@ SHORT = {  # what lists call a run of these; the others are known by their lette
     "reward": "Reward",
     "score": "Scores",
     "suggest": "Suggested tags",
+    "toxicity": "Toxicity",
 }
 
 

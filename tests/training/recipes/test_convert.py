@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests import tiny_classifier
 from tests.tiny_model import build
 from tests.training.recipes.runs import Run, weights
 from training.recipes.contract import BadData
@@ -11,10 +12,10 @@ from training.recipes.contract import BadData
 
 @pytest.fixture
 def convert(tmp_path):
-    def start(source: str) -> Run:
+    def start(source: str, **more: str) -> Run:
         folder = tmp_path / "run"
         folder.mkdir()
-        spec = {"method": "convert", "data": {"source": source}, "settings": {}}
+        spec = {"method": "convert", "data": {"source": source, **more}, "settings": {}}
         (folder / "spec.json").write_text(json.dumps(spec))
         return Run(folder, "convert").here()
 
@@ -78,6 +79,52 @@ def test_an_adapter_that_is_a_pickle_is_refused(tmp_path):
     (tmp_path / "adapter_model.bin").write_bytes(b"a program")
     with pytest.raises(BadData, match="it is not opened"):
         models.task_of(str(tmp_path))
+
+
+def test_a_classifier_needs_no_chat_template_and_tells_its_labels(convert, tmp_path):
+    base = tiny_classifier.build(tmp_path / "base", labels=("toxic", "LABEL_1", "praise"))
+    run = convert(base, kind="classifier")
+    assert run.result["status"] == "ok", run.result
+    assert (run.result["format"], run.result["labels"]) == ("full", ["toxic", "LABEL_1", "praise"])
+    assert run.result["metrics"]["context"] == tiny_classifier.LONGEST
+    before, after = weights(base), weights(run.folder / "model")
+    assert all(before[name].equal(after[name]) for name in before)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"problem_type": "regression"}, "no label"),
+        (
+            {"architectures": ["A"], "auto_map": {"AutoModelForSequenceClassification": "code.A"}, "model_type": "a"},
+            "read",
+        ),
+    ],
+)
+def test_what_is_no_classifier_is_refused_as_one(convert, tmp_path, change, words):
+    base = tiny_classifier.build(tmp_path / "base")
+    config = tmp_path / "base" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | change))
+    run = convert(base, kind="classifier")
+    assert run.result["reason"] == "bad_data"
+    assert words in run.result["error"]
+
+
+def test_a_model_that_writes_has_no_weights_to_classify_with(convert, model):
+    run = convert(model, kind="classifier")
+    assert run.result["reason"] == "bad_data"
+    assert "no weights that tell labels apart" in run.result["error"]
+
+
+def test_a_classifiers_weights_that_are_a_pickle_are_not_opened(convert, tmp_path):
+    import torch
+
+    base = tiny_classifier.build(tmp_path / "base")
+    (tmp_path / "base" / "model.safetensors").unlink()
+    torch.save({"classifier.bias": torch.zeros(3)}, tmp_path / "base" / "pytorch_model.bin")
+    run = convert(base, kind="classifier")
+    assert run.result["reason"] == "bad_data"
+    assert "safetensors" in run.result["error"]
 
 
 @pytest.mark.model

@@ -9,13 +9,16 @@ from training import registry, runner, runs
 
 
 class Command(BaseCommand):
-    help = "Import a base model: a folder, a GGUF file, or a name on the hub. A project's first model is promoted."
+    help = (
+        "Import a base model: a folder, a GGUF file, or a name on the hub. A project's first model is promoted. A text "
+        "classifier (--kind classifier) is for checks of the data, such as of toxicity."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("project", help="the project's slug")
         parser.add_argument("source", help="folder, .gguf file, or hub name such as HuggingFaceTB/SmolLM2-135M")
         parser.add_argument("--name", required=True, help="what the project calls it")
-
+        parser.add_argument("--kind", choices=registry.IMPORTED, default="policy", help="what it is (default: policy)")
         parser.add_argument("--licence", default="", help="of the model, such as apache-2.0, for the cards")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -28,6 +31,7 @@ class Command(BaseCommand):
                 name=options["name"],
                 source=options["source"],
                 licence=options["licence"],
+                kind=options["kind"],
                 wake=False,
             )
         except ValidationError as error:
