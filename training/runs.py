@@ -145,7 +145,7 @@ def _fits(
     if base is not None:
         further = continues is not None and method.produces == "reward"
         expected = ModelKind.REWARD if method.name == "score" or further else ModelKind.POLICY
-        if base.format == Format.ENDPOINT and method.name not in ("generate", JUDGE.name):
+        if base.format == Format.ENDPOINT and method.name not in ("generate", "paraphrase", JUDGE.name):
             raise ValidationError(f"{base} answers elsewhere, and its weights are not here: choose another model.")
         if base.format != Format.ENDPOINT and method is JUDGE:
             raise ValidationError(f"{base} is no endpoint: import one, such as https://host/v1#model, and choose it.")

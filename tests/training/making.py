@@ -87,7 +87,8 @@ def succeeds(run: Run, lines: list[dict[str, Any]] | None = None) -> Run:
         (run.folder / "model" / "weights").write_text(f"weights of run {run.pk}")
         result |= {"output": "model", "format": "full" if run.method == "convert" else "adapter"}
     else:
-        names = {"generate": "responses.jsonl", "score": "scores.jsonl", "measure": "measures.jsonl"}
+        names = dict.fromkeys(("generate", "paraphrase"), "responses.jsonl")
+        names |= {"score": "scores.jsonl", "measure": "measures.jsonl"}
         name = names.get(run.method, "features.jsonl")
         (run.folder / name).write_text("".join(json.dumps(line) + "\n" for line in lines or []))
         result["output"] = name
