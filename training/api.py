@@ -12,6 +12,7 @@ from training import (
     access,
     guide,
     lineage,
+    paraphraseapi,
     preflight,
     queueing,
     registry,
@@ -320,6 +321,7 @@ class Generations(Endpoint):
 
 urlpatterns = [
     *snapshotapi.urlpatterns,
+    *paraphraseapi.urlpatterns,
     path("projects/<slug:slug>/runs/", Runs.as_view()),
     path("projects/<slug:slug>/runs/check/", CheckRun.as_view()),
     path("projects/<slug:slug>/runs/advice/", Advice.as_view()),

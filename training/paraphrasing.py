@@ -14,7 +14,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from annotation.models import Label, Project, Prompt, User
@@ -157,6 +157,12 @@ def to_learn_from(project: Project, models: Iterable[int]) -> dict[str, list[Par
     return dict(found)
 
 
+def makers(project: Project) -> QuerySet[ModelVersion]:
+    """The models of which some paraphrase is kept."""
+    kept = Paraphrase.objects.kept().filter(run__base=OuterRef("pk"))
+    return ModelVersion.objects.filter(Exists(kept), project=project)
+
+
 def in_other_words(row: Row, wordings: list[Paraphrase]) -> list[Row]:
     """A row of people's, asked in other words: its answers and its labels stay as they are."""
     return [
@@ -204,6 +210,16 @@ class Tally:
 
 
 PERSON = "person"  # as a reason
+
+
+def shown(run: Run, show: str) -> QuerySet[Paraphrase]:
+    """A run's paraphrases: `kept`, `refused`, those refused for one reason, or all."""
+    rows = run.paraphrases.all()
+    if show == PERSON:
+        return rows.filter(decision=Decision.REFUSED)
+    if show in Refusal.values:
+        return rows.filter(decision="", refused_because=show)
+    return {"kept": rows.kept, "refused": rows.refused}.get(show, rows.all)()
 
 
 def tally(run: Run) -> Tally:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from training import frozen, views
+from training import frozen, views, wordings
 
 urlpatterns = [
     path("projects/<slug:slug>/runs/", views.runs, name="runs"),
@@ -13,6 +13,9 @@ urlpatterns = [
     path("projects/<slug:slug>/runs/<int:pk>/retry/", views.retry_run, name="retry_run"),
     path("projects/<slug:slug>/runs/<int:pk>/move/", views.move_run, name="move_run"),
     path("projects/<slug:slug>/runs/<int:pk>/continue/", views.continue_run, name="continue_run"),
+    path("projects/<slug:slug>/runs/paraphrase/", wordings.start_paraphrasing, name="start_paraphrasing"),
+    path("projects/<slug:slug>/runs/<int:pk>/paraphrases/", wordings.paraphrases, name="paraphrases"),
+    path("projects/<slug:slug>/paraphrases/<int:pk>/decide/", wordings.decide_paraphrase, name="decide_paraphrase"),
     path("projects/<slug:slug>/data/snapshots/", frozen.snapshots, name="snapshots"),
     path("projects/<slug:slug>/data/snapshots/new/", frozen.new_snapshot, name="new_snapshot"),
     path("projects/<slug:slug>/data/snapshots/preview/", frozen.preview_snapshot, name="preview_snapshot"),

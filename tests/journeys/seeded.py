@@ -37,7 +37,7 @@ from annotation.storing import Summary
 from evaluation.models import Evaluation, HeadToHead, Round, RoundStep, Score, Steering
 from tests.annotation.making import a_comparison, a_demonstration, a_prompt, an_answer, asked, lease
 from training import registry
-from training.models import Freezing, Generation, Metric, ModelVersion, Run, Sample, Snapshot
+from training.models import Freezing, Generation, Metric, ModelVersion, Paraphrase, Run, Sample, Snapshot
 from training.snapshots import Rule, freeze, saving
 
 MARKDOWN = """# House style
@@ -336,4 +336,23 @@ def _loop(desk: Project, alice: User) -> dict[str, Any]:
     )
     evaluation = Evaluation.objects.create(project=desk, model_version=judge, kind="held-out pairs")
     Score.objects.create(evaluation=evaluation, name="reward accuracy", value=0.75, lower=0.3, upper=0.95, n=40)
-    return {"run": run.pk, "failed_run": failed.pk, "base": base.pk, "model": tuned.pk, "round": first.number}
+    ids = {"run": run.pk, "failed_run": failed.pk, "base": base.pk, "model": tuned.pk, "round": first.number}
+    return {**ids, "wordings": _wordings(base, prompt, alice)}
+
+
+def _wordings(model: ModelVersion, prompt: Any, alice: User) -> int:
+    """A run that said a prompt in other words: kept, refused, refused for good, and decided on."""
+    run = Run.objects.create(project=model.project, method="paraphrase", base=model, status="succeeded")
+    decided = {"decided_by": alice, "decided_at": timezone.now()}
+    for number, one in enumerate(
+        [
+            {"text": "Is there tea on your shelves?"},
+            {"text": "Tea?", "refused_because": "shorter"},
+            {"text": "Do you sell teapots for £5?", "refused_because": "detail", "about": "5"},
+            {"text": "Do you sell cocoa?", "refused_because": "heldout"},
+            {"text": "Tell me all about tea. " * 40, "decision": "refused", **decided},
+            {"text": "Any tea?", "refused_because": "shorter", "decision": "kept", **decided},
+        ]
+    ):
+        Paraphrase.objects.create(run=run, prompt=prompt, index=number, nearness=0.2 * number, **one)
+    return run.pk
