@@ -102,6 +102,8 @@ class Checks:
             one.refused_because = changed
         elif rewording.other_language(original, text, language):
             one.refused_because = Refusal.LANGUAGE
+        elif rewording.asks_no_more(original, text):
+            one.refused_because = Refusal.QUESTION
         elif lost := rewording.lost(original, text, language):
             one.refused_because, one.about = Refusal.DETAIL, lost[:ABOUT]
         elif rewording.repeats(text, self.kept[one.prompt_id]):

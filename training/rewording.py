@@ -15,12 +15,13 @@ from training.nearness import Nearness
 
 SHORTEST, LONGEST = 0.4, 2.5  # of the original's characters
 GRACE = 20  # characters by which a short one may be longer all the same
-NEAR = 0.5  # of its words, from which on being nearer to a held-out prompt is no chance
+NEAR = 0.3  # of its words, from which on being nearer to a held-out prompt is no chance
 TOO_LIKE = 0.9  # of its words, from which on a paraphrase is the same as another
 
 ANNOUNCED = re.compile(r"(?:sure|certainly|of course|here|rewritten|paraphrased?)\b[^\n:]{0,80}:\s+", re.I)
 RULED = re.compile(r"^\s*-{3,}\s*$", re.M)
 QUOTES = {'"': '"', "“": "”", "«": "»", "„": "“"}
+QUESTION_MARKS = {"?", "\u037e", "\u061f", "\uff1f"}  # Latin, Greek, Arabic, Chinese
 SPELLED = re.compile(  # what has to be there to the letter: code, places to fill in, addresses
     r"```.*?```|`[^`\n]+`"
     r"|\{\{[^{}\n]{1,80}\}\}|\{[A-Za-z_][\w ]{0,60}\}|\[[A-Za-z_][\w '-]{1,60}\]|<[A-Za-z_][\w '-]{0,60}>"
@@ -101,6 +102,15 @@ def length(original: str, other: str) -> str:
 def other_language(original: str, other: str, language: str = "") -> bool:
     """Whether it is certainly written in another language; `language` is that of the original, if it is known."""
     return differ(language or language_of(original)[0], language_of(other)[0])
+
+
+def asks_no_more(original: str, other: str) -> bool:
+    """Whether a question has become something else, an answer most likely.
+
+    >>> asks_no_more("Are you in?", "I am in."), asks_no_more("Are you in?", "Is anybody there? Say so.")
+    (True, False)
+    """
+    return original.rstrip().endswith(tuple(QUESTION_MARKS)) and not QUESTION_MARKS & set(other)
 
 
 def is_same(one: str, other: str) -> bool:

@@ -12,7 +12,7 @@ from training.models import ModelVersion, Paraphrase, Run
 
 pytestmark = pytest.mark.django_db
 
-OTHER = "In what way can a damaged delivery be sent back?"
+OTHER = "What is to be done with a damaged delivery?"
 
 
 @pytest.fixture

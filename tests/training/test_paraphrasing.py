@@ -19,7 +19,7 @@ from training.snapshots.previewing import preview
 pytestmark = pytest.mark.django_db
 
 ASKED = "How do I return a parcel that came broken?"
-OTHER = "In what way can a damaged delivery be sent back?"
+OTHER = "What is to be done with a damaged delivery?"
 HELD = "Can a package be sent back to the warehouse?"
 
 
@@ -92,23 +92,24 @@ def test_what_cannot_be_paraphrased_is_refused(project, base, prompts):
 
 def test_a_wording_that_says_something_else_is_refused(project, base, bob):
     held_out(project, HELD)
-    text = "How do I return parcel 17 that came broken to the office in Oslo yesterday?"
+    text = "How do I return parcel 17 that came broken to the office in Oslo yesterday, please?"
     prompt = a_prompt(project, text, language="en")
     says(bob, demonstrates(prompt), verdict="accept")
     good = "Parcel 17 came to the office in Oslo yesterday and was damaged: in what way can it be sent back?"
     said = [
         *(" -----\n-----", text.upper(), HELD, "Parcel 17, Oslo?", f"{good} {'Tell me more, please. ' * 9}"),
         "Wie kann ich das Paket 17 zurückschicken, das gestern kaputt im Büro in Oslo angekommen ist?",
+        "You return parcel 17, which came broken to the office in Oslo, by the label inside.",
         "How can a broken parcel be returned that came to the office in Oslo yesterday?",
         *(f'Here is another wording:\n\n"{good}"', good.replace(":", ";")),
     ]
     found = wordings(base, {prompt: said})
     assert [one.refused_because for one in found] == [
-        *("empty", "same", "heldout", "shorter", "longer", "language", "detail", "", "repeated")
+        *("empty", "same", "heldout", "shorter", "longer", "language", "question", "detail", "", "repeated")
     ]
-    assert found[6].why == "A number, a name or a place to fill in is not the same: 17"
-    assert found[7].text == good
-    assert paraphrasing.tally(found[0].run).all == 9
+    assert found[7].why == "A number, a name or a place to fill in is not the same: 17"
+    assert found[8].text == good
+    assert paraphrasing.tally(found[0].run).all == 10
     assert paraphrasing.tally(found[0].run).kept == 1
     again = wordings(base, {prompt: [good]})
     assert [one.refused_because for one in again] == ["repeated"], "an earlier run wrote it"
@@ -122,14 +123,14 @@ def test_a_wording_of_a_held_out_prompt_never_enters(project, base, bob, asked, 
     same, nearer, kept = wordings(base, {asked: [HELD, near, OTHER]})
     assert (same.refused_because, nearer.refused_because, kept.refused_because) == ("heldout", "nearer", "")
     assert same.nearness == 1
-    assert 0.5 < nearer.nearness < 1
+    assert 0.3 < nearer.nearness < 1
     for one in (same, nearer):
         with pytest.raises(ValidationError, match="stays refused, whatever anybody decides: near"):
             paraphrasing.decide(paraphrase=one, keep=True, actor=alice.person)
         with pytest.raises(IntegrityError), transaction.atomic():
             Paraphrase.objects.filter(pk=one.pk).update(decision="kept", decided_at=one.created_at)
     assert [row["prompt"][-1]["content"] for row in rows(project, base)] == [OTHER]
-    held_out(project, "In what way can a damaged delivery be sent back, please?")
+    held_out(project, "What is to be done with a damaged delivery, please?")
     assert rows(project, base) == []
     assert kept.is_kept, "it is looked at when labels are frozen"
 

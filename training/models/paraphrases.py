@@ -19,6 +19,7 @@ class Refusal(models.TextChoices):
     SHORTER = "shorter", "Much shorter"
     LONGER = "longer", "Much longer"
     LANGUAGE = "language", "In another language"
+    QUESTION = "question", "A question no more"
     DETAIL = "detail", "A number, a name or a place to fill in is not the same"
     REPEATED = "repeated", "The same as another paraphrase"
 
