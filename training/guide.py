@@ -115,8 +115,8 @@ def _answering(needs: Needs, have: Holdings) -> Step:
         why.append("The questions are in words the model must learn too, so it learns from whole conversations.")
     if count < FEW_ANSWERS and needs.goal != "knowledge":
         why.append(
-            "They are few: a model can ask the same in other words (“Paraphrases”, on the page that starts a run), so that "
-            "the answers are learnt from for more than one wording. It takes a model that rewrites well; read what it wrote."
+            "They are few: a model that rewrites well can ask the same in other words (“Paraphrases”, on the page that "
+            "starts a run), so that they are learnt for more than one wording. Read what it wrote first."
         )
     spread = sorted(have.languages.values())
     if len(spread) > 1 and (needs.goal == "language" or spread[-1] >= 3 * spread[0]):

@@ -11,7 +11,7 @@ from training.forms import setting_field
 from training.methods import ParaphraseSettings
 from training.models import ModelVersion
 
-FIRST = ("samples_per_prompt", "instruction")
+FIRST = ("samples_per_prompt", "instruction")  # of the settings, what is not folded away
 
 
 class ParaphraseForm(forms.Form):
@@ -31,7 +31,7 @@ class ParaphraseForm(forms.Form):
         initial=paraphrasing.USUAL,
         label="Prompts",
         help_text="How many at most: training prompts with an accepted or edited answer, or with a comparison. Those "
-        "that this model has not reworded yet come first. Held-out prompts never do.",
+        "that this model has not reworded yet come first. Held-out prompts are left alone.",
     )
     seed = forms.IntegerField(
         required=False,
@@ -55,7 +55,7 @@ class ParaphraseForm(forms.Form):
 
     @property
     def first_fields(self) -> list[forms.BoundField]:
-        return [self[name] for name in ("model", "prompts", *FIRST)]
+        return [self[name] for name in ("model", "prompts", "samples_per_prompt")]
 
     @property
     def more_fields(self) -> list[forms.BoundField]:

@@ -1,6 +1,9 @@
 """Paraphrases of people's prompts: what is kept, what never is, and how they enter snapshots."""
 
+import csv
+import io
 import json
+import zipfile
 from typing import Any
 
 import pytest
@@ -13,7 +16,7 @@ from tests.annotation.making import a_prompt
 from tests.training.making import a_model, an_edit, compares, demonstrates, says, succeeds
 from training import paraphrasing, registry, runs, snapshots, staleness
 from training.models import ModelVersion, Paraphrase
-from training.snapshots import Rule, freeze
+from training.snapshots import Rule, freeze, outgoing
 from training.snapshots.previewing import preview
 
 pytestmark = pytest.mark.django_db
@@ -164,6 +167,19 @@ def test_a_row_is_peoples_own_answer_to_other_words(project, bob, base, asked):
     assert (pair["chosen"][0]["content"], pair["rejected"][0]["content"]) == ("Good.", "Bad.")
     assert sorted(row["label"] for row in rows(project, base, "unpaired")) == [False, True, True]
     assert "paraphrase" not in snapshots.collect(project=project, kind="demonstrations", rule=Rule())[0]
+
+
+def test_they_go_out_marked(project, base, asked):
+    wordings(base, {asked: [OTHER]})
+    snapshot = freeze(project=project, kind="demonstrations", rule=Rule(paraphrased_by=[base.pk], most_made=0.5))
+    table = b"".join(outgoing.take_out(snapshot=snapshot, shape="csv", actor=None).content).decode("utf-8-sig")
+    rows = {row["paraphrase"]: row for row in csv.DictReader(io.StringIO(table))}
+    assert (rows["true"]["made_by"], rows["false"]["made_by"]) == (str(base.pk), "")
+    with zipfile.ZipFile(outgoing.take_out(snapshot=snapshot, shape="dataset", actor=None).content) as archive:
+        (card,) = (archive.read(name).decode() for name in archive.namelist() if name.endswith("README.md"))
+        (recipe,) = (archive.read(name).decode() for name in archive.namelist() if name.endswith("recipe.yaml"))
+    assert "Of these, people's answers to other words" in card
+    assert f"paraphrased_by:\n- {base.pk}\n" in recipe
 
 
 def test_only_the_last_turn_is_in_other_words(project, bob, base):
