@@ -16,7 +16,7 @@ from tests.annotation.making import a_prompt
 from tests.training.making import a_model, an_edit, compares, demonstrates, says, succeeds
 from training import paraphrasing, registry, runs, snapshots, staleness
 from training.models import ModelVersion, Paraphrase
-from training.snapshots import Rule, freeze, outgoing
+from training.snapshots import Rule, comparing, freeze, outgoing
 from training.snapshots.previewing import preview
 
 pytestmark = pytest.mark.django_db
@@ -154,8 +154,8 @@ def test_a_row_is_peoples_own_answer_to_other_words(project, bob, base, asked):
     says(bob, compares(asked, "Good.", "Bad."), ranks=(1, 2), unacceptable=(False, True))
     wordings(base, {asked: [OTHER]})
     snapshot = freeze(project=project, kind="demonstrations", rule=Rule(paraphrased_by=[base.pk], most_made=0.5))
-    own, other = sorted(snapshots.read(snapshot), key=lambda row: row["paraphrase"])
-    assert (own["made_by"], own["paraphrase"]) == (None, False)
+    own, other = sorted(snapshots.read(snapshot), key=lambda row: bool(row["paraphrase"]))
+    assert (own["made_by"], own["paraphrase"]) == (None, None)
     assert (other["made_by"], other["paraphrase"]) == (base.pk, True)
     assert other["prompt"] == [{"role": "user", "content": OTHER}]
     changed = ("prompt", "made_by", "paraphrase")
@@ -174,12 +174,23 @@ def test_they_go_out_marked(project, base, asked):
     snapshot = freeze(project=project, kind="demonstrations", rule=Rule(paraphrased_by=[base.pk], most_made=0.5))
     table = b"".join(outgoing.take_out(snapshot=snapshot, shape="csv", actor=None).content).decode("utf-8-sig")
     rows = {row["paraphrase"]: row for row in csv.DictReader(io.StringIO(table))}
-    assert (rows["true"]["made_by"], rows["false"]["made_by"]) == (str(base.pk), "")
+    assert (rows["true"]["made_by"], rows[""]["made_by"]) == (str(base.pk), "")
     with zipfile.ZipFile(outgoing.take_out(snapshot=snapshot, shape="dataset", actor=None).content) as archive:
         (card,) = (archive.read(name).decode() for name in archive.namelist() if name.endswith("README.md"))
         (recipe,) = (archive.read(name).decode() for name in archive.namelist() if name.endswith("recipe.yaml"))
     assert "Of these, people's answers to other words" in card
     assert f"paraphrased_by:\n- {base.pk}\n" in recipe
+
+
+def test_they_are_what_came_where_two_snapshots_are_compared(project, base, asked):
+    wordings(base, {asked: [OTHER, "Something arrived in pieces: what must be done to give it back?"]})
+    plain, one, both = (
+        freeze(project=project, kind="demonstrations", rule=rule)
+        for rule in (Rule(), *(Rule(paraphrased_by=[base.pk], most_made=share) for share in (0.5, 1.0)))
+    )
+    counts = [comparing.compare(first=plain, second=other).counts() for other in (one, both)]
+    assert counts == [{"added": n, "removed": 0, "changed": 0, "same": 1} for n in (1, 2)]
+    assert comparing.compare(first=one, second=both).counts() == {"added": 1, "removed": 0, "changed": 0, "same": 2}
 
 
 def test_only_the_last_turn_is_in_other_words(project, bob, base):
@@ -210,7 +221,7 @@ def test_their_share_is_capped_together_with_other_rows_of_models(project, bob, 
     wordings(base, {prompt: [text.format(number) for text in texts] for number, prompt in enumerate(prompts)})
     rule = Rule(paraphrased_by=[base.pk], most_made=share)
     found = snapshots.collect(project=project, kind="demonstrations", rule=rule)
-    assert sum(row["paraphrase"] for row in found) == made
+    assert sum(bool(row["paraphrase"]) for row in found) == made
     assert found == snapshots.collect(project=project, kind="demonstrations", rule=rule)
     assert preview(project=project, kind="demonstrations", rule=rule).made == made
 

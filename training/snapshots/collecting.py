@@ -75,7 +75,7 @@ def stream(*, project: Project, kind: str, rule: Rule, progress: Progress | None
     people = list(rows)
     by_models = list(made_rows(project, kind, rule))
     if rule.paraphrased_by:
-        people, by_models = ([{**row, "paraphrase": False} for row in some] for some in (people, by_models))
+        people, by_models = ([{**row, "paraphrase": None} for row in some] for some in (people, by_models))
         by_models += _reworded(project, people, rule)
     both = made.with_models(people, by_models, share=rule.most_made)
     yield from sorted(both, key=lambda row: (row["prompt_sha256"], canonical(row)))
