@@ -9,7 +9,7 @@ from annotation import access
 from annotation.models import Membership, Response, User
 from annotation.models.people import Role
 from annotation.text import why_unstorable
-from training.models import Freezing, ModelVersion, RecipeVersion, Run, Snapshot, TrainingFile, TuningJob
+from training.models import Freezing, ModelVersion, Paraphrase, RecipeVersion, Run, Snapshot, TrainingFile, TuningJob
 
 T = TypeVar("T", bound=Model)
 
@@ -56,6 +56,15 @@ def freezing(user: User, slug: str, pk: int) -> tuple[Membership, Freezing]:
     found = Freezing.objects.select_related("snapshot").filter(project=member.project, pk=pk).first()
     if found is None:
         raise Http404("No such thing was asked for")
+    return member, found
+
+
+def paraphrase(user: User, slug: str, pk: int) -> tuple[Membership, Paraphrase]:
+    member = lead(user, slug)
+    rows = Paraphrase.objects.select_related("prompt__project", "run", "decided_by")
+    found = rows.filter(prompt__project=member.project, pk=pk).first()
+    if found is None:
+        raise Http404("No such paraphrase")
     return member, found
 
 

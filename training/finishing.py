@@ -12,14 +12,16 @@ from annotation.asking import add_response
 from annotation.models import Prompt
 from annotation.models.events import record
 from annotation.models.prompts import Origin
-from training import artifacts, registry, suggestions, toxicity
+from training import artifacts, paraphrasing, registry, suggestions, toxicity
 from training.causes import CAUSES
 from training.easing import halved
 from training.methods import TOXICITY
-from training.models import Generation, ModelVersion, Run, Sample
+from training.models import Generation, ModelVersion, Paraphrase, Run, Sample
 from training.models.registry import Format, ModelKind
 from training.models.runs import Status
 from training.runs import checked_settings, give_up_waiting, method_of
+
+BATCH = 2000
 
 
 def finish(*, run: Run, result: dict[str, Any]) -> None:
@@ -32,6 +34,7 @@ def finish(*, run: Run, result: dict[str, Any]) -> None:
     digest = registry.folder_hash(output) if is_model and output is not None else ""
     if output is not None:  # before there is a row that says where it is
         artifacts.keep(str(output.relative_to(registry.store())))
+    wordings = paraphrasing.judged(run, output) if run.method == "paraphrase" and output is not None else []
     with transaction.atomic():
         ended = _end(
             run,
@@ -47,6 +50,8 @@ def finish(*, run: Run, result: dict[str, Any]) -> None:
             suggestions.take_in(run=run, version=version, path=run.folder / "suggestions.jsonl")
         if ended and run.method == TOXICITY.name and output is not None:
             toxicity.take_in(run, output)
+        if ended:
+            Paraphrase.objects.bulk_create(wordings, batch_size=BATCH)
 
 
 @transaction.atomic

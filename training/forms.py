@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic import ValidationError as SettingsError
 
 from annotation.models import Project
-from training import snapshots
+from training import paraphrasing, snapshots
 from training.methods import Method
 from training.methods.weights import WAYS
 from training.models import ModelVersion, Run, Snapshot
@@ -228,6 +228,13 @@ class StartRunForm(PlanForm):
         required=False,
         label="Learn from models, too",
     )
+    paraphrased_by = forms.ModelMultipleChoiceField(
+        ModelVersion.objects.none(),
+        required=False,
+        label="Ask in other words, too",
+        help_text="Where labels are frozen now: people's prompts once more in the words of these models, with people's "
+        "own answers. Read what they wrote first, on the page of the run that wrote it.",
+    )
     most_made = forms.FloatField(
         required=False,
         min_value=0,
@@ -280,8 +287,16 @@ class StartRunForm(PlanForm):
                 "Where labels are frozen now: what these reward models are 90 % sure that people would prefer, of the "
                 "answers they have scored to prompts on which nobody compared any."
             )
-        if not made_by.queryset:
-            del self.fields["made_by"], self.fields["most_made"]
+        rewording = self.fields["paraphrased_by"]
+        assert isinstance(rewording, forms.ModelMultipleChoiceField)
+        if method.snapshot_kind:
+            rewording.queryset = paraphrasing.makers(project)
+        for name in [
+            name for name, field in (("made_by", made_by), ("paraphrased_by", rewording)) if not field.queryset
+        ]:
+            del self.fields[name]
+        if not {"made_by", "paraphrased_by"} & set(self.fields):
+            del self.fields["most_made"]
         if method.learns_from:
             teacher = self.fields["teacher"]
             assert isinstance(teacher, forms.ModelChoiceField)
@@ -309,7 +324,7 @@ class StartRunForm(PlanForm):
     def what_fields(self) -> list[forms.BoundField]:
         return [
             self[name]
-            for name in ("base", "teacher", "snapshot", "simulated", "made_by", "most_made")
+            for name in ("base", "teacher", "snapshot", "simulated", "made_by", "paraphrased_by", "most_made")
             if name in self.fields
         ]
 
@@ -353,6 +368,7 @@ class StartRunForm(PlanForm):
         if made_by:
             teaches = self.method.snapshot_kind == SnapshotKind.DEMONSTRATIONS
             given["taught_by" if teaches else "guessed_by"] = made_by
+        given["paraphrased_by"] = [version.pk for version in chosen.get("paraphrased_by", [])]
         if chosen.get("most_made") is not None:
             given["most_made"] = chosen["most_made"]
         return snapshots.Rule(**given)

@@ -21,6 +21,7 @@ from training.models import ModelVersion
 Goal = Literal["manner", "preference", "unacceptable", "knowledge", "language", "scoring", "sorting"]
 Means = Literal["processor", "one", "many"]
 BILLION = 1_000_000_000
+FEW_ANSWERS = 200
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,11 @@ def _answering(needs: Needs, have: Holdings) -> Step:
     if needs.goal == "knowledge" or (needs.goal == "language" and needs.subject == "new"):
         settings["loss_on"] = "conversation"
         why.append("The questions are in words the model must learn too, so it learns from whole conversations.")
+    if count < FEW_ANSWERS and needs.goal != "knowledge":
+        why.append(
+            "They are few: a model that rewrites well can ask the same in other words (“Paraphrases”, on the page that "
+            "starts a run), so that they are learnt for more than one wording. Read what it wrote first."
+        )
     spread = sorted(have.languages.values())
     if len(spread) > 1 and (needs.goal == "language" or spread[-1] >= 3 * spread[0]):
         settings |= {"mix_by": "language", "mix_alpha": 0.3}

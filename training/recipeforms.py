@@ -10,6 +10,7 @@ from django.db.models import Count
 from django.http import QueryDict
 
 from annotation.models import Project, Prompt
+from training import paraphrasing
 from training.models import ModelVersion, RecipeVersion
 from training.models.registry import ModelKind
 from training.models.snapshots import SnapshotKind
@@ -20,6 +21,7 @@ from training.snapshots.rules import HEAVIEST, WEIGHTS, Rule
 UNKNOWN = "?"  # the language that nobody has named
 MOST_LANGUAGES, MOST_NAMED = 40, 12
 JUDGED = "preferences unpaired"
+MODELS = ("answered_by", "taught_by", "guessed_by", "paraphrased_by")  # fields of a rule that name models by id
 
 
 class NamesField(forms.CharField):
@@ -149,6 +151,13 @@ class RecipeForm(forms.Form):
         label="Guesses of reward models, too",
         help_text="Where nobody compared. They are marked as such for ever.",
     )
+    paraphrased_by = forms.MultipleChoiceField(
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label="In other words, too",
+        help_text="People's prompts once more in the words of these models, with people's own answers. They are marked "
+        "as such for ever.",
+    )
     confidence = forms.FloatField(required=False, min_value=0.5, max_value=1, label="How sure they must be")
     most_made = forms.FloatField(
         required=False, min_value=0, max_value=1, label="Share of rows by models", help_text="At most, from 0 to 1."
@@ -169,6 +178,7 @@ class RecipeForm(forms.Form):
         self._choose("taught_by", answering)
         judges = models.filter(kind=ModelKind.REWARD)
         self._choose("guessed_by", [(str(one.pk), one.name) for one in judges])
+        self._choose("paraphrased_by", [(str(one.pk), one.name) for one in paraphrasing.makers(project)])
         for name in ("tags", "without_tags"):
             self.fields[name].help_text = _there(_tags(project))
         people = project.memberships.annotate(labels=Count("person__labels")).order_by("-labels", "person__username")
@@ -187,9 +197,9 @@ class RecipeForm(forms.Form):
             ("taught_by", "demonstrations"),
             ("guessed_by", "preferences"),
             ("confidence", "preferences"),
-            ("most_made", "demonstrations preferences"),
+            ("most_made", "" if "paraphrased_by" in self.fields else "demonstrations preferences"),
         ):
-            if name in self.fields:
+            if kind and name in self.fields:
                 self.fields[name].widget.attrs |= {"data-only-with": "kind", "data-only-for": kind}
         for name in ("minimum_agreement", "confidence", "most_made"):
             self.fields[name].widget.attrs |= {"step": "any"}
@@ -217,12 +227,12 @@ class RecipeForm(forms.Form):
         groups = {
             "Which prompts": ("languages", "tags", "without_tags", "metadata"),
             "Which labels": ("people", "without_people", "since", "until", "purposes", "flags", "without_flags"),
-            "Whose answers": ("answered_by", "taught_by", "guessed_by", "confidence", "most_made"),
+            "Whose answers": ("answered_by", "taught_by", "guessed_by", "confidence", "paraphrased_by", "most_made"),
             "Weights": tuple(f"weight_{name}" for name in WEIGHTS),
         }
         found = [(title, self._fields(*names)) for title, names in groups.items()]
         found[1][1].append(self["simulated"])
-        if not {"taught_by", "guessed_by"} & set(self.fields):
+        if not {"taught_by", "guessed_by", "paraphrased_by"} & set(self.fields):
             found[2] = (found[2][0], self._fields("answered_by"))
         told = {name for name, value in self._said().items() if value not in (None, "", [], {}, False)}
         return [(title, fields, any(one.name in told for one in fields)) for title, fields in found if fields]
@@ -248,7 +258,7 @@ class RecipeForm(forms.Form):
         content = {name: given[name] for name in names if given[name] not in (None, "", [], {})}
         if "languages" in content:
             content["languages"] = ["" if one == UNKNOWN else one for one in content["languages"]]
-        for name in ("answered_by", "taught_by", "guessed_by"):
+        for name in MODELS:
             if name in content:
                 content[name] = [int(one) if one.isdecimal() else one for one in content[name]]
         weights = {name: given[f"weight_{name}"] for name in WEIGHTS}
@@ -265,7 +275,7 @@ def initial(recipe: Recipe) -> dict[str, Any]:
     for name in ("tags", "without_tags", "people", "without_people"):
         said[name] = joined(said[name])
     said["languages"] = [one or UNKNOWN for one in said["languages"]]
-    for name in ("answered_by", "taught_by", "guessed_by"):
+    for name in MODELS:
         said[name] = [str(one) for one in said[name]]
     said["metadata"] = metadata_lines(said["metadata"])
     return {"kind": recipe.kind, **said, **{f"weight_{name}": value for name, value in weights.items()}}

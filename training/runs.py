@@ -148,7 +148,7 @@ def _fits(
         further = continues is not None and method.produces == "reward"
         needs = {"score": ModelKind.REWARD, "suggest": ModelKind.CLASSIFIER, TOXICITY.name: ModelKind.CLASSIFIER}
         expected = ModelKind.REWARD if further else needs.get(method.name, ModelKind.POLICY)
-        if base.format == Format.ENDPOINT and method.name not in ("generate", JUDGE.name):
+        if base.format == Format.ENDPOINT and method.name not in ("generate", "paraphrase", JUDGE.name):
             raise ValidationError(f"{base} answers elsewhere, and its weights are not here: choose another model.")
         if base.format != Format.ENDPOINT and method is JUDGE:
             raise ValidationError(f"{base} is no endpoint: import one, such as https://host/v1#model, and choose it.")

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from training import frozen, suggested, toxicpages, views
+from training import frozen, suggested, toxicpages, views, wordings
 
 urlpatterns = [
     path("projects/<slug:slug>/runs/", views.runs, name="runs"),
@@ -17,6 +17,9 @@ urlpatterns = [
     path("projects/<slug:slug>/data/suggestions/", suggested.decide_tags, name="decide_tags"),
     path("projects/<slug:slug>/data/clean/toxicity/", toxicpages.toxicity, name="toxicity"),
     path("projects/<slug:slug>/data/clean/toxicity/read/", toxicpages.read, name="read_for_toxicity"),
+    path("projects/<slug:slug>/runs/paraphrase/", wordings.start_paraphrasing, name="start_paraphrasing"),
+    path("projects/<slug:slug>/runs/<int:pk>/paraphrases/", wordings.paraphrases, name="paraphrases"),
+    path("projects/<slug:slug>/paraphrases/<int:pk>/decide/", wordings.decide_paraphrase, name="decide_paraphrase"),
     path("projects/<slug:slug>/data/snapshots/", frozen.snapshots, name="snapshots"),
     path("projects/<slug:slug>/data/snapshots/new/", frozen.new_snapshot, name="new_snapshot"),
     path("projects/<slug:slug>/data/snapshots/preview/", frozen.preview_snapshot, name="preview_snapshot"),

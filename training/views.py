@@ -14,7 +14,7 @@ from annotation.doors import door
 from annotation.models.people import Role
 from annotation.requests import Request
 from annotation.views import place
-from training import access, guide, preflight, queueing, reproducing, tuning
+from training import access, guide, paraphrasing, preflight, queueing, reproducing, tuning
 from training import runs as running
 from training.causes import CAUSES
 from training.forms import ContinueForm, GuideForm, StartRunForm
@@ -203,6 +203,7 @@ def about(run: Run) -> dict[str, Any]:
         "waits_for": list(run.waits_for.order_by("id")),
         "continue_form": ContinueForm() if hasattr(run, "model_version") and running.has_passes(run) else None,
         "beside": beside(run),
+        "wordings": paraphrasing.tally(run) if run.method == "paraphrase" else None,
         "again": reproducing.compare(run.repeats, run) if run.repeats and not run.is_open else None,
     }
 

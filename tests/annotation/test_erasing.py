@@ -49,6 +49,7 @@ TABLES = {
     "annotation.Import.actor": "stays",
     "annotation.Webhook.author": "stays",
     "training.Freezing.created_by": "stays",
+    "training.Paraphrase.decided_by": "stays",
     "training.RecipeVersion.created_by": "stays",
     "training.Snapshot.created_by": "stays",
     "training.TagSuggestion.decided_by": "stays",

@@ -19,7 +19,7 @@ from annotation.models.accesskeys import Scope
 from evaluation.models import Evaluation, HeadToHead, Round, RoundStep, Score
 from tests.annotation.making import a_demonstration, a_prompt, an_answer, lease
 from training import files, jobs, snapshots
-from training.models import Freezing, Generation, Metric, ModelVersion, RecipeVersion, Run, Sample
+from training.models import Freezing, Generation, Metric, ModelVersion, Paraphrase, RecipeVersion, Run, Sample
 
 
 @pytest.fixture
@@ -72,6 +72,7 @@ class World:
     key: Any
     webhook: Any
     delivery: Any
+    paraphrase: Any
 
     @property
     def ids(self) -> dict[str, Any]:
@@ -107,6 +108,7 @@ class World:
             "key_id": self.key.pk,
             "webhook_id": self.webhook.pk,
             "delivery_id": self.delivery.pk,
+            "paraphrase_id": self.paraphrase.pk,
         }
 
 
@@ -184,6 +186,7 @@ def world(project: Any, alice: Any, bob: Any) -> World:
         key=accesskeys.make(owner=alice.person, name="Nightly export", scopes=["data"], days=30)[0],
         webhook=hook,
         delivery=webhooks.ping(webhook=hook, actor=alice.person),
+        paraphrase=Paraphrase.objects.create(run=runs[0], prompt=prompt, index=0, text="In other words?", nearness=0.1),
     )
 
 

@@ -94,7 +94,7 @@ def test_the_calls_of_the_guide_work(api, world, alice, bob, project, tmp_path):
         "FAILED_IMPORT": world.source.pk,
         **{"PROMPT": world.prompt.pk, "VIEW": world.view.pk, "CHANGE": world.change.pk},
         **{"FILE": world.job.training_file.key, "JOB": world.job.key, "NAME": world.base.name},
-        "EXPORT": world.export.pk,
+        **{"EXPORT": world.export.pk, "PARAPHRASE": world.paraphrase.pk},
         **{"ITEM": a_demonstration(project).pk, "DONE": world.run.pk, "BASE": world.base.pk},
         **{"OTHER": world.snapshot.pk, "RECIPE": world.recipe.pk, "FREEZING": world.freezing.pk},
         "JUDGE": a_model(project, "critic", format="endpoint").pk,

@@ -143,7 +143,7 @@ def walk(world: Any, member: Any, charlie: User, alice: Any, bob: Any, bea: Any,
         **{"snapshots": ids["snapshot_id"], "asked": ids["freezing_id"], "recipes": ids["recipe_id"]},
         **{"sessions": ended.pk, "passkeys": passkey.pk, "person": ids["person_id"], "delivery": ids["delivery_id"]},
         **{"kind": "comparison", "token": world.invitation.token, "provider_id": "company"},
-        **{"uidb36": "x", "key": "y"},
+        **{"uidb36": "x", "key": "y", "paraphrases": ids["paraphrase_id"]},
     }
     special = {
         **{f"labels/<int:{name}>/gold/": {"labels": told.pk, "label_id": told.pk} for name in ("pk", "label_id")},

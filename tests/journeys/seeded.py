@@ -38,7 +38,17 @@ from evaluation.models import Evaluation, HeadToHead, Round, RoundStep, Score, S
 from tests.annotation.making import a_comparison, a_demonstration, a_prompt, an_answer, asked, lease
 from tests.training.making import a_model
 from training import registry, toxicity
-from training.models import Freezing, Generation, Metric, ModelVersion, Run, Sample, Snapshot, ToxicityScore
+from training.models import (
+    Freezing,
+    Generation,
+    Metric,
+    ModelVersion,
+    Paraphrase,
+    Run,
+    Sample,
+    Snapshot,
+    ToxicityScore,
+)
 from training.snapshots import Rule, freeze, saving
 
 MARKDOWN = """# House style
@@ -342,4 +352,23 @@ def _loop(desk: Project, alice: User) -> dict[str, Any]:
     )
     evaluation = Evaluation.objects.create(project=desk, model_version=judge, kind="held-out pairs")
     Score.objects.create(evaluation=evaluation, name="reward accuracy", value=0.75, lower=0.3, upper=0.95, n=40)
-    return {"run": run.pk, "failed_run": failed.pk, "base": base.pk, "model": tuned.pk, "round": first.number}
+    ids = {"run": run.pk, "failed_run": failed.pk, "base": base.pk, "model": tuned.pk, "round": first.number}
+    return {**ids, "wordings": _wordings(base, prompt, alice)}
+
+
+def _wordings(model: ModelVersion, prompt: Any, alice: User) -> int:
+    """A run that said a prompt in other words: kept, refused, refused for good, and decided on."""
+    run = Run.objects.create(project=model.project, method="paraphrase", base=model, status="succeeded")
+    decided = {"decided_by": alice, "decided_at": timezone.now()}
+    for number, one in enumerate(
+        [
+            {"text": "Is there tea on your shelves?"},
+            {"text": "Tea?", "refused_because": "shorter"},
+            {"text": "Do you sell teapots for £5?", "refused_because": "detail", "about": "5"},
+            {"text": "Do you sell cocoa?", "refused_because": "heldout"},
+            {"text": "Tell me all about tea. " * 40, "decision": "refused", **decided},
+            {"text": "Any tea?", "refused_because": "shorter", "decision": "kept", **decided},
+        ]
+    ):
+        Paraphrase.objects.create(run=run, prompt=prompt, index=number, nearness=0.2 * number, **one)
+    return run.pk

@@ -232,6 +232,14 @@ PAGES: dict[str, list[Shown]] = {
         Shown("/projects/desk/runs/start/", "alice", send_as_it_is),
         Shown("/projects/empty/runs/start/?method=dpo"),
     ],
+    "start_paraphrasing": [
+        Shown("/projects/desk/runs/paraphrase/", "alice", open_all),
+        Shown("/projects/empty/runs/paraphrase/", "alice", send_as_it_is),
+    ],
+    "paraphrases": [
+        Shown("/projects/desk/runs/{wordings}/paraphrases/"),
+        Shown("/projects/desk/runs/{run}/paraphrases/"),
+    ],
     "snapshots": [Shown("/projects/desk/data/snapshots/", "alice", open_all), Shown("/projects/empty/data/snapshots/")],
     "new_snapshot": [
         Shown("/projects/desk/data/snapshots/new/", "alice", open_all),
@@ -295,7 +303,7 @@ NO_PAGES = {
     "bulk_change": "a form goes there, and asks once more whether one is sure",
     "notice": "leads on to the page that it is about",
     **dict.fromkeys(("promote", "advance_round", "cancel_round", "retry_round", "cancel_run", "retry_run"), "the same"),
-    **dict.fromkeys(("continue_run", "move_run", "delete_model", "merge_model"), "the same"),
+    **dict.fromkeys(("continue_run", "move_run", "delete_model", "merge_model", "decide_paraphrase"), "the same"),
     **dict.fromkeys(("measure_model", "start_head_to_head", "stop_head_to_head", "roll_back"), "the same"),
     "ask_second_opinion": "the same",
     "round_policy": "a form goes there",

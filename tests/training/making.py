@@ -102,8 +102,8 @@ def succeeds(run: Run, lines: list[dict[str, Any]] | None = None, **metrics: Any
         if run.method == "classify":
             (run.folder / "suggestions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines or []))
     else:
-        names = {"generate": "responses.jsonl", "score": "scores.jsonl", "measure": "measures.jsonl"}
-        names["suggest"] = "suggestions.jsonl"
+        names = dict.fromkeys(("generate", "paraphrase"), "responses.jsonl")
+        names |= {"score": "scores.jsonl", "measure": "measures.jsonl", "suggest": "suggestions.jsonl"}
         name = names.get(run.method, "features.jsonl")
         (run.folder / name).write_text("".join(json.dumps(line) + "\n" for line in lines or []))
         result["output"] = name

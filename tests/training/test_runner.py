@@ -21,7 +21,7 @@ from django.test import override_settings
 from annotation.models import Membership, Project, Response, User
 from tests.annotation.making import a_prompt
 from tests.training.making import a_model, a_model_on_disk, compares, demonstrates, says
-from training import registry, reproducing, runner, runs, sampling, snapshots
+from training import paraphrasing, registry, reproducing, runner, runs, sampling, snapshots
 from training.models import Generation, Metric, ModelVersion, Run, Sample, Snapshot, Source
 from training.runner import MetricsReader
 
@@ -160,6 +160,11 @@ def _do_everything(done: Done, tiny_model: Path) -> None:
             wake=False,
         )
         execute(done.runs["generate"])
+        settings = {"samples_per_prompt": 3, "max_new_tokens": 48, "temperature": 1.5}
+        done.runs["paraphrase"] = paraphrasing.paraphrase(
+            project=project, model=base, prompts=3, settings=settings, wake=False
+        )
+        execute(done.runs["paraphrase"])
         execute(start("bad", "sft", base=base, settings={"max_length": 16}))
         gone = a_model(project, "gone")  # a row whose folder was deleted
         execute(start("gone", "sft", base=gone, settings=SETTINGS))
@@ -335,6 +340,21 @@ def test_sampled_answers_are_responses_with_their_model(theirs):
     assert Response.objects.filter(origin="model").count() == len({one.response_id for one in samples})
 
 
+def test_what_a_model_says_in_other_words_is_held_against_its_original(theirs):
+    """Whatever the tiny model babbles: what it finished is there, and each is kept or refused for a reason."""
+    run = theirs["paraphrase"]
+    assert run.status == "succeeded", run.error
+    lines = [json.loads(line) for line in (run.folder / "responses.jsonl").read_text().split("\n")[:-1]]
+    assert len(lines) == 9
+    found = {(one.prompt_id, one.index): one for one in run.paraphrases.all()}
+    assert set(found) == {(line["prompt_id"], line["sample"]) for line in lines if line["finished"]}
+    assert {one.prompt_id for one in found.values()} <= {row["id"] for row in run.inputs["prompts"]}
+    assert all(bool(one.text) or one.refused_because == "empty" for one in found.values())
+    tally = paraphrasing.tally(run)
+    assert tally.all == len(found)
+    assert tally.kept == sum(one.is_kept for one in found.values())
+
+
 def test_each_end_is_told_once(theirs):
     from django_q.models import OrmQ
     from django_q.signing import SignedPackage
@@ -349,6 +369,7 @@ def test_each_end_is_told_once(theirs):
         "further",
         "reward",
         "generate",
+        "paraphrase",
         "bad",
         "gone",
         "early",

@@ -14,6 +14,7 @@ from training.methods.answers import (
     GenerateSettings,
     JudgeSettings,
     MeasureSettings,
+    ParaphraseSettings,
     ScoreSettings,
     ToxicitySettings,
 )
@@ -30,8 +31,8 @@ __all__ = [
     "JUDGE",
     "MERGE",
     "METHODS",
-    "ClassifySettings",
     "TOXICITY",
+    "ClassifySettings",
     "ConvertSettings",
     "DistillSettings",
     "DpoSettings",
@@ -42,6 +43,7 @@ __all__ = [
     "MeasureSettings",
     "Method",
     "OrpoSettings",
+    "ParaphraseSettings",
     "ProbeSettings",
     "RewardSettings",
     "RlhfSettings",
@@ -151,6 +153,12 @@ METHODS: dict[str, Method] = {
             "Write new answers",
             "Draws several answers from a model for each prompt, to be ranked next.",
             GenerateSettings,
+        ),
+        Method(
+            "paraphrase",
+            "Say it in other words",
+            "A model asks the same as people's prompts in other words, so that their answers are learnt from twice.",
+            ParaphraseSettings,
         ),
         Method("score", "Score answers", "Gives every answer the score of a reward model.", ScoreSettings),
         Method(

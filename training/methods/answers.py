@@ -63,6 +63,62 @@ class GenerateSettings(Settings):
         return self
 
 
+class ParaphraseSettings(Settings):
+    instruction: str = Field(
+        "Rewrite the message between the lines in other words, in the same language. Ask for exactly the same, keep "
+        "every name, number and detail, add nothing, and do not answer it. Reply with the rewritten message alone.",
+        min_length=10,
+        max_length=2000,
+        title="Instruction",
+        description="What the model is told before the text that it is to rewrite. The text follows by itself. Put "
+        "it as plainly as the model needs it; what comes of it is checked, and read on the run's page.",
+    )
+    samples_per_prompt: int = Field(
+        2,
+        ge=1,
+        le=16,
+        title="Paraphrases per prompt",
+        description="How many wordings are drawn for each prompt. Those that are the same as the prompt, or as each "
+        "other, are refused, so that many draws bring few new ones.",
+    )
+    max_new_tokens: int = Field(
+        192,
+        ge=1,
+        le=8192,
+        title="Longest paraphrase (tokens)",
+        description="Where one is cut off if it has not ended by itself. What was cut off is not kept.",
+    )
+    temperature: float = Field(
+        0.8,
+        ge=0.0,
+        le=2.0,
+        title="Temperature",
+        description="How far the words are to be from the likeliest. Lower copies more of the prompt, higher changes "
+        "more of what it asks.",
+    )
+    top_p: float = Field(
+        0.95,
+        gt=0.0,
+        le=1.0,
+        title="Top-p",
+        description="Draws only from the likeliest words that together have this probability (Holtzman et al. 2020). "
+        "1 draws from all words.",
+    )
+    batch_size: int = Field(
+        32,
+        ge=1,
+        le=1024,
+        title="Paraphrases at once",
+        description="How many are written side by side. More is faster until memory runs out.",
+    )
+
+    @model_validator(mode="after")
+    def _one_when_nothing_is_drawn(self) -> "ParaphraseSettings":
+        if self.temperature == 0 and self.samples_per_prompt > 1:
+            raise ValueError("at temperature 0 all paraphrases of a prompt are the same: ask for one per prompt")
+        return self
+
+
 class ScoreSettings(Settings):
     batch_size: int = Field(
         16,

@@ -1,6 +1,7 @@
 """The domain of room 2; each topic has its module."""
 
 from training.models.jobs import TrainingFile, TuningJob
+from training.models.paraphrases import Paraphrase
 from training.models.registry import Generation, ModelVersion, Sample
 from training.models.runs import Metric, Run, Source
 from training.models.snapshots import ComparisonAsked, Freezing, RecipeVersion, Snapshot, SnapshotLabel
@@ -14,6 +15,7 @@ __all__ = [
     "Generation",
     "Metric",
     "ModelVersion",
+    "Paraphrase",
     "RecipeVersion",
     "Run",
     "Sample",

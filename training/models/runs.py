@@ -32,6 +32,7 @@ SHORT = {  # what lists call a run of these; the others are known by their lette
     "judge": "Second opinion",
     "measure": "Measures",
     "merge": "Merge",
+    "paraphrase": "Paraphrases",
     "probe": "Probe",
     "reward": "Reward",
     "score": "Scores",

@@ -31,17 +31,21 @@ from training.recipes.contract import BadData, EndpointSpec, Job, Journal, main
 
 
 def run(job: Job) -> dict[str, Any]:
-    return from_endpoint(job, job.spec.endpoint) if job.spec.endpoint else from_model(job)
+    return answered(job, prompts(job.data("prompts")))
 
 
-def from_model(job: Job) -> dict[str, Any]:
+def answered(job: Job, asked: list[dict[str, Any]]) -> dict[str, Any]:
+    """Answers to these prompts, by the model or by the endpoint that the job names."""
+    return from_endpoint(job, job.spec.endpoint, asked) if job.spec.endpoint else from_model(job, asked)
+
+
+def from_model(job: Job, asked: list[dict[str, Any]]) -> dict[str, Any]:
     from training.recipes import models
     from training.recipes.sampling import Drawing, draw_answers
 
     settings = job.settings
 
     tokenizer = models.load_tokenizer(job.model.base)
-    asked = prompts(job.data("prompts"))
     dtype = models.frozen_dtype()
     model = models.load_policy(job.model, dtype).to(models.device()).eval()
     ends = models.end_of_turn(tokenizer, model)
@@ -74,12 +78,12 @@ def from_model(job: Job) -> dict[str, Any]:
     return write(job, names, answers, counts, models.environment(dtype))
 
 
-def from_endpoint(job: Job, asked_of: EndpointSpec) -> dict[str, Any]:
+def from_endpoint(job: Job, asked_of: EndpointSpec, prompts: list[dict[str, Any]]) -> dict[str, Any]:
     from training.recipes import endpoint
 
     settings = job.settings
     there = endpoint.Endpoint(asked_of.url, asked_of.model)
-    asked = {prompt["id"]: prompt["messages"] for prompt in prompts(job.data("prompts"))}
+    asked = {prompt["id"]: prompt["messages"] for prompt in prompts}
     counts = {"read": len(asked), "kept": len(asked), "dropped": 0, "cut": 0, "longest_tokens": 0}
     if not any(line.get("event") == "rows" for line in job.metrics.read()):
         job.event("rows", **counts)
@@ -189,7 +193,9 @@ def fitting(
     pool = rows.examples_of(job.data("train")) if few else []
     encoded = {}
     for prompt in asked:
-        examples = rows.drawn(pool, prompt["messages"], few, Random(f"few-shot {job.spec.seed} {prompt['id']}"))
+        examples = rows.drawn(
+            pool, rows.key(prompt["messages"], 0), few, Random(f"few-shot {job.spec.seed} {prompt['id']}")
+        )
         messages = rows.shown(examples, prompt["messages"])
         encoded[prompt["id"]] = rows.tokens(tokenizer, messages, answer_next=True)
     context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 1 << 30

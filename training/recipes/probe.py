@@ -51,7 +51,7 @@ def run(job: Job) -> dict[str, Any]:
         speed = round(int(mask.sum()) / max(time.monotonic() - started, 1e-9), 1)
         job.metrics.append({"step": number, "total": len(batches), "tokens_per_second": speed})
 
-    groups = [rows.key(row["prompt"], 0) for row in examples.kept]
+    groups = examples.keys(0)
     weight, metrics = fitted((found[0::2] - found[1::2]).double().numpy(), groups, settings.folds)
     heads.save_head(job.folder / "model", torch.tensor(weight, dtype=torch.float32), layer)
     return {

@@ -39,6 +39,7 @@ class About:
     language: str
     tag: str
     weight: float = 1.0
+    asks: str = ""  # the hash of the prompt, which a paraphrase of it has too; empty if it is not known
 
 
 @dataclass
@@ -79,6 +80,14 @@ class Rows:
         if self.usable not in (None, len(self.kept)):
             found["trained_on"] = len(self.kept)
         return found
+
+    def keys(self, seed: int) -> list[str]:
+        """Of each of `kept` a hash of what is asked, in whatever words."""
+        own = [key(row["prompt"], seed) for row in self.kept]
+        least: dict[str, str] = {}
+        for about, one in zip(self.about, own, strict=True):
+            least[about.asks] = min(one, least.get(about.asks, one))
+        return [least[about.asks] if about.asks else one for about, one in zip(self.about, own, strict=True)]
 
     def keep(self, row: dict[str, Any], about: About) -> None:
         self.kept.append(row)
@@ -231,11 +240,11 @@ def _hold_back(rows: Rows, share: float, seed: int) -> None:
     """A share of the prompts of the main set is watched: all rows of a prompt, or none."""
     if not share:
         return
-    own = {key(row["prompt"], seed) for row, about in zip(rows.kept, rows.about, strict=True) if about.source == MAIN}
+    keys = rows.keys(seed)
+    own = {key for key, about in zip(keys, rows.about, strict=True) if about.source == MAIN}
     if len(own) < 2:
         raise BadData("To keep some prompts back, there must be two at least: collect more, or keep none back.")
     watched = set(sorted(own)[: max(1, round(share * len(own)))])
-    keys = [key(row["prompt"], seed) for row in rows.kept]
     rows.watched = [
         row
         for row, about, key in zip(rows.kept, rows.about, keys, strict=True)
@@ -280,11 +289,12 @@ def _with_examples(rows: Rows, tokenizer: Any, job: Job) -> Rows:
     """Before each question `few_shot` others with their answers, or as many as fit; those watched get them, too."""
     if not job.settings.few_shot:
         return rows
-    pool = list(rows.kept)
-    for some in (rows.kept, rows.watched):
+    keys = rows.keys(0)
+    pool = [{**row, "asks": one} for row, one in zip(rows.kept, keys, strict=True)]
+    for some, asks in ((rows.kept, keys), (rows.watched, [key(row["prompt"], 0) for row in rows.watched])):
         for number, row in enumerate(some):
             random = Random(f"few-shot {job.spec.seed} {number}")
-            examples = drawn(pool, row["prompt"], job.settings.few_shot, random)
+            examples = drawn(pool, asks[number], job.settings.few_shot, random)
             room = job.settings.max_length - len(tokens(tokenizer, row["completion"]))
             while examples and _prompt_length(tokenizer, shown(examples, row["prompt"])) >= room:
                 examples.pop()
@@ -292,12 +302,11 @@ def _with_examples(rows: Rows, tokenizer: Any, job: Job) -> Rows:
     return rows
 
 
-def drawn(pool: list[dict[str, Any]], prompt: list[Message], count: int, random: Random) -> list[dict[str, Any]]:
-    """Examples that ask something else than this prompt, each question once."""
+def drawn(pool: list[dict[str, Any]], asks: str, count: int, random: Random) -> list[dict[str, Any]]:
+    """Examples that ask something else than what this is the hash of, each question once."""
     found: list[dict[str, Any]] = []
     for row in random.sample(pool, min(len(pool), 4 * count + 1)):
-        asked = [one["prompt"] for one in found]
-        if row["prompt"] != prompt and row["prompt"] not in asked and len(found) < count:
+        if row["asks"] not in [asks, *(one["asks"] for one in found)] and len(found) < count:
             found.append(row)
     return found
 
@@ -316,12 +325,12 @@ def shown(examples: list[dict[str, Any]], prompt: list[Message]) -> list[Message
 
 
 def examples_of(path: str) -> list[dict[str, Any]]:
-    """Demonstrations to be shown to a model while it answers."""
+    """Demonstrations to be shown to a model while it answers; paraphrases, which may ask what it is asked, are not."""
     found = []
-    for row in _read(path, ["prompt", "completion"]):
+    for row in _read(path, ["prompt", "completion"], also=["paraphrase"]):
         prompt, completion = _messages(row["prompt"]), _messages(row["completion"])
-        if prompt and completion and _text(completion):
-            found.append({"prompt": prompt, "completion": completion})
+        if prompt and completion and _text(completion) and not row.get("paraphrase"):
+            found.append({"prompt": prompt, "completion": completion, "asks": key(prompt, 0)})
     return found
 
 
@@ -337,14 +346,15 @@ def _rows(job: Job, columns: list[str]) -> list[tuple[dict[str, Any], About]]:
     return [
         (row, _about(source, row))
         for source, path in paths.items()
-        for row in _read(path, columns, also=["language", "tags", "weight"])
+        for row in _read(path, columns, also=["language", "tags", "weight", "prompt_sha256"])
     ]
 
 
 def _about(source: str, row: dict[str, Any]) -> About:
     weight = row.get("weight")
     tag = next(iter(row.get("tags") or []), UNKNOWN)
-    return About(source, row.get("language") or UNKNOWN, tag, 1.0 if weight is None else float(weight))
+    asks = row.get("prompt_sha256") or ""
+    return About(source, row.get("language") or UNKNOWN, tag, 1.0 if weight is None else float(weight), asks)
 
 
 def _read(path: str, columns: list[str], *, also: list[str] | None = None) -> list[dict[str, Any]]:

@@ -14,10 +14,10 @@ from annotation.models import ItemResponse, Judgement, Project, Prompt, Response
 from annotation.models.items import Kind
 from annotation.models.labels import LabelQuerySet, Verdict
 from annotation.text import canonical
-from training import made
+from training import made, paraphrasing
 from training.models.snapshots import SnapshotKind
 from training.snapshots import filters
-from training.snapshots.rules import Rule
+from training.snapshots.rules import MADE, Rule
 
 Row = dict[str, Any]
 Progress = Callable[[int, int], None]  # rows done, of how many
@@ -73,14 +73,18 @@ def stream(*, project: Project, kind: str, rule: Rule, progress: Progress | None
         yield from rows
         return
     people = list(rows)
-    both = made.with_models(people, list(made_rows(project, kind, rule)), share=rule.most_made)
+    by_models = list(made_rows(project, kind, rule))
+    if rule.paraphrased_by:
+        people, by_models = ([{**row, "paraphrase": None} for row in some] for some in (people, by_models))
+        by_models += _reworded(project, people, rule)
+    both = made.with_models(people, by_models, share=rule.most_made)
     yield from sorted(both, key=lambda row: (row["prompt_sha256"], canonical(row)))
 
 
 def makers(kind: str, rule: Rule) -> list[int]:
     """The models that may make rows of this kind."""
     by_kind = {SnapshotKind.DEMONSTRATIONS: rule.taught_by, SnapshotKind.PREFERENCES: rule.guessed_by}
-    return by_kind.get(SnapshotKind(kind), [])
+    return by_kind.get(SnapshotKind(kind), []) + rule.paraphrased_by
 
 
 def drafts(*, project: Project, kind: str, rule: Rule) -> Collected:
@@ -302,13 +306,36 @@ def _rows(chunk: list[Draft]) -> list[Row]:
 
 
 def made_rows(project: Project, kind: str, rule: Rule) -> Iterator[Row]:
-    """All that models would make, on prompts that the rule lets in; fewer of them may enter."""
-    found = _taught if kind == SnapshotKind.DEMONSTRATIONS else _guessed
+    """All that models would make by themselves, on prompts that the rule lets in; fewer of them may enter."""
+    found = {SnapshotKind.DEMONSTRATIONS: _taught, SnapshotKind.PREFERENCES: _guessed}.get(SnapshotKind(kind))
+    if found is None:
+        return
     allowed = set(filters.prompts(project, rule).values_list("sha256", flat=True))
     weight = rule.weight("model", []) if rule.weights else None
     for row in found(project, rule):
         if row["prompt_sha256"] in allowed and weight != 0:
             yield row if weight is None else {**row, "weight": weight}
+
+
+def _reworded(project: Project, people: list[Row], rule: Rule) -> Iterator[Row]:
+    """The rows of people once more for each paraphrase of their prompts."""
+    wordings = paraphrasing.to_learn_from(project, rule.paraphrased_by)
+    factor = rule.weights.get(MADE, 1.0)
+    for row in people:
+        for one in paraphrasing.in_other_words(row, wordings.get(row["prompt_sha256"], [])):
+            if not rule.weights:
+                yield one
+            elif weight := round(one["weight"] * factor, 6):
+                yield {**one, "weight": weight}
+
+
+def reworded(project: Project, collected: Collected, rule: Rule) -> int:
+    """How many rows that would be."""
+    if not rule.paraphrased_by or not rule.weights.get(MADE, 1.0):
+        return 0
+    found = paraphrasing.to_learn_from(project, rule.paraphrased_by)
+    each = {wordings[0].prompt_id: len(wordings) for wordings in found.values()}
+    return sum(each.get(one.prompt, 0) for one in collected.drafts)
 
 
 def _taught(project: Project, rule: Rule) -> Iterator[Row]:

@@ -172,7 +172,8 @@ def _matched(first: Path, second: Path, read: _Counted) -> Iterator[tuple[str, i
 def _hashes(rows: Iterable[Row]) -> Iterator[tuple[bytes, bytes]]:
     """Of each row, what it is about and all that it says."""
     for row in rows:
-        about = [row["prompt_sha256"], *sorted(canonical(row[name]) for name in ANSWERS if name in row)]
+        words = row["prompt"] if row.get("paraphrase") else []  # of which there may be several for one prompt
+        about = [row["prompt_sha256"], *words, *sorted(canonical(row[name]) for name in ANSWERS if name in row)]
         yield _digest(about), _digest({name: value for name, value in row.items() if value is not None})
 
 

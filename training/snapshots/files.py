@@ -37,6 +37,7 @@ class Written:
     languages: Counter[str] = field(default_factory=Counter)
     tags: Counter[str] = field(default_factory=Counter)
     made_by: Counter[int] = field(default_factory=Counter)
+    paraphrases: int = 0
     columns: list[str] = field(default_factory=list)
     weight: float | None = None
 
@@ -48,6 +49,7 @@ class Written:
         self.tags.update(row["tags"])
         if row.get("made_by") is not None:
             self.made_by[row["made_by"]] += 1
+            self.paraphrases += bool(row.get("paraphrase"))
         if "weight" in row:
             self.weight = (self.weight or 0.0) + row["weight"]
 
@@ -55,6 +57,7 @@ class Written:
         made = {str(version): count for version, count in sorted(self.made_by.items())}
         return {
             **({"made_by": made} if made else {}),
+            **({"paraphrases": self.paraphrases} if self.paraphrases else {}),
             **({"weight": round(self.weight, 3)} if self.weight is not None else {}),
             "rows": self.rows,
             "prompts": len(self.prompts),
@@ -134,7 +137,7 @@ def _schema(columns: list[str]) -> Any:
         **dict.fromkeys(("margin", "agreement", "weight"), pyarrow.float64()),
         "tags": pyarrow.list_(pyarrow.string()),
         "labels": pyarrow.list_(pyarrow.int64()),
-        "label": pyarrow.bool_(),
+        **dict.fromkeys(("label", "paraphrase"), pyarrow.bool_()),
         "made_by": pyarrow.int64(),
     }
     return pyarrow.schema([(name, kinds[name]) for name in columns])

@@ -145,4 +145,6 @@ def _facts(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     yield "Labels", str(snapshot.counts.get("labels", 0))
     if made := sum(snapshot.counts.get("made_by", {}).values()):
         yield "Rows that models made", str(made)
+    if paraphrases := snapshot.counts.get("paraphrases"):
+        yield "Of these, people's answers to other words", str(paraphrases)
     yield "SHA-256 of the rows", snapshot.sha256

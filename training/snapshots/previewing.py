@@ -31,6 +31,7 @@ def preview(*, project: Project, kind: str, rule: Rule, most: int = 5) -> Previe
     by_models = 0
     if collecting.makers(kind, rule):
         there = sum(1 for _ in collecting.made_rows(project, kind, rule))
+        there += collecting.reworded(project, collected, rule)
         by_models = min(there, made.most(len(drafts), rule.most_made))
     return Preview(
         rows=len(drafts) + by_models,

@@ -27,7 +27,15 @@ WEIGHTS = {
     "imported": "labels that came with imported files",
     MADE: "rows that models made",
 }
-NARROWS_NOTHING = {"simulated", "edits_as_preferences", "taught_by", "guessed_by", "confidence", "most_made"}
+NARROWS_NOTHING = {
+    "simulated",
+    "edits_as_preferences",
+    "taught_by",
+    "guessed_by",
+    "paraphrased_by",
+    "confidence",
+    "most_made",
+}
 Wanted = Literal["train", "head_to_head", "audit"]  # gold is no purpose that data are made of
 Name = Annotated[str, StringConstraints(max_length=200)]
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
@@ -56,6 +64,9 @@ class Rule(BaseModel):
     )
     taught_by: list[Id] = Field([], description="Demonstrations: ids of models to learn from where nobody judged.")
     guessed_by: list[Id] = Field([], description="Preferences: ids of reward models that guess where nobody compared.")
+    paraphrased_by: list[Id] = Field(
+        [], description="Ids of models in whose words people's prompts are asked once more, with people's own answers."
+    )
     confidence: float = Field(
         0.9, ge=0.5, le=1.0, description="How sure a reward model must be of a preference that it guesses."
     )
@@ -150,11 +161,7 @@ def words(rule: Rule, kind: str) -> list[str]:
     said += _filtered(rule)
     if rule.simulated:
         said.append("Labels of simulated annotators count, too.")
-    made = {"demonstrations": rule.taught_by, "preferences": rule.guessed_by}.get(kind)
-    if made:
-        does = "answers" if kind == "demonstrations" else "guesses"
-        share = f"{rule.most_made:.0%}".replace("%", " %")
-        said.append(f"With {does} of {_models(made)} where nobody judged, at most {share} of all rows.")
+    said += _made(rule, kind)
     if rule.weights:
         listed = ", ".join(f"{WEIGHTS[name]} {weight:g}" for name, weight in rule.weights.items())
         said.append(f"Weights: {listed}; all else 1.")
@@ -169,6 +176,17 @@ def _aggregated(rule: Rule, kind: str) -> str:
     what = "Each pair of answers" if kind == "preferences" else "Each answer"
     by = "by majority" if rule.aggregation == "majority" else "by votes weighted by reliability"
     return f"{what}, {by}."
+
+
+def _made(rule: Rule, kind: str) -> list[str]:
+    said = []
+    if made := {"demonstrations": rule.taught_by, "preferences": rule.guessed_by}.get(kind):
+        does = "answers" if kind == "demonstrations" else "guesses"
+        said.append(f"{does} of {_models(made)} where nobody judged")
+    if rule.paraphrased_by:
+        said.append(f"what people judged in the words of {_models(rule.paraphrased_by)}")
+    share = f"{rule.most_made:.0%}".replace("%", " %")
+    return [f"With {', and with '.join(said)}, at most {share} of all rows."] if said else []
 
 
 def _filtered(rule: Rule) -> list[str]:

@@ -55,9 +55,9 @@ def allowed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 @pytest.fixture
 def asks(new_run: Any, tmp_path: Path) -> Callable[..., Run]:
-    def make(url: str, model: str, count: int = 3, **settings: Any) -> Run:
+    def make(url: str, model: str, count: int = 3, method: str = "generate", **settings: Any) -> Run:
         rows = [{"id": number, "messages": says("user", question)} for number, question in enumerate(questions(count))]
-        run = new_run("generate", data={"prompts": write_lines(tmp_path / "prompts.jsonl", rows)}, **settings)
+        run = new_run(method, data={"prompts": write_lines(tmp_path / "prompts.jsonl", rows)}, **settings)
         spec = json.loads((run.folder / "spec.json").read_text())
         spec |= {"model": None, "endpoint": {"url": url, "model": model}}
         (run.folder / "spec.json").write_text(json.dumps(spec))
@@ -150,6 +150,20 @@ def test_a_busy_endpoint_is_asked_again_and_a_dead_one_given_up(allowed, monkeyp
     with pytest.raises(Unanswered, match="could not be reached"):  # it is gone by now
         endpoint.patiently(there, Stop(), says("user", "Why?"))
     assert len(waits) == 2 + endpoint.TRIES - 1
+
+
+def test_an_endpoint_is_asked_for_other_words(allowed, asks):
+    def reply(body, headers):
+        return 200, {}, said(f"As {len(body['messages'])} turn: {body['messages'][-1]['content'][:18]}")
+
+    with answering(reply) as (url, seen):
+        allowed(url)
+        run = asks(url, "m", count=1, method="paraphrase", instruction="Say it otherwise!", samples_per_prompt=2).here()
+    assert run.result["status"] == "ok", run.result
+    assert [row["text"] for row in run.lines("responses.jsonl")] == ["As 1 turn: Say it otherwise!"] * 2
+    assert {body["messages"][0]["content"] for body, _ in seen} == {
+        f"Say it otherwise!\n\n-----\n{questions(1)[0]}\n-----"
+    }
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from training.methods import CONVERT, METHODS, GenerateSettings, RlhfSettings
+from training.methods import CONVERT, METHODS, GenerateSettings, ParaphraseSettings, RlhfSettings
 
 EVERY_FIELD = [
     pytest.param(method, name, id=f"{method.name}-{name}")
@@ -26,6 +26,7 @@ def test_the_methods_and_what_they_make():
         "classify": ("classifier", None),
         "suggest": (None, None),
         "generate": (None, None),
+        "paraphrase": (None, None),
         "score": (None, None),
         "measure": (None, None),
         "features": (None, None),
@@ -64,7 +65,8 @@ def test_all_answers_to_a_prompt_are_in_one_step():
         RlhfSettings(batch_size=6, answers_per_prompt=4)
 
 
-def test_four_answers_at_temperature_0_are_refused():
-    assert GenerateSettings(temperature=0, samples_per_prompt=1).samples_per_prompt == 1
+@pytest.mark.parametrize("chosen", [GenerateSettings, ParaphraseSettings])
+def test_four_answers_at_temperature_0_are_refused(chosen):
+    assert chosen(temperature=0, samples_per_prompt=1).samples_per_prompt == 1
     with pytest.raises(ValidationError, match="are the same"):
-        GenerateSettings(temperature=0, samples_per_prompt=4)
+        chosen(temperature=0, samples_per_prompt=4)

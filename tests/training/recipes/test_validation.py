@@ -47,6 +47,52 @@ def test_all_rows_of_a_prompt_are_held_back_or_none(new_run, data):
     assert not watched & trained
 
 
+@pytest.fixture
+def reworded(tmp_path):
+    """Eight prompts, each once more in other words, with an answer of their own."""
+    rows = [
+        {
+            "prompt": says("user", f"{question}{end}"),
+            "completion": says("assistant", f"Answer {number}."),
+            "prompt_sha256": f"{number:064}",
+            "made_by": 5 if end else None,
+            "paraphrase": bool(end),
+        }
+        for number, question in enumerate(questions(8))
+        for end in ("", " Or so?")
+    ]
+    return {"train": write_parquet(tmp_path / "reworded.parquet", rows)}
+
+
+def read(new_run, data, **settings):
+    from training.recipes import models, rows
+    from training.recipes.contract import Stop, _job
+
+    job = _job("sft", new_run("sft", data=data, **settings).folder, Stop(), True)
+    return rows.demonstrations(job, models.load_tokenizer(job.model.base))
+
+
+def test_a_prompt_in_other_words_is_on_the_same_side(new_run, reworded, data):
+    found = read(new_run, reworded, **SETTINGS)
+    watched, trained = ([row["completion"][0]["content"] for row in some] for some in (found.watched, found.kept))
+    assert (len(watched), len(set(watched)), len(trained)) == (4, 2, 12)
+    assert not set(watched) & set(trained)
+    assert len(set(found.keys(0))) == 6
+    assert len(set(read(new_run, data, epochs=1).keys(0))) == 8, "where no hash is known, the words are all there is"
+
+
+def test_no_example_before_a_question_asks_the_same_in_other_words(new_run, reworded):
+    for row in read(new_run, reworded, few_shot=2, validation_share=0.25).kept:
+        answers = [turn["content"] for turn in row["prompt"] if turn["role"] == "assistant"]
+        assert len({*answers, row["completion"][0]["content"]}) == 3
+
+
+def test_paraphrases_are_not_shown_as_examples_while_sampling(reworded):
+    from training.recipes.rows import examples_of
+
+    assert [one["prompt"][0]["content"] for one in examples_of(reworded["train"])] == questions(8)
+
+
 def test_ten_looks_and_the_best_is_what_is_stored(watched, new_run, data, model):
     import torch
 
