@@ -37,7 +37,7 @@ def toxicity(request: Request, slug: str) -> HttpResponse:
             except ValidationError as error:
                 form.add_error(None, error)
             else:
-                messages.success(request, f"{version} reads for toxicity, and begins by itself within ten minutes.")
+                messages.success(request, f"{version} reads for toxicity from now on.")
                 return redirect("toxicity", slug)
         forms.append(form)
     context = {**place(member), "now": now, "forms": forms, "most_unread": reading.MOST_UNREAD}
