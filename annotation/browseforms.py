@@ -1,6 +1,8 @@
 """The forms of Browse: they validate and never write."""
 
+from collections.abc import Callable
 from datetime import datetime, time, timedelta
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -18,6 +20,10 @@ NOTHING = {"": "Any"}
 
 def _choices(known: dict[str, str]) -> list[tuple[str, str]]:
     return list((NOTHING | known).items())
+
+
+def _of_project(choices: Callable[[Project], list[tuple[str, str]]], project: Project) -> list[tuple[str, str]]:
+    return _choices(dict(choices(project)))
 
 
 class BrowseForm(forms.Form):
@@ -53,7 +59,7 @@ class BrowseForm(forms.Form):
             if one.leads and not lead:
                 self.fields.pop(one.name, None)
             elif one.choices is not None:
-                known = _choices(dict(one.choices(project)))
+                known = partial(_of_project, one.choices, project)  # asked for where it is needed
                 self.fields[one.name] = forms.ChoiceField(required=False, choices=known, label=one.label)
         orders = {"": "Usual", **ordering.words(self.rows_of)}
         self.fields["order"].choices = list(orders.items())  # type: ignore[attr-defined]

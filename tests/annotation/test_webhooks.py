@@ -32,6 +32,7 @@ from annotation.models.webhooks import DELIVER, Group, group_of
 ROOT = Path(__file__).parents[2]
 ABOUT_RULES = {
     *("guidelines changed", "project created", "people per item set"),
+    *("toxicity policy changed", "toxicity policy removed"),
     *("webhook made", "webhook changed", "webhook deleted", "webhook secret renewed"),
 }
 

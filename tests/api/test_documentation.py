@@ -98,7 +98,7 @@ def test_the_calls_of_the_guide_work(api, world, alice, bob, project, tmp_path):
         **{"ITEM": a_demonstration(project).pk, "DONE": world.run.pk, "BASE": world.base.pk},
         **{"OTHER": world.snapshot.pk, "RECIPE": world.recipe.pk, "FREEZING": world.freezing.pk},
         "JUDGE": a_model(project, "critic", format="endpoint").pk,
-        "CLASSIFIER": a_model(project, "toxic", kind="classifier", card={"labels": ["toxic", "praise"]}).pk,
+        "TOXIC": a_model(project, "toxic", kind="classifier", card={"labels": ["toxic", "praise"]}).pk,
         "GOLD_LABEL": _told_afterwards(project, bob).pk,
     }
     calls = [
