@@ -38,10 +38,14 @@ def logistic(features: Numbers, sides: Any, strength: float, *, intercept: bool 
 
 def one_against_rest(features: Numbers, has: NDArray[np.bool_], groups: list[str], folds: int) -> Head:
     """Learn one tag: `features` (prompts × width), `has` whether each prompt carries it. Prompts of one group are left
-    out together. Both sides need two groups at least."""
+    out together. Where all of one side are one group, nothing can be said of others, and the tag is not learned."""
+    part = parts(has, groups, folds)
+    if not part.max():
+        never = np.zeros(len(has))
+        figures = {**counted(never > 0, has), **ranked(never, has)}
+        return Head(np.zeros(features.shape[1]), 0.0, 1.0, STRENGTHS[0], figures)
     mean, scale = features.mean(axis=0), features.std(axis=0) + 1e-9
     plain = (features - mean) / scale
-    part = parts(has, groups, folds)
     logits = {strength: np.zeros(len(has)) for strength in STRENGTHS}
     for number in range(part.max() + 1):
         learnt, left_out = part != number, part == number
@@ -56,16 +60,21 @@ def one_against_rest(features: Numbers, has: NDArray[np.bool_], groups: list[str
 
 
 def parts(has: NDArray[np.bool_], groups: list[str], folds: int) -> NDArray[np.int64]:
-    """In which part each prompt is left out: groups whole, and those with the tag spread over all parts evenly.
+    """In which part each prompt is left out: groups whole, and those with the tag spread over all parts evenly, as are
+    those without. A group may be of both; all are in one part where there is no second group of a side.
 
     >>> parts(np.array([True, True, False, False, False]), ["a", "b", "c", "d", "c"], 2).tolist()
     [0, 1, 0, 1, 0]
+    >>> parts(np.array([True, False, True, False, True]), ["a", "a", "b", "b", "c"], 5).tolist()
+    [0, 0, 1, 1, 0]
     """
     with_tag = {group for group, there in zip(groups, has, strict=True) if there}
-    without = set(groups) - with_tag
-    count = min(folds, len(with_tag), len(without))
-    order = [*sorted(with_tag), *sorted(without)]
-    place = {group: number % count for number, group in enumerate(order)}
+    without = {group for group, there in zip(groups, has, strict=True) if not there}
+    count = max(1, min(folds, len(with_tag), len(without)))
+    place: dict[str, int] = {}
+    for side, other in ((with_tag, without), (without, with_tag)):  # those of both are first in either order
+        order = [*sorted(side & other), *sorted(side - other)]
+        place |= {group: number % count for number, group in enumerate(order)}
     return np.array([place[group] for group in groups])
 
 

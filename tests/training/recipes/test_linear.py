@@ -77,3 +77,29 @@ def test_a_group_is_left_out_whole_and_every_part_has_some_with_the_tag():
     assert {(number, tag) for number, tag in zip(part.tolist(), has.tolist(), strict=True)} == {
         (number, tag) for number in range(5) for tag in (True, False)
     }
+
+
+@pytest.mark.parametrize("apart", [0, 1, 2, 10])
+def test_the_same_questions_may_be_asked_with_the_tag_and_without(apart):
+    """As where a tag says by whom the model is to speak: only the conversation before the question differs."""
+    draw = np.random.default_rng(4)
+    has = np.arange(40) % 2 == 0
+    groups = [f"question {number // 2}" for number in range(40 - apart)] + names(apart)
+    part = parts(has, groups, 5)
+    assert all(len(set(has[part == number])) == 2 for number in range(5))
+    assert len({(group, number) for group, number in zip(groups, part.tolist(), strict=True)}) == len(set(groups))
+    features = draw.standard_normal((40, 5))
+    features[has] += 3.0
+    assert one_against_rest(features, has, groups, 5).figures["learned"]
+
+
+@pytest.mark.parametrize("tag", [True, False])
+def test_a_tag_of_one_question_alone_is_not_learned(tag):
+    draw = np.random.default_rng(5)
+    has = (np.arange(40) < 10) == tag
+    groups = ["hello"] * 10 + names(30)
+    features = draw.standard_normal((40, 5))
+    features[has] += 3.0
+    head = one_against_rest(features, has, groups, 5)
+    assert not head.figures["learned"]
+    assert not (probabilities(features @ head.weight + head.bias) >= head.threshold).any()
