@@ -13,7 +13,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, Exists, OuterRef
 from django.utils import timezone
 
 from annotation import bulk
@@ -23,11 +23,13 @@ from training import runs, tagged
 from training.methods import METHODS
 from training.models import ModelVersion, Run, TagSuggestion
 from training.models.registry import ModelKind
+from training.models.runs import Status
 from training.models.suggestions import DECIDED, State
 
 SUGGEST = METHODS["suggest"]
 AT_ONCE = 1000
 MOST_DECIDED = bulk.SELECTED  # by hand, at once
+NOT_READ = (Status.FAILED, Status.CANCELLED)  # what such runs were given to read
 
 
 def knows_tags(version: ModelVersion) -> bool:
@@ -63,7 +65,8 @@ def ask(
         raise ValidationError(f"{version} was not trained on tags, and cannot suggest any.")
     chosen = runs.checked_settings(SUGGEST.name, settings or {})
     names = [one["tag"] for one in table(version)]
-    before = [version.run_id, *Run.objects.filter(base=version, method=SUGGEST.name).values_list("pk", flat=True)]
+    reading = Run.objects.filter(base=version, method=SUGGEST.name).exclude(status__in=NOT_READ)
+    before = [version.run_id, *reading.values_list("pk", flat=True)]
     found = tagged.untagged(version.project, names, chosen["suggest"], [pk for pk in before if pk is not None])
     if not found:
         raise ValidationError("Every prompt has one of its tags, or was read already: there is none to suggest for.")
@@ -80,7 +83,7 @@ def ask(
 
 
 def take_in(*, run: Run, version: ModelVersion, path: Path) -> int:
-    """Store what a run suggests, in the caller's transaction; returns how many are new.
+    """Store what a run suggests, in the caller's transaction; returns how many are new. Safe to call again.
 
     On the prompts it read its word replaces what other models suggested of the same tags and nobody decided. What was
     decided stays decided, and what a prompt was given meanwhile is not suggested.
@@ -90,27 +93,40 @@ def take_in(*, run: Run, version: ModelVersion, path: Path) -> int:
     others = TagSuggestion.objects.filter(project=run.project_id, state=State.OPEN, tag__in=names)
     others.filter(prompt__in=read).exclude(model_version=version).update(state=State.REPLACED)
     before = TagSuggestion.objects.filter(model_version=version).count()
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    with path.open(encoding="utf-8") as file:  # by lines as they were written: a tag may hold other ends of lines
+        lines = [json.loads(line) for line in file]
     for start in range(0, len(lines), AT_ONCE):
         some = lines[start : start + AT_ONCE]
         own = Prompt.objects.filter(project=run.project_id, pk__in={line["id"] for line in some})
         tags = dict(own.values_list("pk", "tags"))
-        TagSuggestion.objects.bulk_create(
-            [
-                TagSuggestion(
-                    project=run.project,
-                    prompt_id=line["id"],
-                    tag=line["tag"],
-                    model_version=version,
-                    run=run,
-                    confidence=line["confidence"],
-                )
-                for line in some
-                if line["id"] in tags and line["tag"] not in tags[line["id"]]
-            ],
-            ignore_conflicts=True,
-        )
+        found = [
+            TagSuggestion(
+                project=run.project,
+                prompt_id=line["id"],
+                tag=line["tag"],
+                model_version=version,
+                run=run,
+                confidence=line["confidence"],
+            )
+            for line in some
+            if line["id"] in tags and line["tag"] not in tags[line["id"]]
+        ]
+        _open_again(version, found)
+        TagSuggestion.objects.bulk_create(found, ignore_conflicts=True)
     return TagSuggestion.objects.filter(model_version=version).count() - before
+
+
+def _open_again(version: ModelVersion, found: Collection[TagSuggestion]) -> None:
+    """What a version says again that another's word had replaced, of which none stands now."""
+    said = {(one.prompt_id, one.tag) for one in found}
+    standing = TagSuggestion.objects.exclude(state=State.REPLACED).filter(
+        prompt=OuterRef("prompt"), tag=OuterRef("tag")
+    )
+    replaced = version.tag_suggestions.filter(
+        ~Exists(standing), state=State.REPLACED, prompt__in={pk for pk, _ in said}
+    )
+    again = [pk for pk, *what in replaced.values_list("pk", "prompt", "tag") if tuple(what) in said]
+    TagSuggestion.objects.filter(pk__in=again).update(state=State.OPEN)
 
 
 @transaction.atomic
@@ -141,6 +157,8 @@ def _open(project: Project, suggestions: Collection[int]) -> list[TagSuggestion]
     if len(suggestions) > MOST_DECIDED:
         raise ValidationError(f"{MOST_DECIDED} suggestions at once are the most that are decided by hand.")
     rows = TagSuggestion.objects.open().filter(project=project, pk__in=suggestions)
+    prompts = Prompt.objects.filter(project=project, pk__in=rows.values("prompt")).order_by("pk")
+    list(prompts.select_for_update(no_key=True).values_list("pk"))  # first, as whoever puts tags on them does
     return list(rows.select_for_update(of=["self"]).order_by("pk"))
 
 

@@ -1,6 +1,7 @@
 """Tags that a classifier suggests: from people's tags to a model, to suggestions, to tags that people accept."""
 
 import doctest
+import json
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -10,8 +11,8 @@ from django.urls import reverse
 from annotation import bulk
 from annotation.models import BulkChange, Event, Prompt
 from tests.annotation.making import a_prompt
-from tests.training.making import a_model, succeeds
-from training import preflight, runs, suggestions, tagged, tuning
+from tests.training.making import a_model, claimed, fails, succeeds
+from training import preflight, reproducing, runs, suggestions, tagged, tuning
 from training.methods import ClassifySettings, tagging
 from training.models import ModelVersion, TagSuggestion
 from training.models import suggestions as rows
@@ -228,6 +229,32 @@ class TestSuggestions:
         succeeds(run, lines, by_tag=by_tag("bus", "tea"))
         assert standing(project) == {(unsorted[0].pk, "bus", "open")}
 
+    def test_a_tag_with_an_end_of_line_in_it_is_read_as_it_was_written(self, project, base, sorted_prompts, unsorted):
+        tag = "tea\u2028bus"
+        run = tuning.tune(project=project, method="classify", wake=False)
+        claimed(run).folder.mkdir(parents=True)
+        line = {"id": unsorted[0].pk, "tag": tag, "confidence": 0.9}
+        path = run.folder / "suggestions.jsonl"
+        path.write_text(json.dumps(line, ensure_ascii=False) + "\n", encoding="utf-8")
+        run.refresh_from_db()
+        made = a_model(project, "tags", kind=ModelKind.CLASSIFIER, run=run)
+        assert suggestions.take_in(run=run, version=made, path=path) == 1
+        assert of(unsorted[0], tag).confidence == 0.9
+
+    def test_who_decides_and_who_changes_tags_lock_in_one_order(
+        self, project, alice, classifier, unsorted, django_assert_max_num_queries
+    ):
+        """First prompts, then suggestions: else each could wait for the other."""
+        for decide in (suggestions.dismiss, suggestions.accept):
+            chosen = [of(unsorted[0], "bus" if decide is suggestions.accept else "tea").pk]
+            with django_assert_max_num_queries(40) as asked:
+                decide(project=project, suggestions=chosen, actor=alice.person)
+            locked = [one["sql"] for one in asked.captured_queries if " FOR " in one["sql"]]
+            assert ('FROM "annotation_prompt"' in locked[0], 'FROM "training_tagsuggestion"' in locked[1]) == (
+                True,
+                True,
+            )
+
     def test_too_many_at_once_are_refused(self, project, alice):
         with pytest.raises(ValidationError, match="500"):
             suggestions.accept(project=project, suggestions=range(501), actor=alice.person)
@@ -250,6 +277,25 @@ class TestAskingAgain:
         assert of(new, "tea").run == run
         with pytest.raises(ValidationError, match="was read already"):
             suggestions.ask(version=classifier)
+
+    def test_what_a_run_was_given_that_did_not_end_well_was_not_read(self, project, classifier):
+        new = a_prompt(project, "And now?")
+        fails(suggestions.ask(version=classifier, wake=False))
+        run = suggestions.ask(version=classifier, wake=False)
+        assert [row["id"] for row in run.inputs["untagged"]] == [new.pk]
+        with pytest.raises(ValidationError, match="was read already"):
+            suggestions.ask(version=classifier)
+        runs.cancel(run=run)
+        assert suggestions.ask(version=classifier, wake=False)
+
+    def test_what_is_read_once_more_stands_again(self, project, classifier):
+        new = a_prompt(project, "And now?")
+        said = [{"id": new.pk, "tag": "tea", "confidence": 0.8}]
+        first = succeeds(suggestions.ask(version=classifier, wake=False), said)
+        later = classified(project, tea={new.pk: 0.6})
+        assert of(new, "tea").model_version == later
+        succeeds(reproducing.repeat(run=first, wake=False), said)
+        assert (of(new, "tea").model_version, of(new, "tea").state) == (classifier, "open")
 
     def test_only_of_a_model_that_was_trained_on_tags(self, project, base):
         imported = a_model(project, "toxic", kind=ModelKind.CLASSIFIER)
