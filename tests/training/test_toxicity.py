@@ -412,8 +412,8 @@ def test_a_classifier_is_imported_reads_and_is_believed(project, tmp_path, monke
     watching.here(run)
     run.refresh_from_db()
     assert (run.status, run.error) == ("succeeded", "")
-    about_prompt, about_answer = toxic()
-    assert (about_prompt.response, about_prompt.data["label"]) == (None, "insult")
+    (about_prompt,), (about_answer,) = toxic(response=None), toxic(response__isnull=False)
+    assert about_prompt.data["label"] == "insult"
     assert about_answer.response == answers[1]
     assert "nasty" in long[about_answer.start : about_answer.end]
     assert about_answer.sentence == "Reads as “toxic” to detector: 99 % sure."
