@@ -143,7 +143,9 @@ def run(request: Request, slug: str, pk: int) -> HttpResponse:
 def models(request: Request, slug: str) -> HttpResponse:
     member = lead(request.user, slug)
     versions: list[Any] = list(
-        ModelVersion.objects.filter(project=member.project).select_related("parent", "run__snapshot")
+        ModelVersion.objects.filter(project=member.project)
+        .select_related("parent", "run__snapshot")
+        .defer("run__inputs")
     )
     stale = staleness.of_models(member.project)
     scores: dict[int, list[Score]] = defaultdict(list)

@@ -56,7 +56,8 @@ class Runs(Endpoint):
     def get(self, request: Request, slug: str) -> Response:
         """The project's runs, newest first."""
         project = access.lead(self.person, slug).project
-        return self.page(project.runs.select_related("base", "teacher", "model_version", "created_by"), RunSerializer)
+        rows = project.runs.select_related("base", "teacher", "model_version", "created_by").defer("inputs")
+        return self.page(rows, RunSerializer)
 
     @documented(
         "Runs",

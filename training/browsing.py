@@ -44,7 +44,9 @@ def _tags(project: Project) -> list[tuple[str, str]]:
     """All that some model of the project can suggest, whether any such suggestion waits or not: an address that was
     kept still says what it said."""
     models = ModelVersion.objects.filter(project=project, kind=ModelKind.CLASSIFIER).select_related("run")
-    known = {one["tag"] for version in models for one in suggestions.table(version) if one["learned"]}
+    known = {
+        one["tag"] for version in models.defer("run__inputs") for one in suggestions.table(version) if one["learned"]
+    }
     return [(tag, tag) for tag in sorted(known)]
 
 

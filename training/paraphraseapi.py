@@ -32,7 +32,8 @@ class Paraphrases(Endpoint):
         """What models made of people's prompts, beside the originals, the newest first."""
         project = access.lead(self.person, slug).project
         which = self.asked(WhichParaphrasesSerializer)
-        rows = Paraphrase.objects.filter(prompt__project=project).select_related("prompt", "run", "decided_by")
+        rows = Paraphrase.objects.filter(prompt__project=project).defer("run__inputs")
+        rows = rows.select_related("prompt", "run", "decided_by")
         if "kept" in which:
             rows = rows.kept() if which["kept"] else rows.refused()
         wanted = {name: which[name] for name in ("run", "refused_because") if name in which}

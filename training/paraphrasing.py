@@ -149,7 +149,7 @@ def _checks(project: Project, found: list[Paraphrase]) -> Checks:
 def to_learn_from(project: Project, models: Iterable[int]) -> dict[str, list[Paraphrase]]:
     """The paraphrases of these models that are kept, by the hash of their prompt; each wording of a prompt once."""
     rows = Paraphrase.objects.kept().by(models).filter(prompt__in=Prompt.objects.train().kept().filter(project=project))
-    kept = list(rows.select_related("prompt", "run").order_by("pk"))
+    kept = list(rows.select_related("prompt", "run").defer("run__inputs").order_by("pk"))  # of which each has them all
     checks = _checks(project, kept)
     found: defaultdict[str, list[Paraphrase]] = defaultdict(list)
     for place, one in enumerate(kept):

@@ -16,7 +16,7 @@ MOST_PRIORITY = 100
 
 def in_line(project: Project) -> QuerySet[Run]:
     """The project's queued runs in the order in which they are taken; other projects' runs may be between them."""
-    rows = Run.objects.filter(project=project, status=Status.QUEUED)
+    rows = Run.objects.filter(project=project, status=Status.QUEUED).defer("inputs")
     return rows.order_by(F("priority").desc(), Coalesce("place", "id"), "id")
 
 

@@ -32,7 +32,7 @@ def of_models(project: Project) -> dict[int, str]:
     by_snapshot = of_snapshots(project)
     if not by_snapshot:
         return {}
-    rows = ModelVersion.objects.filter(project=project).select_related("run__snapshot")
+    rows = ModelVersion.objects.filter(project=project).select_related("run__snapshot").defer("run__inputs")
     versions = {one.pk: one for one in rows.prefetch_related("run__sources__snapshot")}
     found = {}
     for version in versions.values():

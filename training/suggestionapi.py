@@ -96,7 +96,8 @@ class Suggestions(Endpoint):
             rows = rows.open() if state == State.OPEN else rows.filter(state=state)
         names = {"tag": "tag", "prompt": "prompt", "model": "model_version"}
         rows = rows.filter(**{names[name]: value for name, value in asked.items()})
-        return self.page(rows.select_related("model_version", "decided_by"), SuggestionSerializer)
+        rows = rows.select_related("model_version", "decided_by").defer("model_version__card")
+        return self.page(rows, SuggestionSerializer)
 
 
 class Decide(Endpoint):

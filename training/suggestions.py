@@ -179,7 +179,7 @@ def of_prompts(prompts: Collection[int]) -> dict[int, list[TagSuggestion]]:
     """The open suggestions for these prompts (ids), the surest first."""
     found: dict[int, list[TagSuggestion]] = defaultdict(list)
     rows = TagSuggestion.objects.open().filter(prompt__in=prompts).select_related("model_version")
-    for one in rows.order_by("-confidence", "tag"):
+    for one in rows.defer("model_version__card").order_by("-confidence", "tag"):
         found[one.prompt_id].append(one)
     return found
 

@@ -31,6 +31,7 @@ MOST_BESIDE = 12
 def runs(request: Request, slug: str) -> HttpResponse:
     member = access.lead(request.user, slug)
     rows = Run.objects.filter(project=member.project).select_related("project", "base", "snapshot", "created_by")
+    rows = rows.defer("inputs")  # of which a run may have megabytes
     page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
     context = {**place(member), "runs": page, "line": queueing.in_line(member.project).select_related("project")}
     return render(request, "training/runs.html", context)
@@ -211,7 +212,7 @@ def about(run: Run) -> dict[str, Any]:
 def beside(run: Run) -> list[Run]:
     """Runs whose curves may be laid over this one's: of the same method, the newest first."""
     others = Run.objects.filter(project=run.project, method=run.method, step__gt=0).exclude(pk=run.pk)
-    return list(others.select_related("project")[:MOST_BESIDE])
+    return list(others.select_related("project").defer("inputs")[:MOST_BESIDE])
 
 
 def note(run: Run) -> str:

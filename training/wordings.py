@@ -57,7 +57,7 @@ def paraphrases(request: Request, slug: str, pk: int) -> HttpResponse:
     member, run = access.run(request.user, slug, pk)
     tally = paraphrasing.tally(run)
     show = request.GET.get("show", "")
-    rows = paraphrasing.shown(run, show).select_related("prompt", "decided_by", "run")
+    rows = paraphrasing.shown(run, show).select_related("prompt", "decided_by", "run").defer("run__inputs")
     context: dict[str, Any] = {
         **place(member),
         "run": run,

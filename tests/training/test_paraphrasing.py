@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from annotation import excluding, labelling, leaving_out
 from annotation.models import Event, Item, Prompt
@@ -263,6 +265,20 @@ def test_no_paraphrase_is_asked_about(project, base, asked):
     before = Item.objects.count(), Prompt.objects.count()
     wordings(base, {asked: [OTHER]})
     assert (Item.objects.count(), Prompt.objects.count()) == before
+
+
+def test_what_a_run_was_given_is_not_fetched_with_each_of_its_paraphrases(project, client, base, asked, alice):
+    run = wordings(base, {asked: [OTHER]})[0].run
+    client.force_login(alice.person)
+    with CaptureQueriesContext(connection) as done:
+        assert rows(project, base)
+        listed = client.get("/api/v1/projects/desk/paraphrases/")
+    assert listed.json()["results"][0]["run"] == run.pk
+    assert not [one for one in done if "inputs" in one["sql"]]
+    page = reverse("paraphrases", args=["desk", run.pk])
+    with CaptureQueriesContext(connection) as done:
+        assert OTHER in client.get(page).content.decode()
+    assert len([one for one in done if "inputs" in one["sql"]]) == 1  # the run whose page it is
 
 
 def test_models_of_another_project_bring_nothing(project, base, asked):

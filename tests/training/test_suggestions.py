@@ -5,7 +5,8 @@ import json
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from annotation import bulk
@@ -328,6 +329,14 @@ class TestPages:
         client.force_login(member("rita", "reviewer").person)
         assert "suggested: tea" not in client.get(PAGE).content.decode()
         assert client.get(PAGE, {"suggested": "bus"}).context["found"].total == 23
+
+    @pytest.mark.parametrize("name", ["browse", "models", "runs"])
+    def test_what_a_run_was_given_to_read_is_fetched_for_no_list(self, lead, classifier, name):
+        """It may be thousands of prompts."""
+        with CaptureQueriesContext(connection) as done:
+            page = lead.get(reverse(name, args=["desk"]))
+        assert page.status_code == 200
+        assert not [one for one in done if '"inputs"' in one["sql"]]
 
     def test_one_is_accepted_or_dismissed_where_it_stands(self, say, unsorted, classifier, alice):
         one = unsorted[0]
