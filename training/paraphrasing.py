@@ -81,11 +81,11 @@ def paraphrase(
 
 @dataclass
 class Checks:
-    """What a paraphrase is held against, and what was kept so far."""
+    """What a paraphrase is held against, and what is known: what was kept so far, and what a person refused."""
 
     heldout: rewording.Heldout
     near: set[int]  # places of those that are nearly a held-out prompt
-    kept: defaultdict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    known: defaultdict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def judge(self, one: Paraphrase, place: int) -> Paraphrase:
         original, text, language = one.prompt.last_turn, one.text, one.prompt.language
@@ -106,10 +106,10 @@ class Checks:
             one.refused_because = Refusal.QUESTION
         elif lost := rewording.lost(original, text, language):
             one.refused_because, one.about = Refusal.DETAIL, lost[:ABOUT]
-        elif rewording.repeats(text, self.kept[one.prompt_id]):
+        elif rewording.repeats(text, self.known[one.prompt_id]):
             one.refused_because = Refusal.REPEATED
         else:
-            self.kept[one.prompt_id].append(text)
+            self.known[one.prompt_id].append(text)
         return one
 
 
@@ -131,8 +131,9 @@ def judged(run: Run, path: Path) -> list[Paraphrase]:
         if row["prompt_id"] in prompts
     ]
     checks = _checks(run.project, found)
-    for one in Paraphrase.objects.kept().filter(prompt__in=prompts).order_by("pk"):
-        checks.kept[one.prompt_id].append(one.text)
+    known = Paraphrase.objects.kept() | Paraphrase.objects.filter(decision=Decision.REFUSED)
+    for one in known.filter(prompt__in=prompts).order_by("pk"):
+        checks.known[one.prompt_id].append(one.text)
     return [checks.judge(one, place) for place, one in enumerate(found)]
 
 

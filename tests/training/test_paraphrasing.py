@@ -304,3 +304,12 @@ def test_a_person_refuses_one_and_takes_one_back(project, base, asked, alice):
     done = Event.objects.filter(verb__startswith="paraphrase ").order_by("pk")
     assert [one.verb for one in done] == ["paraphrase refused", "paraphrase taken back"]
     assert {one.actor for one in done} == {alice.person}
+
+
+def test_what_a_person_refused_does_not_come_back_with_the_next_run(project, base, asked, alice):
+    (refused,) = wordings(base, {asked: [OTHER]})
+    paraphrasing.decide(paraphrase=refused, keep=False, actor=alice.person)
+    (again,) = wordings(a_model(project, "other"), {asked: [OTHER]})
+    assert (again.is_kept, again.refused_because) == (False, "repeated")
+    assert rows(project, base) == []
+    assert paraphrasing.decide(paraphrase=again, keep=True, actor=alice.person)
