@@ -7,7 +7,7 @@ PIP := $(RUN) -m pip --disable-pip-version-check
 STAMP := $(VENV)/installed
 PACKAGES := annotation training evaluation config
 TEST_FLAGS ?= -q
-# Each worker takes whole files, in the order of tests/conftest.py. Of those whose processes wait for one another, one more.
+# Each worker takes whole files, in the order of tests/conftest.py. Of those that train, one more: they wait for one another.
 WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
 WAITING := -n 3 --dist loadfile --no-loadscope-reorder
 
@@ -44,7 +44,7 @@ demo: install ## Touchstone with a small shop's replies to judge; prints where t
 test: install browser ## all tests: units, then training and database processes, then whole journeys in a browser
 	@$(RUN) -m pytest $(TEST_FLAGS) $(WORKERS) -m "not process and not journey and not model"
 	@$(RUN) -m pytest $(TEST_FLAGS) $(WAITING) -m process
-	@$(RUN) -m pytest $(TEST_FLAGS) $(WAITING) -m journey
+	@$(RUN) -m pytest $(TEST_FLAGS) $(WORKERS) -m journey
 
 lint: install ## style, security, types, import contracts, templates, scripts, Dockerfiles, migrations, production settings
 	@echo "ruff";            $(RUN) -m ruff check --quiet .
