@@ -16,12 +16,12 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Left
 from django.urls import reverse
 from django.utils import timezone
 
-from annotation.models import Cleaning, Finding, Project, Prompt, Response, User
+from annotation.models import Cleaning, Event, Finding, Project, Prompt, Response, User
 from annotation.models.cleaning import Check, Decision
 from annotation.models.events import record
 from training import runs
@@ -178,9 +178,10 @@ def _runs(project: Project) -> Any:
 
 
 def _runs_of(policy: ToxicityPolicy) -> Any:
-    """Newest first."""
+    """Newest first; those of an earlier time, when the same model was named and taken back again, are not its own."""
+    named = Event.objects.filter(target=f"{policy._meta.model_name}:{policy.pk}").order_by("pk").values("created_at")
     mine = _runs(policy.project).filter(base=policy.model_version, inputs__labels=policy.labels)
-    return mine.select_related("project").order_by("-pk")
+    return mine.filter(created_at__gte=Subquery(named[:1])).select_related("project").order_by("-pk")
 
 
 @transaction.atomic

@@ -232,6 +232,18 @@ def test_after_a_failure_none_begins_until_somebody_asks_or_chooses_otherwise(pr
     assert tasks.read_for_toxicity() == 1
 
 
+def test_a_model_that_is_named_once_more_begins_by_the_clock_though_its_run_had_been_stopped(project, policy):
+    a_prompt(project)
+    toxicity.start(project=project)
+    toxicity.stop(project=project)
+    again = toxicity.set_policy(project=project, model=policy.model_version)
+    assert not toxicity.standing(project).failed
+    assert tasks.read_for_toxicity() == 1
+    fails(Run.objects.get(status="queued"))
+    toxicity.set_policy(project=project, model=again.model_version, threshold=0.7)
+    assert toxicity.standing(project).failed  # the same reading, at another threshold
+
+
 def test_whoever_wants_everything_checked_has_this_read_too(project, policy, alice):
     a_prompt(project, "Is it open today?")
     cleaning.check(project=project)  # as the clock does it
