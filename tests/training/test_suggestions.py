@@ -5,6 +5,7 @@ import json
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -145,6 +146,10 @@ class TestLearning:
     def test_what_it_yields_is_a_classifier_of_its_own_kind_on_whole_weights(self, project, base, classifier):
         assert (classifier.kind, classifier.format, classifier.parent) == ("classifier", "adapter", base)
         assert not ModelVersion.objects.policies().filter(pk=classifier.pk).exists()
+
+    def test_the_command_says_what_it_learns_from(self, project, base, sorted_prompts, capsys):
+        call_command("train", "desk", "classify")
+        assert "From base, on 20 prompts.\n" in "".join(capsys.readouterr())
 
     @pytest.mark.parametrize("method", ["sft", "classify", "generate", "score", "merge"])
     def test_nothing_else_starts_from_a_classifier(self, project, classifier, method):

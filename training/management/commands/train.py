@@ -77,7 +77,8 @@ class Command(RunCommand):
         if run.snapshot is not None:
             self.tell(f"From {run.base}, on {run.snapshot} ({run.snapshot.counts.get('rows', 0)} rows).")
         else:
-            self.tell(f"From {run.base}, on {len(run.inputs['prompts'])} prompts, taught by {run.teacher}.")
+            taught = f", taught by {run.teacher}" if run.teacher else ""
+            self.tell(f"From {run.base}, on {len(run.inputs['prompts'])} prompts{taught}.")
         run = self.see_through(run, options)
         if run.is_open:
             self.stdout.write(str(run.pk))
