@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jinja2 import TemplateError
 from safetensors.numpy import load_file, save_file
 
 from training.recipes import models, pooling, rows
@@ -102,7 +103,7 @@ class Reader:
     def features(self, asked: list[dict[str, Any]], batch_size: int, further: int = 0) -> Numbers:
         """Prompts × hidden size: means over the tokens of each. A step is told of for every batch; `further` steps are
         to follow."""
-        texts = [rows.tokens(self.tokenizer, row["messages"]) for row in asked]
+        texts = [self._tokens(row["messages"]) for row in asked]
         self.cut = sum(len(ids) > self.limit for ids in texts)
         self.longest = max(map(len, texts), default=0)
         texts = [ids[-self.limit :] for ids in texts]
@@ -118,6 +119,15 @@ class Reader:
             speed = round(sum(whole) / max(time.monotonic() - started, 1e-9), 1)
             self.job.metrics.append({"step": number, "total": len(batches) + further, "tokens_per_second": speed})
         return found
+
+    def _tokens(self, messages: list[dict[str, str]]) -> list[int]:
+        """The conversation as the model reads it; its words alone where the chat template has no place for it, as some
+        have none for a system message."""
+        try:
+            return rows.tokens(self.tokenizer, messages)
+        except TemplateError:
+            words = "\n\n".join(message["content"] for message in messages)
+            return self.tokenizer(words)["input_ids"] or [self.tokenizer.pad_token_id]
 
     def counts(self, read: int) -> dict[str, Any]:
         return {"read": read, "kept": read, "dropped": 0, "cut": self.cut, "longest_tokens": self.longest}

@@ -1,10 +1,12 @@
 """A classifier over tags: the model stays as it is; what is plain is learned, what is chance is not, and it says so."""
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
 
+from tests.tiny_model import build
 from tests.training.recipes.runs import QUESTIONS, questions, says, weights, write_lines
 
 TRAIN, HELDOUT, UNTAGGED = 80, 20, 12
@@ -91,3 +93,15 @@ def test_what_cannot_be_learned_or_was_not_is_refused(new_run, data, tmp_path):
     broken = {"untagged": write_lines(tmp_path / "broken.jsonl", [{"id": 1}])}
     assert "knows no tags" in new_run("suggest", data=nothing).here().result["error"]
     assert "Line 1" in new_run("classify", data={**data, **broken}).here().result["error"]
+
+
+def test_what_the_chat_template_refuses_is_read_by_its_words(new_run, data, tmp_path):
+    strict = "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+    base = build(tmp_path / "base", chat_template=strict + "{{ m['content'] }}{% endfor %}")
+    rows = [json.loads(line) for line in Path(data["prompts"]).read_text().splitlines()]
+    for row in rows[::2]:
+        row["messages"] = says("system", "Be brief.") + row["messages"]
+    given = {**data, "prompts": write_lines(tmp_path / "prompts.jsonl", rows)}
+    run = new_run("classify", data=given, base=base).here()
+    assert run.result["status"] == "ok", run.result
+    assert run.result["rows"]["kept"] == TRAIN + HELDOUT
