@@ -53,6 +53,7 @@ def run(job: Job) -> dict[str, Any]:
         job.event("rows", **counts)
 
     written = Journal(job.folder / "toxicity.jsonl", writes=job.is_main)
+    written.append()  # the file is there, though nothing may be left to read
     known = {row["id"] for row in written.keep(lambda row: True)}
     waiting = sorted((name for name in texts if name not in known), key=lambda name: -len(texts[name]))
     batches = [waiting[start : start + settings.batch_size] for start in range(0, len(waiting), settings.batch_size)]

@@ -142,6 +142,7 @@ def test_a_stop_is_heeded_between_batches(reads, several):
 def test_nothing_left_to_read_is_no_failure(reads, several):
     run = reads({}, base=several, labels=["toxic"]).here()
     assert (run.result["status"], run.result["metrics"]) == ("ok", {"texts": 0})
+    assert (run.folder / run.result["output"]).read_text() == ""
 
 
 def test_labels_that_the_model_does_not_have_are_refused(reads, several):
