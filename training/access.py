@@ -23,6 +23,7 @@ def run(user: User, slug: str, pk: int) -> tuple[Membership, Run]:
     member = lead(user, slug)
     found = (
         Run.objects.select_related("project", "snapshot", "base", "created_by")
+        .defer("inputs")  # which may be megabytes, and pages ask for a run again and again
         .filter(project=member.project, pk=pk)
         .first()
     )
