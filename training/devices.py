@@ -7,7 +7,7 @@ worker process takes a free part by a file lock, which the kernel lets go of how
 import fcntl
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,15 @@ def visible() -> Part:
     if named is not None:
         return tuple(one.strip() for one in named.split(",") if one.strip()) or ("cpu",)
     return tuple(str(number) for number, _ in enumerate(Path("/proc/driver/nvidia/gpus").glob("*")))
+
+
+DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # NVIDIA's, AMD's, and Windows' for its guests
+
+
+def may_be_used(environment: Mapping[str, str]) -> bool:
+    """Whether a process of this environment may find a device, though none is known by name."""
+    named = environment.get("CUDA_VISIBLE_DEVICES")
+    return bool(named) if named is not None else any(Path(driver).exists() for driver in DRIVERS)
 
 
 def environment(part: Part, count: int) -> dict[str, str]:

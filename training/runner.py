@@ -185,7 +185,7 @@ def _launch(run: Run, folder: Path, output: IO[bytes], part: devices.Part) -> Pr
 def _forked(run: Run, folder: Path, output: IO[bytes], environment: dict[str, str]) -> Forked | None:
     """The recipe without the seconds that its libraries take to import, where forking is possible."""
     asks_others = run.base is not None and run.base.endpoint  # and needs no library
-    if sys.platform != "linux" or run.devices > 1 or asks_others or environment.get("CUDA_VISIBLE_DEVICES"):
+    if sys.platform != "linux" or run.devices > 1 or asks_others or devices.may_be_used(environment):
         return None
     try:
         return _forks.fork(run.method, str(folder), output, environment)

@@ -1,6 +1,7 @@
 """Which devices a worker uses, and the command that runs a recipe on several."""
 
 import doctest
+import io
 import json
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from tests.training.making import a_model
-from training import devices, launching, runs, tasks
+from training import devices, launching, runner, runs, tasks
 from training.models import Run
 from training.runs import Plan
 
@@ -93,3 +94,22 @@ def test_the_launcher_understands_its_options():
     )
     options = [launching.command("sft", "/x", devices=2, spread=spread)[3:] for spread in launching.SPREADS]
     subprocess.run([sys.executable, "-c", code, json.dumps(options)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("environment", "driver", "may"),
+    [
+        ({}, False, False),
+        ({}, True, True),
+        ({"CUDA_VISIBLE_DEVICES": ""}, True, False),
+        ({"CUDA_VISIBLE_DEVICES": "0"}, False, True),
+    ],
+)
+def test_no_recipe_is_forked_where_it_may_find_a_device(monkeypatch, tmp_path, environment, driver, may):
+    """Also where the driver names none of them, as within some containers: it would not answer after the fork."""
+    monkeypatch.setattr(devices, "DRIVERS", [str(tmp_path / "driver")])
+    monkeypatch.setattr(runner._forks, "fork", lambda *asked: asked)
+    if driver:
+        (tmp_path / "driver").touch()
+    forked = runner._forked(Run(method="sft"), tmp_path, io.BytesIO(), environment)
+    assert (forked is None) == may
