@@ -1,8 +1,8 @@
 """Logistic regressions on features of a model that stays as it is, and how far each can be trusted.
 
 A tag is told from its absence by one regression. What is reported of it is cross-fitted: each prompt is judged by
-weights that were fitted without it, at a strength and a threshold that were chosen without it, too. So the figures
-are not those of the choice that happened to suit the prompts at hand.
+weights that were fitted without it, at a strength and a threshold that others are judged best by. So the figures are
+hardly those of a choice that happened to suit the prompts at hand.
 """
 
 from dataclasses import dataclass
