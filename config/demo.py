@@ -91,6 +91,7 @@ def _import(project: Project) -> ModelVersion:
     claimed = runs.claim(worker=runner.worker_name(), run_id=run.pk)
     if claimed is not None:
         run = runner.execute(claimed)
+        runner.release()
     if run.error:
         raise RuntimeError(run.error)
     return run.model_version

@@ -48,6 +48,11 @@ class LostClaim(Exception):
     """The row says that this run is no longer ours."""
 
 
+def release() -> None:
+    """Give back the memory of the process that recipes are forked off, where no run is likely to follow."""
+    _forks.close()
+
+
 def worker_name() -> str:
     return f"{os.uname().nodename}:{os.getpid()}"
 

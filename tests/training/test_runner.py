@@ -234,6 +234,9 @@ def _do_everything(done: Done, tiny_model: Path) -> None:
         for future in [pool.submit(in_thread, job, base) for job in (policy, stopped, others, lost, slow)]:
             future.result()
     orphaned(base)
+    server = runner._forks.process
+    runner.release()
+    done.seen["server lives"] = psutil.pid_exists(server.pid)
 
 
 @pytest.fixture
@@ -472,6 +475,10 @@ def test_a_run_whose_process_was_forked_off_one_that_was_killed_is_tried_again(t
     assert (run.status, run.attempt) == ("queued", 1)
     assert not psutil.pid_exists(theirs.seen["orphan's pid"])
     assert (theirs["orphaned"].status, theirs["orphaned"].attempt) == ("cancelled", 2)
+
+
+def test_the_process_that_runs_are_forked_off_ends_when_it_is_needed_no_more(theirs):
+    assert theirs.seen["server lives"] is False
 
 
 def test_a_snapshot_that_was_touched_is_not_trained_on(theirs):
