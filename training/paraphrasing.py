@@ -14,7 +14,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from annotation.models import Label, Project, Prompt, User
@@ -227,10 +227,11 @@ def shown(run: Run, show: str) -> QuerySet[Paraphrase]:
 
 def tally(run: Run) -> Tally:
     """How many of a run's paraphrases are kept, and why the others are not."""
-    rows = run.paraphrases.order_by().values_list("decision", "refused_because")
-    counts: Counter[str] = Counter(
-        "" if decision == Decision.KEPT else PERSON if decision else reason for decision, reason in rows
-    )
+    counts: Counter[str] = Counter()
+    rows = run.paraphrases.values_list("decision", "refused_because").annotate(n=Count("pk"))
+    rows = rows.order_by("decision", "refused_because")
+    for decision, reason, number in rows:
+        counts["" if decision == Decision.KEPT else PERSON if decision else reason] += number
     names = {**dict(Refusal.choices), PERSON: Decision.REFUSED.label}
     refused = [(reason, names[reason], count) for reason, count in counts.most_common() if reason]
     return Tally(counts[""], refused)
