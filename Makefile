@@ -50,7 +50,7 @@ lint: install ## style, security, types, import contracts, templates, scripts, D
 	@echo "ruff";            $(RUN) -m ruff check --quiet .
 	@echo "ruff format";     $(RUN) -m ruff format --check --quiet .
 	@echo "bandit";          $(RUN) -m bandit --quiet --configfile pyproject.toml --recursive $(PACKAGES) client manage.py
-	@echo "mypy";            $(RUN) -m mypy --no-error-summary $(PACKAGES)
+	@echo "mypy";            $(RUN) -m mypy --no-error-summary --explicit-package-bases $(PACKAGES) tests/benchmarks
 	@echo "mypy client";     $(RUN) -m mypy --no-error-summary --config-file client/pyproject.toml client/touchstone_client
 	@echo "import-linter";   $(RUN) -c 'from importlinter.cli import lint_imports_command as run; run()' --no-logo \
 		>$(VENV)/lint-imports 2>&1 || { cat $(VENV)/lint-imports; exit 1; }

@@ -2,9 +2,9 @@
 
     spec.json → python -m training.recipes.<method> → metrics.jsonl … result.json
 
-The worker renews a heartbeat on the row while the process lives, copies its metrics into the database, and
-passes a cancel on as SIGTERM. If the worker dies, the kernel ends the process too, and `runs.recover` gives the
-run to another worker, which goes on from the last checkpoint.
+The worker renews a heartbeat on the row while it fetches models, while the process lives and while it stores what came
+of it; it copies metrics into the database, and passes a cancel on as SIGTERM. If the worker dies, the kernel ends the
+process too, and `runs.recover` gives the run to another worker, which goes on from the last checkpoint.
 """
 
 import contextlib
@@ -14,7 +14,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -67,7 +69,9 @@ def execute(run: Run, part: devices.Part | None = None) -> Run:
     with logcontext.bind(run_id=run.pk):
         log.info("%s begins, attempt %s", run.method, run.attempt)
         try:
-            finishing.finish(run=run, result=_perform(run, part or devices.visible()))
+            result = _perform(run, part or devices.visible())
+            with _heartbeat(run):
+                finishing.finish(run=run, result=result)
         except LostClaim:
             log.warning("Another worker has taken it meanwhile")
         except (InterfaceError, OperationalError):
@@ -96,7 +100,8 @@ def _perform(run: Run, part: devices.Part) -> dict[str, Any]:
         if version is None or version.endpoint:
             continue
         try:
-            registry.bring(version)
+            with _heartbeat(run):
+                registry.bring(version)
         except artifacts.Damaged as error:
             return {"status": "failed", "reason": "missing_base", "error": str(error)}
         if gone := version.missing():
@@ -228,6 +233,33 @@ def _watch(run: Run, process: Process, folder: Path) -> str:
             elif asked and now - asked_at > GRACE_SECONDS:
                 _stop(process)
     return asked
+
+
+@contextlib.contextmanager
+def _heartbeat(run: Run) -> Iterator[None]:
+    """Another thread says that the worker lives while this one copies or hashes gigabytes, or judges what was made. If
+    the row is no longer ours it stops; whoever stores an outcome looks at that for himself."""
+    over = threading.Event()
+
+    def beat() -> None:
+        try:
+            while not over.wait(max(settings.RUN_HEARTBEAT_SECONDS, POLL_SECONDS)):
+                try:
+                    _beat(run)
+                except (InterfaceError, OperationalError):  # the database is away: it may be back at the next beat
+                    connection.close()
+        except LostClaim:
+            pass
+        finally:
+            connection.close()  # each thread has one of its own
+
+    thread = threading.Thread(target=beat, name=f"heartbeat of run {run.pk}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _beat(run: Run) -> None:

@@ -12,6 +12,8 @@ import json
 import sys
 from pathlib import Path
 
+sys.path.pop(0)  # this folder, whose `queue` is not Python's
+
 
 def main(path: str) -> None:
     asked = json.loads(Path(path).read_text())

@@ -41,11 +41,8 @@ class Gold:
     @staticmethod
     def load(file: Path) -> "Gold":
         found = np.load(file)
-        return Gold(
-            *(found[name] for name in ("middle", "spread", "slope", "weights")),
-            float(found["words"]),
-            float(found["accuracy"]),
-        )
+        middle, spread, slope, weights = (found[name] for name in ("middle", "spread", "slope", "weights"))
+        return Gold(middle, spread, slope, weights, float(found["words"]), float(found["accuracy"]))
 
 
 def fit(surface: np.ndarray, states: np.ndarray | None, prompts: np.ndarray, scores: np.ndarray) -> Gold:

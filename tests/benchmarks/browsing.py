@@ -238,7 +238,8 @@ def main(prompts: int) -> int:
         "median_ms": round(statistics.median(everything), 1),
         "slowest_ms": round(statistics.median(found[-1][1]), 1),
     }
-    conditions = {"prompts": prompts, "answers": 2 * prompts, "labels": prompts // LABELLED, "pages": len(PAGES)}
+    conditions: dict[str, object] = {"prompts": prompts, "answers": 2 * prompts, "labels": prompts // LABELLED}
+    conditions["pages"] = len(PAGES)
     conditions |= {"times": TIMES, "slowest": found[-1][0], "go_on_looking": sum(bool(end) for _, _, end in found)}
     print(json.dumps({"benchmark": "browsing", "figures": figures, "conditions": conditions}))
     return 0

@@ -16,11 +16,11 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-import pyarrow
-import pyarrow.parquet
-
 sys.path.pop(0)  # this folder, whose `queue` is not Python's
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import pyarrow
+import pyarrow.parquet
 
 from tests.benchmarks.measured import Measured, measured
 from tests.tiny_model import build

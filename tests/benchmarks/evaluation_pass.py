@@ -24,7 +24,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as recipes have it, and b
 import torch
 
 from training.methods import RewardSettings, SftSettings
-from training.recipes import convert, measure, models, rows, score
+from training.recipes import convert, measure, models, rows, score, ways
 from training.recipes.contract import ModelSpec, perform
 from training.recipes.demo_model import smollm2_gguf
 
@@ -58,9 +58,9 @@ def prepared(folder: Path) -> dict[str, str]:
     base = str(folder / "convert" / done["output"])
     tokenizer = models.load_tokenizer(base)
     scorer = models.load_scorer(base, torch.float32, pad_token_id=tokenizer.pad_token_id)
-    get_peft_model(scorer, models.lora(RewardSettings(), "SEQ_CLS")).save_pretrained(str(folder / "judge"))
+    get_peft_model(scorer, ways.lora(RewardSettings(), task_type="SEQ_CLS")).save_pretrained(str(folder / "judge"))
     policy = models.load_policy(ModelSpec(base=base), torch.float32)
-    get_peft_model(policy, models.lora(SftSettings(), "CAUSAL_LM")).save_pretrained(str(folder / "tuned"))
+    get_peft_model(policy, ways.lora(SftSettings())).save_pretrained(str(folder / "tuned"))
     return {"base": base, "score": str(folder / "judge"), "measure": str(folder / "tuned")}
 
 
@@ -80,6 +80,7 @@ def bare(method: str, paths: dict[str, str], encoded: list[list[int]]) -> float:
     """Seconds to load the model and read all batches, the longest texts first, as the recipes do."""
     started = time.monotonic()
     pad = models.load_tokenizer(paths["base"]).pad_token_id
+    model: Any
     if method == "score":
         model = models.load_scorer(paths["base"], torch.float32, pad_token_id=pad, adapter=paths["score"])
         _read(model.merge_and_unload().eval(), encoded, pad, SIZES[method])

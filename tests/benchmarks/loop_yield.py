@@ -18,9 +18,9 @@ are worth more. `length_growth` and `probe_perplexity_growth`: after the last ro
 of the other. Nothing that the annotator says has to do with length.
 
 It tells what it does on stderr, takes about two hours on two free cores besides reading the pool (half an hour, kept in
-var/), and goes on after what is done if it is started again with the same `--keep`. Without a pool, or with `--quick`,
-there is one made up; `--quick` is one round of a dozen labels on the tiny model of the tests, by the default selector
-alone, with a reward of what is seen at once.
+`--states FOLDER` as for `selection`), and goes on after what is done if it is started again with the same `--keep`.
+Without a pool, or with `--quick`, there is one made up; `--quick` is one round of a dozen labels on the tiny model of
+the tests, by the default selector alone, with a reward of what is seen at once.
 """
 
 import argparse
@@ -40,7 +40,7 @@ import numpy as np
 
 from config.paths import VAR
 from evaluation.surface import surface
-from tests.benchmarks import _gold
+from tests.benchmarks import _gold, _states
 from tests.benchmarks.dpo_epochs import real_model
 from tests.benchmarks.product import running
 from tests.tiny_model import build
@@ -70,7 +70,7 @@ def made_up(prompts: int) -> list[dict[str, Any]]:
     return rows
 
 
-def gold_of(rows: list[dict[str, Any]], *, read: bool) -> _gold.Gold:
+def gold_of(rows: list[dict[str, Any]], *, model: Path | None, states_in: Path) -> _gold.Gold:
     random = Random(SEED)
     drawn = [
         (number, row["prompt"], one["text"], one["score"])
@@ -78,10 +78,8 @@ def gold_of(rows: list[dict[str, Any]], *, read: bool) -> _gold.Gold:
         for one in random.sample(row["responses"], min(ANSWERS, len(row["responses"])))
     ]
     states = None
-    if read:
-        from tests.benchmarks.selection import states_of
-
-        states = states_of([(prompt, text) for _, prompt, text, _ in drawn], None)
+    if model:
+        states, _ = _states.read([(prompt, text) for _, prompt, text, _ in drawn], model=model, folder=states_in)
     seen = np.array([surface(prompt, text) for _, prompt, text, _ in drawn])
     return _gold.fit(seen, states, np.array([one[0] for one in drawn]), np.array([one[3] for one in drawn]))
 
@@ -91,6 +89,7 @@ def main() -> None:
     parser.add_argument("--pool", type=Path, help="a judged pool; made up if left out")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--keep", type=Path, help="a folder to work in, and to go on in")
+    parser.add_argument("--states", type=Path, default=VAR / "states", help="folder that keeps what it has read")
     given = parser.parse_args()
     started = time.monotonic()
     size = QUICK if given.quick else FULL
@@ -101,12 +100,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=VAR, prefix="yield-") as temporary:
         work = (given.keep or Path(temporary)).resolve()
         work.mkdir(parents=True, exist_ok=True)
-        gold = gold_of(rows, read=not given.quick)
-        gold.save(work / "gold.npz")
-        (work / "prompts.json").write_text(json.dumps([row["prompt"] for row in rows]))
-        model = work / "model"
+        model = work / "model" if given.quick else work / "convert" / "model"
         if not model.exists():
             model = Path(build(model) if given.quick else real_model(work))
+        gold = gold_of(rows, model=None if given.quick else model, states_in=given.states)
+        gold.save(work / "gold.npz")
+        (work / "prompts.json").write_text(json.dumps([row["prompt"] for row in rows]))
         selectors = ["default"] if given.quick else ["default", "random"]
         plan = {**size, "seed": SEED, "read": not given.quick, "model": str(model), "work": str(work)}
         with running(var=given.keep and work / "var") as product:

@@ -24,7 +24,7 @@ from typing import Any
 sys.path.pop(0)  # this folder, whose `queue` is not Python's
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from tests import browser as chromium
 from tests.benchmarks.product import Client, Product, running
@@ -34,7 +34,7 @@ LABELS = 30 if "--quick" in sys.argv else 200
 READING = 300  # milliseconds
 SEED = 1
 CONTENT = Path(__file__).resolve().parents[2] / "annotation" / "demo"
-SIZE = {"width": 1440, "height": 900}
+SIZE: ViewportSize = {"width": 1440, "height": 900}
 PROJECT = "projects/shop-desk/"
 
 # `frames` counts the frames drawn since the key: a task posted from an animation frame runs after it was drawn.

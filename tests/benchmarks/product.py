@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import requests
@@ -229,7 +230,7 @@ class Client:
         token = self.post("token/", username=name, password=password)["token"]
         self.session.headers["Authorization"] = f"Token {token}"
 
-    def get(self, path: str, **query: object) -> dict:
+    def get(self, path: str, **query: Any) -> dict:
         return self._checked(self.session.get(self.base + path, params=query, timeout=60))
 
     def post(self, path: str, **data: object) -> dict:

@@ -49,7 +49,7 @@ def _compare(folder: str, quick: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     from training.recipes.sampling import Drawing, draw_answers
 
     tokenizer = models.load_tokenizer(folder)
-    model = models.load_policy(ModelSpec(base=folder), models.frozen_dtype()).to(models.device()).eval()
+    model: Any = models.load_policy(ModelSpec(base=folder), models.frozen_dtype()).to(models.device()).eval()
     ends = models.end_of_turn(tokenizer, model)
     lines = [json.loads(line) for line in (HERE / "demo_edits.jsonl").read_text().splitlines()]
     asked = [conversation(line["prompt"]) for line in lines[: QUICK_PROMPTS if quick else PROMPTS]]

@@ -21,7 +21,7 @@ from django.test import override_settings
 from annotation.models import Membership, Project, Response, User
 from tests.annotation.making import a_prompt
 from tests.training.making import a_model, a_model_on_disk, compares, demonstrates, says
-from training import paraphrasing, registry, reproducing, runner, runs, sampling, snapshots
+from training import artifacts, paraphrasing, registry, reproducing, runner, runs, sampling, snapshots
 from training.models import Generation, Metric, ModelVersion, Run, Sample, Snapshot, Source
 from training.runner import MetricsReader
 
@@ -132,8 +132,17 @@ def _do_everything(done: Done, tiny_model: Path) -> None:
         return done.runs[name]
 
     def imported() -> ModelVersion:
-        done.runs["import"] = registry.import_model(project=project, name="tiny", source=str(tiny_model), wake=False)
-        return execute(done.runs["import"]).model_version
+        run = done.runs["import"] = registry.import_model(
+            project=project, name="tiny", source=str(tiny_model), wake=False
+        )
+
+        def uploads(location: str) -> None:
+            before = done["import"].heartbeat_at
+            until(lambda: done["import"].heartbeat_at > before, "its worker said that it lives")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(artifacts, "keep", uploads)
+            return execute(run).model_version
 
     def policy(base: ModelVersion) -> None:
         worker = Worker(start("sft", "sft", base=base, settings=SETTINGS))
@@ -257,6 +266,11 @@ def test_an_imported_model_is_registered_and_is_the_first_to_be_in_production(th
     assert (version.parent, version.location) == (None, f"garden/runs/{run.pk}/model")
     assert version.sha256 == registry.folder_hash(version.path)
     assert (version.path / "model.safetensors").is_file()
+
+
+def test_a_worker_that_takes_long_to_store_a_model_says_meanwhile_that_it_lives(theirs):
+    """What stands for the upload ended only when the heartbeat was renewed."""
+    assert theirs["import"].status == "succeeded", theirs["import"].error
 
 
 def test_sft_yields_an_adapter(theirs):
