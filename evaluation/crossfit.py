@@ -6,6 +6,7 @@ The labels are split by prompt into folds, and answers to a prompt are judged by
 replicate draws a taste from what is known, and prompts anew.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,11 +44,19 @@ class Judged:
 
 
 def win_rate(
-    labels: Labels, differences: Array, longer: Array, prompts: NDArray[np.intp], *, folds: int = FOLDS, seed: int = 17
+    labels: Labels,
+    differences: Array,
+    longer: Array,
+    prompts: NDArray[np.intp],
+    *,
+    settled: Sequence[float] = (),
+    folds: int = FOLDS,
+    seed: int = 17,
 ) -> Judged:
     """`differences` (m, d): features of the new model's answers less the old one's; `longer` (m,): logarithm of how
-    many times as many words they have; `prompts` (m,), one answer of either to each. Raises ValueError for fewer
-    prompts with labels than folds, for ties alone, or without an answer."""
+    many times as many words they have; `prompts` (m,), one answer of either to each; `settled`: the new model's scores
+    on further prompts, which need no judge, as where one of them said nothing. Raises ValueError for fewer prompts with
+    labels than folds, for ties alone, or without an answer."""
     known = np.unique(labels.prompts)
     decided = labels.outcomes != 0.5
     if len(known) < folds or not len(differences) or not decided.any():
@@ -73,10 +82,14 @@ def win_rate(
     m = len(differences)
     again = random.multinomial(m, np.full(m, 1 / m), size=REPLICATES).astype(float)
     even = length_control.rates(wins, longer, again)
+    if len(settled):
+        wins = np.hstack([wins, np.tile(np.asarray(settled, float), (REPLICATES, 1))])
+        n = wins.shape[1]
+        again = random.multinomial(n, np.full(n, 1 / n), size=REPLICATES).astype(float)
     side = np.where(labels.outcomes > 0.5, 1.0, -1.0)[decided]
     right = (guesses[decided] * side).tolist()
     return Judged(
-        _interval((wins * again).sum(axis=1) / m, m),
+        _interval((wins * again).mean(axis=1), wins.shape[1]),
         _interval(even, m),
         pair_accuracy(right, [0.0] * len(right), labels.prompts[decided].tolist()),
     )

@@ -127,6 +127,7 @@ def _answers(answers: Sequence[Mapping[str, Any]], about: Mapping[str, Mapping[s
     yield from _in_groups("words per answer", known, lambda rows: _mean(lengths[rows], _ratio))
     yield _figure("length growth over base", _growth(words))
     for name, marks in (
+        ("empty answers", np.array([not text.strip() for text in texts], float)),
         ("repetitive answers", np.array([repeats(text) for text in texts], float)),
         ("refusals", np.array([refuses(text) for text in texts], float)),
         ("answers cut off", np.array([not own[key]["finished"] for key in names], float)),

@@ -40,8 +40,9 @@ PROMPTS = 50
 
 @dataclass(frozen=True)
 class Standing:
-    """How a match stands. Items count once they have all the labels they want, so that no score changes later; prompts
-    to which both gave the same answer are ties."""
+    """How a match stands. Items count once they have all the labels they want, so that no score changes later. Prompts
+    to which both gave the same answer, or none, are ties that nobody is asked; one to which only one of them said
+    nothing, it has lost."""
 
     match: HeadToHead
     interval: Interval  # of the challenger's win rate; holds at every moment
@@ -55,12 +56,13 @@ class Standing:
     cut_short: bool = False  # stopped while somebody could have answered more
     withdrawn: int = 0  # items that its end took out of the queue, before they had all labels they wanted
     people: int = 0
+    silent: int = 0  # prompts to which one of them, or both, said nothing
     problems: list[str] = field(default_factory=list)
 
     @property
     def prompts(self) -> int:
-        """All that both have answered, those to which both gave the same answer included."""
-        return self.asked + (self.match.identical or 0)
+        """All that count or may, those included that nobody is asked about."""
+        return self.asked + (self.match.identical or 0) + self.silent
 
     @property
     def is_over(self) -> bool:
@@ -241,25 +243,35 @@ def standing(match: HeadToHead, *, simulated: bool = False) -> Standing:
     order = sorted(complete, key=lambda item: complete[item][-1][0])
     scores = [sum(one.score for _, one in complete[item]) / len(complete[item]) for item in order]
     longer = [complete[item][0][1].longer for item in order]
-    same = match.identical or 0
-    found = sequential.win_rate([*([0.5] * same), *scores])
+    by_silence = _by_silence(match)
+    decisions = [*([0.5] * (match.identical or 0)), *by_silence, *scores]
+    found = sequential.win_rate(decisions)
     everything = [one for item in order for _, one in complete[item]]
     return Standing(
         match=match,
         interval=found.interval,
         at_equal_length=length_control.win_rate(scores, longer) if scores else None,
         decided=found.decided,
-        wins=sum(score > 0.5 for score in scores),
-        losses=sum(score < 0.5 for score in scores),
-        ties=sum(score == 0.5 for score in scores) + same,
+        wins=sum(score > 0.5 for score in decisions),
+        losses=sum(score < 0.5 for score in decisions),
+        ties=sum(score == 0.5 for score in decisions),
         asked=len(wanted),
         left=sum(not one.dropped and (one.taken < one.wanted or one.held) for one in rest),
         cut_short=match.ended_at is not None
         and (bool(withdrawn) or any(one.dropped and not (one.set_aside or one.skipped) for one in rest)),
         withdrawn=withdrawn,
         people=len({one.person for one in everything}),
+        silent=len(by_silence),
         problems=problems,
     )
+
+
+def _by_silence(match: HeadToHead) -> list[float]:
+    """The challenger's scores on prompts to which one of them, or both, said nothing; none before both have spoken."""
+    if match.identical is None:
+        return []
+    old, new = (set(run.generation.silent) for run in (match.champion_run, match.challenger_run))
+    return [0.5 if prompt in old and prompt in new else float(prompt in old) for prompt in sorted(old | new)]
 
 
 @transaction.atomic

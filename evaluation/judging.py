@@ -2,7 +2,7 @@
 
 Both have answered the same held-out prompts when they were measured. The base model reads these answers, and a
 posterior over preferences judges them (evaluation/crossfit.py): from labels that the new model did not learn from,
-where there are enough, and else from all, with no label on the prompt that is being judged.
+where there are enough, and else from all, with no label on the prompt that is being judged. Who says nothing has lost.
 """
 
 from dataclasses import dataclass
@@ -65,7 +65,9 @@ def conclude(match: Match, evaluation: Evaluation, run: Run) -> None:
     asked = [pk for pk in answers if f"new {pk}" in vectors and f"old {pk}" in vectors]
     if not asked or not learnt:
         return
-    found = _judged(match, {pk: answers[pk] for pk in asked}, vectors, learnt)
+    silent = [both for both in _said_by_both(match.new, match.old).values() if not all(both)]
+    settled = [0.5 if not any(both) else float(bool(both[0])) for both in silent]
+    found = _judged(match, {pk: answers[pk] for pk in asked}, vectors, learnt, settled)
     rows = [
         (WINS, found.wins),
         (EVEN, found.at_equal_length),
@@ -82,14 +84,19 @@ def conclude(match: Match, evaluation: Evaluation, run: Run) -> None:
 
 
 def answers_of_both(new: ModelVersion, old: ModelVersion) -> dict[int, tuple[str, str]]:
-    """By prompt (id) what the new and the old model answered when they were measured last."""
+    """By prompt (id) what the new and the old model answered when they were measured last, a word at least."""
+    return {pk: both for pk, both in _said_by_both(new, old).items() if all(both)}
+
+
+def _said_by_both(new: ModelVersion, old: ModelVersion) -> dict[int, tuple[str, str]]:
+    """The same, with "" where one said nothing."""
     measured, before = scoring.newest(new), scoring.newest(old)
     mine = scoring.answers_of(measured, "model") if measured else {}
     if old == new.ancestry()[-1]:
         theirs = scoring.answers_of(measured, "reference") if measured else {}
     else:
         theirs = scoring.answers_of(before, "model") if before else {}
-    return {pk: (mine[pk], theirs[pk]) for pk in sorted(mine.keys() & theirs.keys()) if mine[pk] and theirs[pk]}
+    return {pk: (mine[pk], theirs[pk]) for pk in sorted(mine.keys() & theirs.keys())}
 
 
 def _labels(match: Match) -> tuple[list[Judged], bool]:
@@ -112,7 +119,11 @@ def _labels(match: Match) -> tuple[list[Judged], bool]:
 
 
 def _judged(
-    match: Match, answers: dict[int, tuple[str, str]], vectors: dict[Any, list[float]], learnt: list[Judged]
+    match: Match,
+    answers: dict[int, tuple[str, str]],
+    vectors: dict[Any, list[float]],
+    learnt: list[Judged],
+    settled: list[float],
 ) -> crossfit.Judged:
     responses = {response for one in learnt for response in (one.first, one.second)}
     features.look_at(responses)
@@ -139,4 +150,5 @@ def _judged(
     )
     new, old = np.split(values.values[len(stored.ids) :], 2)
     words = np.array([[max(1, figures.words_in(text)) for text in both] for both in answers.values()], float)
-    return crossfit.win_rate(labels, new - old, np.log(words[:, 0] / words[:, 1]), np.array(asked))
+    longer = np.log(words[:, 0] / words[:, 1])
+    return crossfit.win_rate(labels, new - old, longer, np.array(asked), settled=settled)

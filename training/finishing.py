@@ -15,7 +15,6 @@ from annotation.models.prompts import Origin
 from training import artifacts, paraphrasing, registry, suggestions, toxicity
 from training.causes import CAUSES
 from training.easing import halved
-from training.methods import TOXICITY
 from training.models import Generation, ModelVersion, Paraphrase, Run, Sample
 from training.models.registry import Format, ModelKind
 from training.models.runs import Status
@@ -36,22 +35,25 @@ def finish(*, run: Run, result: dict[str, Any]) -> None:
         artifacts.keep(str(output.relative_to(registry.store())))
     wordings = paraphrasing.judged(run, output) if run.method == "paraphrase" and output is not None else []
     with transaction.atomic():
-        ended = _end(
+        is_ours = _end(
             run,
             status=Status.SUCCEEDED,
             metrics=result.get("metrics", {}),
             rows=result.get("rows", {}),
             environment={**run.environment, **result.get("environment", {})},
         )
-        version = _register(run, result, digest) if ended and is_model else run.base
-        if ended and run.method == "generate" and output is not None:
-            _take_in(run, output)
-        if ended and run.method in ("classify", "suggest") and version is not None:
-            suggestions.take_in(run=run, version=version, path=run.folder / "suggestions.jsonl")
-        if ended and run.method == TOXICITY.name and output is not None:
-            toxicity.take_in(run, output)
-        if ended:
-            Paraphrase.objects.bulk_create(wordings, batch_size=BATCH)
+        if not is_ours:
+            return
+        version = _register(run, result, digest) if is_model else run.base
+        match run.method:
+            case "generate" if output is not None:
+                _take_in(run, output)
+            case "classify" | "suggest" if version is not None:
+                suggestions.take_in(run=run, version=version, path=run.folder / "suggestions.jsonl")
+            case "toxicity" if output is not None:
+                toxicity.take_in(run, output)
+            case "paraphrase":
+                Paraphrase.objects.bulk_create(wordings, batch_size=BATCH)
 
 
 @transaction.atomic
@@ -124,16 +126,19 @@ def _register(run: Run, result: dict[str, Any], digest: str) -> ModelVersion:
 
 
 def _take_in(run: Run, path: Path) -> Generation:
-    """Sampled answers become responses; the link to the model that gave them stays in this room."""
+    """Sampled answers become responses; the link to the model that gave them stays in this room. An answer without a
+    word is none, and the prompt is remembered if there is no other."""
     assert run.base is not None
     generation = Generation.objects.create(
         project=run.project, run=run, model_version=run.base, settings=run.settings, seed=run.seed
     )
     prompts = Prompt.objects.filter(project=run.project).in_bulk([row["id"] for row in run.inputs.get("prompts", [])])
+    answered, silent = set(), set()
     with path.open() as lines:
         for line in lines:
             row = json.loads(line)
             text = row["text"].replace("\x00", "").strip()
+            (answered if text else silent).add(row["prompt_id"])
             if not text:
                 continue
             response, _ = add_response(prompt=prompts[row["prompt_id"]], text=text, origin=Origin.MODEL)
@@ -144,4 +149,6 @@ def _take_in(run: Run, path: Path) -> Generation:
                 tokens=row["tokens"],
                 finished=row["finished"],
             )
+    generation.silent = sorted(silent - answered)
+    generation.save(update_fields=["silent"])
     return generation

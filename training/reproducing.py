@@ -6,8 +6,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import ValidationError
+
 from annotation.models import User
 from training import runs
+from training.methods import TOXICITY
 from training.models import ModelVersion, Run
 from training.runs import Plan
 
@@ -40,7 +43,12 @@ def _git(*arguments: str) -> str:
 
 
 def repeat(*, run: Run, actor: User | None = None, wake: bool = True) -> Run:
-    """Queue a run with the same data, model, settings, seed and devices. What it makes is a candidate like others."""
+    """Queue a run with the same data, model, settings, seed and devices. What it makes is a candidate like others.
+
+    Raises ValidationError for one that reads what nobody has read yet: the texts are others each time.
+    """
+    if run.method == TOXICITY.name:
+        raise ValidationError("A text is read for toxicity once, so such a run cannot be done again.")
     inputs = {name: value for name, value in run.inputs.items() if name not in ("name", "after")}
     if run.method == "convert":
         inputs["name"] = f"{run.inputs.get('name')}, again ({Run.objects.filter(repeats=run).count() + 1})"

@@ -84,13 +84,14 @@ def test_answers_by_hand():
         row(1, "model", "Thank you. It ships today.", kl=2.0), row(1, "reference", "It ships today."),
         row(2, "model", again, kl=4.0, finished=False), row(2, "reference", "No."),
         row(3, "model", "I'm sorry, but I cannot help with that.", kl=0.0), row(3, "reference", "Yes, we do sell it."),
+        row(4, "model", " ", kl=0.0), row(4, "reference", "It costs five."),
     ]  # fmt: skip
     found = by_name(figures.of_policy([], answers, {"prompts": {"1": {"language": "en", "tags": []}}}, PROBE))
-    assert found["distance from base", ""].value == pytest.approx(6 / 30)
-    assert found["words per answer", ""].value == pytest.approx((5 + 18 + 8) / 3)
-    assert found["length growth over base", ""].value == pytest.approx(31 / 9 - 1)
-    shares = {name: found[name, ""].value for name in ("repetitive answers", "refusals", "answers cut off")}
-    assert shares == {name: pytest.approx(1 / 3) for name in shares}
+    assert found["distance from base", ""].value == pytest.approx(6 / 40)
+    assert found["words per answer", ""].value == pytest.approx((5 + 18 + 8) / 4)
+    assert found["length growth over base", ""].value == pytest.approx(31 / 12 - 1)
+    names = ("empty answers", "repetitive answers", "refusals", "answers cut off")
+    assert {name: found[name, ""].value for name in names} == dict.fromkeys(names, 1 / 4)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Champion against challenger on held-out prompts: blind, mixed into the queue, counted once, stopped early."""
 
+from collections.abc import Container
 from datetime import timedelta
 from typing import Any
 
@@ -29,10 +30,16 @@ def heldout(project) -> list:
     return [a_prompt(project, f"Held out {n}?", split="heldout") for n in range(12)]
 
 
-def answered(run: Run, text: str = "") -> None:
+def answered(run: Run, text: str = "", silent: Container[int] = ()) -> None:
     lines = [
-        {"prompt_id": one["id"], "sample": 0, "text": text or f"{run.base} says so", "tokens": 3, "finished": True}
-        for one in run.inputs["prompts"]
+        {
+            "prompt_id": one["id"],
+            "sample": 0,
+            "text": " " if number in silent else text or f"{run.base} says so",
+            "tokens": 3,
+            "finished": True,
+        }
+        for number, one in enumerate(run.inputs["prompts"])
     ]
     tasks.run_finished(succeeds(run, lines).pk)
 
@@ -96,6 +103,22 @@ def test_a_better_model_is_found_and_one_is_told_to_stop(pair, heldout, bob, ali
     stopped = head_to_head.standing(match)
     assert (stopped.wins, stopped.cut_short, stopped.left) == (9, True, 0)
     assert "Go on" not in stopped.words
+
+
+def test_a_model_that_says_nothing_has_lost_without_anybody_being_asked(pair, heldout, bob):
+    match = head_to_head.start(challenger=pair[1], wake=False)
+    answered(match.champion_run, silent=range(3, 5))
+    answered(match.challenger_run, silent=range(4))
+    match.refresh_from_db()
+    assert len(items_of(match)) == 12 - 5
+    before = head_to_head.standing(match)
+    assert (before.wins, before.losses, before.ties, before.silent, before.asked) == (1, 3, 1, 5, 7)
+    assert (before.prompts, before.interval.n, before.people) == (12, 5, 0)
+    for item in items_of(match):
+        prefers(bob, item, "new")
+    found = head_to_head.standing(match)
+    assert (found.wins, found.losses, found.ties) == (8, 3, 1)
+    assert found.interval.value == pytest.approx(8.5 / 12)
 
 
 def test_what_both_answer_alike_is_a_tie_that_nobody_is_asked(pair, heldout, bob):

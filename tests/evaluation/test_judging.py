@@ -61,6 +61,19 @@ def test_many_rates_at_equal_length_are_those_of_one_by_one():
     assert found == pytest.approx([length_control.win_rate(row, longer).value for row in scores], abs=1e-5)
 
 
+def test_who_says_nothing_has_lost():
+    """Twice as many prompts, on half of which the new model was silent, and on the first of these the old one too."""
+    random = np.random.default_rng(5)
+    labels, differences = labels_by(np.full(3, 2.0), 200, random), random.normal(0.5, 1, (60, 3))
+    asked, longer = 1000 + np.arange(60), np.zeros(60)
+    spoke = crossfit.win_rate(labels, differences, longer, asked)
+    found = crossfit.win_rate(labels, differences, longer, asked, settled=[0.5, *[0.0] * 59])
+    assert found.wins.value == pytest.approx((60 * spoke.wins.value + 0.5) / 120, abs=0.01)
+    assert found.wins.n == 120
+    assert found.wins.value < 0.5 < spoke.wins.lower
+    assert found.at_equal_length == spoke.at_equal_length
+
+
 def test_too_few_prompts_or_no_answer_is_refused():
     random = np.random.default_rng(4)
     few = labels_by(np.ones(3), 6, random)
@@ -92,12 +105,19 @@ def measured(tuned: ModelVersion) -> Evaluation:
     return scoring.conclude(answered(scoring.measure(project=tuned.project, model=tuned, wake=False)))
 
 
-def answered(run: Run) -> Run:
-    """A model is measured: its answers are good, its base's are bad."""
+def answered(run: Run, silent: int = 0) -> Run:
+    """A model is measured: its answers are good, but for the first few, and its base's are bad."""
     run.folder.mkdir(parents=True)
     rows = [
-        {"id": one["id"], "by": by, "text": text, "tokens": 2, "finished": True, "kl": 0.1}
-        for one in run.inputs["prompts"]
+        {
+            "id": one["id"],
+            "by": by,
+            "text": "" if by == "model" and number < silent else text,
+            "tokens": 2,
+            "finished": True,
+            "kl": 0.1,
+        }
+        for number, one in enumerate(run.inputs["prompts"])
         for by, text in zip(("model", "reference"), SAID, strict=True)
     ]
     (run.folder / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -139,6 +159,17 @@ def test_judges_know_no_label_the_model_learnt_from_where_there_are_enough(proje
     score = Score.objects.get(name="wins by cross-fitted reward")
     assert (score.value > 0.65, score.n) == (True, 6)  # and not more: so few labels, all alike, leave much open
     assert Score.objects.get(name="accuracy of cross-fitted reward").n == 26
+
+
+@pytest.mark.django_db
+def test_prompts_without_an_answer_are_not_read_and_count_as_lost(project, tuned, base):
+    evaluation = scoring.conclude(answered(scoring.measure(project=project, model=tuned, wake=False), silent=4))
+    asked = judging.to_read(match(tuned, base))
+    assert sum(isinstance(one["id"], str) for one in asked) == 2 * 2
+    run = runs.start(project=project, method="features", base=base, inputs={"answers": asked}, wake=False)
+    judging.conclude(match(tuned, base), evaluation, read(run))
+    score = Score.objects.get(name="wins by cross-fitted reward")
+    assert (score.n, score.value < 0.5) == (6, True)
 
 
 @pytest.mark.django_db

@@ -263,6 +263,7 @@ def test_what_a_model_wrote_is_taken_in_once_and_nothing_of_nothing(loop):
         (2, "Another."),
     ]
     assert {one.response.origin for one in samples} == {"model"}
+    assert generation.silent == []  # it said something to that prompt
 
 
 def test_a_snapshot_s_withdrawn_label_is_still_behind_the_model(loop):

@@ -1,6 +1,7 @@
 """Doing a run again: what is compared, and that what a run was started with never changes."""
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, transaction
 from django.urls import reverse
@@ -65,6 +66,12 @@ def test_the_settings_that_memory_made_necessary_are_repeated(before):
     again = reproducing.repeat(run=before)
     assert (again.settings["batch_size"], again.settings["gradient_accumulation"]) == (2, 2)
     assert (again.seed, again.repeats) == (5, before)
+
+
+def test_a_run_that_reads_what_is_unread_is_not_done_again(before):
+    before.method = "toxicity"
+    with pytest.raises(ValidationError, match="read for toxicity once"):
+        reproducing.repeat(run=before)
 
 
 def test_the_page_says_whether_it_is_the_same(before, client, alice):

@@ -121,6 +121,9 @@ class Generation(models.Model):
     settings = models.JSONField(default=dict)
     seed = models.PositiveIntegerField()
     responses = models.ManyToManyField(Response, through="Sample", related_name="generations")
+    silent = models.JSONField(
+        default=list, db_default=[], help_text="Prompts (ids) to which the model said nothing at all."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
