@@ -193,7 +193,8 @@ UPDATE training_run SET status = 'running', attempt = attempt + 1, worker = %(wo
     started_at = coalesce(started_at, %(now)s), reason = '', error = '', pid = NULL, pid_started = NULL
 WHERE id = (
     SELECT id FROM training_run queued
-    WHERE status = 'queued' AND devices <= %(devices)s AND (%(run)s::bigint IS NULL OR id = %(run)s)
+    WHERE status = 'queued' AND devices <= %(devices)s AND method = ANY(%(known)s)
+    AND (%(run)s::bigint IS NULL OR id = %(run)s)
     AND NOT EXISTS (
         SELECT FROM training_run_waits_for JOIN training_run other ON other.id = to_run_id
         WHERE from_run_id = queued.id AND other.status <> 'succeeded')
@@ -205,10 +206,13 @@ RETURNING id
 def claim(*, worker: str, run_id: int | None = None, devices: int = 1) -> Run | None:
     """Take the first queued run (or the one named) for a worker with so many devices; None if there is none to take.
 
-    A run that waits for others is not taken before all of them have succeeded.
+    A run that waits for others is not taken before all of them have succeeded; one of a method that came with a newer
+    release is left to that release's workers.
     """
+    known = [*METHODS, *APART]
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(CLAIM, {"worker": worker, "run": run_id, "devices": devices, "now": timezone.now()})
+        asked = {"worker": worker, "run": run_id, "devices": devices, "known": known, "now": timezone.now()}
+        cursor.execute(CLAIM, asked)
         row = cursor.fetchone()
     return Run.objects.select_related("project", "base", "snapshot", "teacher").get(pk=row[0]) if row else None
 

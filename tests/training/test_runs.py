@@ -183,6 +183,14 @@ def test_only_queued_runs_are_claimed(queued, status):
     assert runs.claim(worker="a:1", run_id=run.pk) is None
 
 
+def test_a_method_of_a_newer_release_is_left_to_its_workers(project, base, queued):
+    newer = Run.objects.create(project=project, method="not invented yet", base=base)
+    known = queued()
+    assert runs.claim(worker="a:1") == known
+    assert runs.claim(worker="a:1") is None
+    assert runs.claim(worker="a:1", run_id=newer.pk) is None
+
+
 @pytest.mark.django_db(transaction=True)
 def test_eight_workers_at_once_never_claim_the_same_run(queued):
     waiting = {queued().pk for _ in range(5)}
