@@ -200,6 +200,7 @@ def running(*names: str, var: Path | None = None, begin: Beginning | None = None
     """Yields the product with a fresh database and these processes; ends and removes everything after."""
     begin = begin or _usual[-1]
     folder = var or Path(tempfile.mkdtemp(prefix="touchstone-"))
+    folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)  # for root, PostgreSQL runs as a user that must reach its folder
     copied = not (folder / "postgres").exists() and begin.bring_to(folder)
     product = Product(folder)

@@ -1,6 +1,12 @@
 """Which library multiplies float32 matrices on a processor: the faster of the two in PyTorch that keeps float32."""
 
+import os
+
 import torch
+
+# oneDNN writes code for each shape of matrices, half a megabyte or more, and keeps the last 1,024; PyTorch keeps what it
+# made of them, as many. Texts of every length come by, and of a batch a few dozen shapes are used again and again.
+SHAPES = "64"
 
 
 def choose() -> bool:
@@ -12,6 +18,8 @@ def choose() -> bool:
     """
     if torch.cuda.is_available():
         return False
+    for cache in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):  # read at the first product
+        os.environ.setdefault(cache, SHAPES)
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
     if keeps_float32():
