@@ -29,7 +29,7 @@ from annotation.text import as_seen
 from evaluation import heldout, length_control, sequential, winrate
 from evaluation.models import HeadToHead
 from training import runs
-from training.models import ModelVersion, Run
+from training.models import Generation, ModelVersion, Run
 from training.models.registry import ModelKind
 from training.models.runs import Status
 
@@ -270,7 +270,9 @@ def _by_silence(match: HeadToHead) -> list[float]:
     """The challenger's scores on prompts to which one of them, or both, said nothing; none before both have spoken."""
     if match.identical is None:
         return []
-    old, new = (set(run.generation.silent) for run in (match.champion_run, match.challenger_run))
+    said = Generation.objects.filter(run__in=[match.champion_run_id, match.challenger_run_id])
+    silent = dict(said.values_list("run_id", "silent"))
+    old, new = (set(silent.get(run, ())) for run in (match.champion_run_id, match.challenger_run_id))
     return [0.5 if prompt in old and prompt in new else float(prompt in old) for prompt in sorted(old | new)]
 
 

@@ -14,7 +14,7 @@ from annotation.models import Prompt
 from annotation.models.accesskeys import Scope
 from annotation.models.people import Role
 from annotation.serializers import MessageSerializer
-from evaluation import access, drift, report, scoring, side_by_side
+from evaluation import access, drift, headline, report, scoring, side_by_side
 from evaluation import history as turns
 from evaluation.serializers import ScoreSerializer
 from training import cards
@@ -127,7 +127,7 @@ class Report(Endpoint):
         _, current = access.round(self.person, slug, number)
         asked = [{"about": about, "items": items, "labels": labels} for about, items, labels in turns.asked(current)]
         found = {
-            "headline": report.headline(current),
+            "headline": headline.of(current),
             "sentences": report.sentences(current),
             "figures": turns.turn(current),
             "asked": asked,

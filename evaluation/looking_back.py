@@ -14,7 +14,7 @@ from annotation.models import Membership
 from annotation.models.people import Role
 from annotation.requests import Request
 from annotation.views import place
-from evaluation import access, drift, leaderboard, report, second_opinion, side_by_side
+from evaluation import access, drift, headline, leaderboard, report, second_opinion, side_by_side
 from evaluation import history as turns
 from evaluation.models import Round
 from training.access import lead
@@ -47,7 +47,7 @@ def _report(member: Membership, current: Round) -> dict[str, Any]:
     return {
         **place(member),
         "round": current,
-        "headline": report.headline(current),
+        "headline": headline.of(current),
         "sentences": report.sentences(current),
         "turn": turns.turn(current),
         "opinion": second_opinion.row(opinions[0]) if opinions else "",

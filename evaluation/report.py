@@ -10,7 +10,7 @@ from django.utils import timezone
 from annotation.models import Item, Label, Project
 from annotation.models.items import ItemQuerySet, Kind
 from annotation.statistics import Interval
-from evaluation import blind, head_to_head, judging, lengths, scoring, second_opinion, winrate
+from evaluation import head_to_head, judging, scoring, second_opinion, winrate
 from evaluation.models import (
     Evaluation,
     HeadToHead,
@@ -158,31 +158,6 @@ def by_group(evaluation: Evaluation | None) -> list[tuple[str, list[Score]]]:
     for score in evaluation.scores.exclude(group="").order_by("group", "id") if evaluation else []:
         found[score.group].append(score)
     return list(found.items())
-
-
-def headline(current: Round) -> str:
-    """The round in one sentence: does the new model win, is it longer, did it forget?"""
-    if current.challenger is None or current.champion is None:
-        return "This round made no new model."
-    said = blind.of(current.challenger, current.champion, simulated=True)
-    parts = []
-    if said.interval is not None:
-        by = "" if said.by_people else ", judged by simulated annotators"
-        parts.append(f"wins {share(said.interval)} of blind comparisons with the one before{by}")
-    elif said.under_way:
-        parts.append(f"is being compared with the one before ({said.under_way})")
-    else:
-        parts.append("has not been compared with the one before yet")
-    length = lengths.growth(current.challenger, current.champion)
-    if length is not None:
-        change = f"gives {percent(abs(length.value))} {'longer' if length.value > 0 else 'shorter'} answers"
-        parts.append("gives answers as long as before" if abs(length.value) < 0.05 else change)
-    lost = scoring.score_of(current.challenger, "forgetting")
-    if lost is not None:
-        forgot = lost.lower is not None and lost.lower > 0.01
-        parts.append(f"has forgotten a little ({figure(lost)})" if forgot else "forgets nothing")
-    words = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-    return f"The new model {words}."
 
 
 def scores_of(current: Round) -> "QuerySet[Score]":

@@ -18,7 +18,7 @@ from annotation.models.items import Kind
 from annotation.models.people import Role
 from annotation.requests import Request
 from annotation.views import place
-from evaluation import access, gate, head_to_head, leanings, report, scoring, second_opinion, starting
+from evaluation import access, gate, head_to_head, headline, leanings, report, scoring, second_opinion, starting
 from evaluation import rounds as loop
 from evaluation.forms import HeadToHeadForm, RoundForm, RoundPolicyForm, SecondOpinionForm
 from evaluation.models import Round, RoundStatus, Score, Step, StepRun
@@ -252,7 +252,7 @@ def _round(member: Membership, current: Round) -> dict[str, Any]:
         "scores": report.scores_of(current),
         "new_items": selecting.detail.get("queued", 0) if selecting else 0,
         "next_label_url": reverse("work", args=[member.project.slug, Kind.COMPARISON]),
-        "headline": SimpleLazyObject(lambda: report.headline(current)),
+        "headline": SimpleLazyObject(lambda: headline.of(current)),
         "report": SimpleLazyObject(lambda: report.sentences(current)),  # the page tells it at the end
         "can_advance": current.status == RoundStatus.ACTIVE and current.step == Step.COLLECTING,
         "can_cancel": current.status == RoundStatus.ACTIVE,

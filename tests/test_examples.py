@@ -18,7 +18,7 @@ MODULES = [
     *("training.filerows", "training.hosted", "training.made", "training.recipes.endpoint", "training.recipes.rlhf"),
     *("training.recipes.streaming", "touchstone_client.errors"),
     *("config.database", "evaluation.bradley_terry", "evaluation.calibration", "evaluation.length_control"),
-    *("evaluation.sequential", "evaluation.shift", "evaluation.statistics"),
+    *("evaluation.headline", "evaluation.report", "evaluation.sequential", "evaluation.shift", "evaluation.statistics"),
     *("evaluation.posterior", "evaluation.represent", "evaluation.surface"),
 ]
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from annotation.models import Event, Item, Notice
-from evaluation import blind, gate, head_to_head, polling, report, rounds, tasks
+from evaluation import blind, gate, head_to_head, headline, polling, report, rounds, tasks
 from evaluation.models import HeadToHead, Round, RoundStep, Score
 from tests.annotation.making import a_prompt
 from tests.training.making import a_model, a_preference, compares, fails, says, succeeds
@@ -67,7 +67,7 @@ def test_a_round_asks_people_goes_on_and_its_gate_is_written_anew(pair, bob, ali
     match = HeadToHead.objects.get()
     assert (before["match"], match.champion, match.challenger) == (match.pk, *pair)
     assert match.challenger_run.settings["max_new_tokens"] == 16
-    assert "has not been compared" in report.headline(current)
+    assert "has not been compared" in headline.of(current)
     items = met(match)
     assert len(items) == PROMPTS
     for item in items[:3]:
@@ -90,7 +90,7 @@ def test_a_round_asks_people_goes_on_and_its_gate_is_written_anew(pair, bob, ali
     match.refresh_from_db()
     assert match.ended_at is not None
     won = blind.of(pair[1], pair[0], simulated=False)
-    assert report.headline(current).startswith(f"The new model wins {report.share(won.interval)} of blind comparisons")
+    assert headline.of(current).startswith(f"The new model wins {report.share(won.interval)} of blind comparisons")
     assert polling.settle() == 0
 
 
