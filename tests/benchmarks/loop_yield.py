@@ -45,12 +45,13 @@ from tests.benchmarks.dpo_epochs import real_model
 from tests.benchmarks.product import running
 from tests.tiny_model import build
 
+LONGEST_PROMPT = 300  # characters: a tenth of AlpacaEval's are longer, and make their batches several times as dear
 ANSWERS = 4  # of each of the pool's prompts, drawn by lot: to read all would take hours
 SEED = 1
 WORDS = ["please", "thanks", "maybe", "certainly", "never", "always", "help", "open", "closed", "water", "tea", "bread"]
 FULL: dict[str, Any] = {
     "rounds": 3, "labels": 150, "first_prompts": 100, "prompts": 60, "measured": 24, "heldout": 100, "longest": 96,
-    "reward": {"epochs": 1, "learning_rate": 2e-4}, "dpo": {"epochs": 1},
+    "reward": {"epochs": 1, "learning_rate": 2e-4}, "dpo": {"epochs": 2, "learning_rate": 2e-4},
 }  # fmt: skip
 QUICK: dict[str, Any] = {
     "rounds": 1, "labels": 12, "first_prompts": 8, "prompts": 4, "measured": 2, "heldout": 6, "longest": 8,
@@ -96,6 +97,7 @@ def main() -> None:
     rows = made_up(40 if given.quick else 400)
     if given.pool and not given.quick:
         rows = [json.loads(line) for line in given.pool.read_text().splitlines()]
+        rows = [row for row in rows if len(row["prompt"]) <= LONGEST_PROMPT]
     VAR.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=VAR, prefix="yield-") as temporary:
         work = (given.keep or Path(temporary)).resolve()
@@ -137,7 +139,7 @@ def main() -> None:
         "heldout_prompts": next(iter(found.values()))[-1]["heldout"],
         "seconds": round(time.monotonic() - started),
         "cpus": os.cpu_count(),
-        **{name: size[name] for name in ("rounds", "labels", "longest")},
+        **{name: size[name] for name in ("rounds", "labels", "longest", "reward", "dpo")},
     }
     print(json.dumps({"benchmark": "loop_yield", "figures": figures, "conditions": conditions}))
 
