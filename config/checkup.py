@@ -155,7 +155,8 @@ def _runs(known: Facts) -> Iterator[Finding]:
         found += f" One has been silent for {_ago(quiet, known)}."
         yield Finding("Runs", LOOK, found, todo, _runs_page("running"))
     elif since is not None and known.at - since > LONG_QUEUED:
-        todo = "Start another gpu worker, or wait. A run that asks for more devices than any worker has is never taken."
+        todo = "Start another gpu worker, or wait. A run that asks for more devices than any worker has, or for a "
+        todo += "method of another release, is never taken."
         found += f" The first has waited for {_ago(since, known)}."
         yield Finding("Runs", LOOK, found, todo, _runs_page("queued"))
     else:

@@ -26,7 +26,7 @@ class Blind:
         """How far a head to head is that still asks; empty if there is none."""
         if self.standing is None or self.standing.is_over:
             return ""
-        return f"people are being asked, {self.standing.interval.n} of {self.standing.prompts} prompts so far"
+        return f"people are being asked, {self.standing.judged} of {self.standing.asked} prompts so far"
 
 
 def of(new: ModelVersion, old: ModelVersion, *, simulated: bool) -> Blind:
@@ -40,7 +40,7 @@ def of(new: ModelVersion, old: ModelVersion, *, simulated: bool) -> Blind:
     said = standing
     if met is not None and simulated and said is not None and not said.people:
         said = head_to_head.standing(met, simulated=True)
-    if said is not None and said.people:
+    if said is not None and (said.people or (said.silent and (said.is_over or said.decided))):
         return Blind(said.interval, said.at_equal_length, said is standing, said, not said.is_answered)
     compared = winrate.between(new, old)
     rate = compared.human or (compared.simulated if simulated else None)

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from annotation.repetition import repetitions
 from annotation.statistics import Array, Interval, bootstrapped, wilson
+from annotation.text import as_seen
 from evaluation import calibration
 from evaluation.bradley_terry import quantile
 from evaluation.statistics import pair_accuracy
@@ -127,7 +128,7 @@ def _answers(answers: Sequence[Mapping[str, Any]], about: Mapping[str, Mapping[s
     yield from _in_groups("words per answer", known, lambda rows: _mean(lengths[rows], _ratio))
     yield _figure("length growth over base", _growth(words))
     for name, marks in (
-        ("empty answers", np.array([not text.strip() for text in texts], float)),
+        ("empty answers", np.array([not as_seen(text) for text in texts], float)),
         ("repetitive answers", np.array([repeats(text) for text in texts], float)),
         ("refusals", np.array([refuses(text) for text in texts], float)),
         ("answers cut off", np.array([not own[key]["finished"] for key in names], float)),

@@ -128,7 +128,8 @@ def _wins(version: ModelVersion, champion: ModelVersion, least: float) -> list[R
     won = _above(WON, said.interval, least, COMPARISONS)
     even = _above(WON_EVEN, said.at_equal_length, least, COMPARISONS)
     at_equal_length = said.at_equal_length
-    if won.passed and even.outcome == UNDECIDED and at_equal_length and at_equal_length.value <= least:
+    silent = said.standing is not None and said.standing.silent  # then it may have won by what nobody answered
+    if won.passed and even.outcome == UNDECIDED and not silent and at_equal_length and at_equal_length.value <= least:
         even = replace(even, outcome=FAILED, why="it wins by longer answers")
     if said.is_partial:
         even = replace(even, outcome=UNDECIDED, why="it is told once all is answered, and that was stopped")

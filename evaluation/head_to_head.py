@@ -10,6 +10,7 @@ round's model is asked about (evaluation/polling.py). What waits then leaves the
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -40,9 +41,11 @@ PROMPTS = 50
 
 @dataclass(frozen=True)
 class Standing:
-    """How a match stands. Items count once they have all the labels they want, so that no score changes later. Prompts
-    to which both gave the same answer, or none, are ties that nobody is asked; one to which only one of them said
-    nothing, it has lost."""
+    """How a match stands. Items count once they have all the labels they want, so that no score changes later.
+
+    Nobody is asked about prompts to which both gave the same answer, or neither one, which are ties, nor about those to
+    which only one of them said nothing: it has lost. These count by and by, as others are judged (`_so_far`).
+    """
 
     match: HeadToHead
     interval: Interval  # of the challenger's win rate; holds at every moment
@@ -56,13 +59,30 @@ class Standing:
     cut_short: bool = False  # stopped while somebody could have answered more
     withdrawn: int = 0  # items that its end took out of the queue, before they had all labels they wanted
     people: int = 0
-    silent: int = 0  # prompts to which one of them, or both, said nothing
+    judged: int = 0  # items that count
+    silence: tuple[int, int, int] = (0, 0, 0)  # prompts to which the challenger alone said nothing, the champion, both
     problems: list[str] = field(default_factory=list)
 
     @property
     def prompts(self) -> int:
         """All that count or may, those included that nobody is asked about."""
         return self.asked + (self.match.identical or 0) + self.silent
+
+    @property
+    def silent(self) -> int:
+        """Prompts to which one of them, or both, said nothing."""
+        return sum(self.silence)
+
+    @property
+    def silence_words(self) -> str:
+        """Who said nothing how often, and what of it; empty if it did not happen."""
+        whose = ("the new model said nothing", "the one before said nothing", "neither said anything")
+        said = [
+            f"{words} to {prompts} prompt{'' if prompts == 1 else 's'}"
+            for words, prompts in zip(whose, self.silence, strict=True)
+            if prompts
+        ]
+        return f"Nobody is asked about silence: {', '.join(said)}. Who says nothing has lost." if said else ""
 
     @property
     def is_over(self) -> bool:
@@ -243,8 +263,8 @@ def standing(match: HeadToHead, *, simulated: bool = False) -> Standing:
     order = sorted(complete, key=lambda item: complete[item][-1][0])
     scores = [sum(one.score for _, one in complete[item]) / len(complete[item]) for item in order]
     longer = [complete[item][0][1].longer for item in order]
-    by_silence = _by_silence(match)
-    decisions = [*([0.5] * (match.identical or 0)), *by_silence, *scores]
+    silence = _silence(match)
+    decisions = _so_far(match, silence, asked=len(wanted), judged=scores)
     found = sequential.win_rate(decisions)
     everything = [one for item in order for _, one in complete[item]]
     return Standing(
@@ -261,19 +281,45 @@ def standing(match: HeadToHead, *, simulated: bool = False) -> Standing:
         and (bool(withdrawn) or any(one.dropped and not (one.set_aside or one.skipped) for one in rest)),
         withdrawn=withdrawn,
         people=len({one.person for one in everything}),
-        silent=len(by_silence),
+        judged=len(complete),
+        silence=silence,
         problems=problems,
     )
 
 
-def _by_silence(match: HeadToHead) -> list[float]:
-    """The challenger's scores on prompts to which one of them, or both, said nothing; none before both have spoken."""
+def _silence(match: HeadToHead) -> tuple[int, int, int]:
+    """Prompts to which the challenger alone said nothing, the champion, both; none before both have spoken. One that a
+    model was never shown, since it did not fit, is none of them."""
     if match.identical is None:
-        return []
-    said = Generation.objects.filter(run__in=[match.champion_run_id, match.challenger_run_id])
-    silent = dict(said.values_list("run_id", "silent"))
-    old, new = (set(silent.get(run, ())) for run in (match.champion_run_id, match.challenger_run_id))
-    return [0.5 if prompt in old and prompt in new else float(prompt in old) for prompt in sorted(old | new)]
+        return 0, 0, 0
+    runs_of = (match.challenger_run, match.champion_run)
+    said = Generation.objects.filter(run__in=runs_of).values_list("run_id", "silent")
+    found = {run: set(prompts) for run, prompts in said if prompts}
+    if not found:
+        return 0, 0, 0
+    new, old = (found.get(run.pk, set()) for run in runs_of)
+    spoke_new, spoke_old = (_answers(run).keys() for run in runs_of)
+    return len(new & spoke_old), len(old & spoke_new), len(new & old)
+
+
+def _so_far(match: HeadToHead, silence: tuple[int, int, int], *, asked: int, judged: Sequence[float]) -> list[float]:
+    """The challenger's scores in an order that knows nothing of them, which is what the interval needs.
+
+    All prompts are drawn by lot once; those that are asked about are filled in as they are judged, up to the first that
+    is not. Were those that nobody is asked about all first, eight of fifty would decide before anybody was asked.
+    """
+    lost, won, both = silence
+    drawn: list[float | None] = [0.5] * ((match.identical or 0) + both) + [0.0] * lost + [1.0] * won + [None] * asked
+    Random(match.pk).shuffle(drawn)
+    rest = iter(judged)
+    found = []
+    for score in drawn:
+        if score is None:
+            score = next(rest, None)
+        if score is None:
+            break
+        found.append(score)
+    return found
 
 
 @transaction.atomic

@@ -33,25 +33,25 @@ def _length_words(found: Interval) -> str:
     """
     >>> _length_words(Interval(0.21, 0.12, 0.3, 40)), _length_words(Interval(-0.1, -0.15, -0.05, 40))
     ('gives 21 % longer answers', 'gives 10 % shorter answers')
-    >>> _length_words(Interval(0.02, 0.01, 0.03, 40)), _length_words(Interval(0.07, -0.1, 0.27, 2))
+    >>> _length_words(Interval(0.02, -0.04, 0.08, 90)), _length_words(Interval(0.07, -0.1, 0.27, 2))
     ('gives answers as long as before', 'gives answers as long as before, for all one can tell (-10 to +27 %)')
     """
-    if not found.lower <= 0 <= found.upper:
-        change = f"gives {percent(abs(found.value))} {'longer' if found.value > 0 else 'shorter'} answers"
-        return "gives answers as long as before" if abs(found.value) < 0.05 else change
-    known = "" if max(-found.lower, found.upper) < 0.1 else f", for all one can tell ({_span(found)})"
-    return f"gives answers as long as before{known}"
+    if abs(found.value) < 0.05 and max(-found.lower, found.upper) < 0.1:
+        return "gives answers as long as before"
+    if found.lower <= 0 <= found.upper:
+        return f"gives answers as long as before, for all one can tell ({_span(found)})"
+    return f"gives {percent(abs(found.value))} {'longer' if found.value > 0 else 'shorter'} answers"
 
 
 def _forgetting_words(found: Interval) -> str:
     """
-    >>> _forgetting_words(Interval(0.08, 0.03, 0.13, 60)), _forgetting_words(Interval(0.01, -0.01, 0.03, 60))
-    ('has forgotten a little (+3 to +13 %)', 'forgets nothing')
-    >>> _forgetting_words(Interval(0.05, -0.1, 0.2, 4))
-    'forgets nothing, for all one can tell (-10 to +20 %)'
+    >>> _forgetting_words(Interval(0.08, 0.03, 0.13, 60)), _forgetting_words(Interval(0.5, 0.3, 0.7, 60))
+    ('has forgotten a little (+3 to +13 %)', 'has forgotten (+30 to +70 %)')
+    >>> _forgetting_words(Interval(0.01, -0.01, 0.03, 60)), _forgetting_words(Interval(0.05, -0.1, 0.2, 4))
+    ('forgets nothing', 'forgets nothing, for all one can tell (-10 to +20 %)')
     """
-    if found.lower > 0.01:
-        return f"has forgotten a little ({_span(found)})"
+    if found.lower > 0:
+        return f"has forgotten {'a little ' if found.upper < 0.15 else ''}({_span(found)})"
     return "forgets nothing" if found.upper < 0.1 else f"forgets nothing, for all one can tell ({_span(found)})"
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from annotation.models import Label, Prompt
 from annotation.models.items import Kind, Purpose
 from annotation.models.prompts import Split
+from annotation.text import as_seen
 from evaluation import crossfit, features, figures, scoring, steering
 from evaluation.figures import Figure
 from evaluation.models import Evaluation
@@ -65,8 +66,7 @@ def conclude(match: Match, evaluation: Evaluation, run: Run) -> None:
     asked = [pk for pk in answers if f"new {pk}" in vectors and f"old {pk}" in vectors]
     if not asked or not learnt:
         return
-    silent = [both for both in _said_by_both(match.new, match.old).values() if not all(both)]
-    settled = [0.5 if not any(both) else float(bool(both[0])) for both in silent]
+    settled = _by_silence(match)
     found = _judged(match, {pk: answers[pk] for pk in asked}, vectors, learnt, settled)
     rows = [
         (WINS, found.wins),
@@ -79,13 +79,14 @@ def conclude(match: Match, evaluation: Evaluation, run: Run) -> None:
         "prompts": len({one.prompt for one in learnt}),
         "learnt_by_model": not apart,
         "against": match.old.pk,
+        **({"silent": len(settled)} if settled else {}),
     }
     evaluation.save(update_fields=["details"])
 
 
 def answers_of_both(new: ModelVersion, old: ModelVersion) -> dict[int, tuple[str, str]]:
     """By prompt (id) what the new and the old model answered when they were measured last, a word at least."""
-    return {pk: both for pk, both in _said_by_both(new, old).items() if all(both)}
+    return {pk: both for pk, both in _said_by_both(new, old).items() if all(map(as_seen, both))}
 
 
 def _said_by_both(new: ModelVersion, old: ModelVersion) -> dict[int, tuple[str, str]]:
@@ -97,6 +98,14 @@ def _said_by_both(new: ModelVersion, old: ModelVersion) -> dict[int, tuple[str, 
     else:
         theirs = scoring.answers_of(before, "model") if before else {}
     return {pk: (mine[pk], theirs[pk]) for pk in sorted(mine.keys() & theirs.keys())}
+
+
+def _by_silence(match: Match) -> list[float]:
+    """The new model's scores on prompts to which one of them, or both, said nothing."""
+    said = _said_by_both(match.new, match.old)
+    there = Prompt.objects.filter(pk__in=said).values_list("pk", flat=True)
+    spoke = [[bool(as_seen(text)) for text in said[pk]] for pk in there.order_by("pk")]
+    return [0.5 + (new - old) / 2 for new, old in spoke if not (new and old)]
 
 
 def _labels(match: Match) -> tuple[list[Judged], bool]:

@@ -119,10 +119,12 @@ def _settle(pk: int) -> bool:
     head_to_head.stop(match=match, because=enough)
     match.refresh_from_db()
     step.detail |= {**gate.written(found), "settled": True, "ended": head_to_head.standing(match).end}
-    _note(step, "" if standing.people else "the comparison has ended, and nobody has compared the two")
+    unasked = standing.silence_words or "The comparison has ended, and nobody has compared the two."
+    _note(step, "" if standing.people else f"{unasked[:1].lower()}{unasked[1:]}".rstrip("."))
     step.save(update_fields=["detail"])
     said = "people have compared" if standing.people else "nobody has compared, before that ended,"
-    words = f"{current}: {said} the new model with the one before. {found.words}"
+    words = f"{current}: {said} the new model with the one before. {standing.silence_words} {found.words}"
+    words = words.replace("  ", " ")
     record("round judged", current, project=current.project, actor=None, outcome=found.outcome, words=found.words)
     leads = User.objects.filter(memberships__project=current.project, memberships__role=Role.LEAD)
     address = reverse("model", args=[current.project.slug, current.challenger.pk])

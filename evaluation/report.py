@@ -251,11 +251,14 @@ def _preferred(current: Round) -> list[str]:
 
 
 def _ended(current: Round) -> list[str]:
-    """When the blind comparison that the round asked for ended, and why."""
+    """When the blind comparison that the round asked for ended, and why; and how often one of the two said nothing."""
     row = current.steps.filter(name=Step.GATED).first()
     match = HeadToHead.objects.filter(pk=row.detail.get("match")).first() if row else None
-    end = head_to_head.standing(match).end if match is not None else ""
-    return [f"The blind comparison {end[:1].lower()}{end[1:]}"] if end else []
+    if match is None:
+        return []
+    standing = head_to_head.standing(match)
+    end = f"The blind comparison {standing.end[:1].lower()}{standing.end[1:]}" if standing.end else ""
+    return [sentence for sentence in (standing.silence_words, end) if sentence]
 
 
 def _judged(current: Round) -> list[str]:
@@ -272,6 +275,8 @@ def _judged(current: Round) -> list[str]:
     won, level, agrees = (Interval(one.value, one.lower or 0, one.upper or 0, one.n) for one in (wins, even, right))
     said = f"A reward model that has seen {seen} prefers the new answers to {share(won)} of {won.n} prompts"
     said += f", and {share(level)} at equal length."
+    if silent := judges.get("silent"):
+        said += f" To {silent} of them one of the two said nothing, and has lost."
     return [f"{said} It is right on {share(agrees)} of {agrees.n} pairs that it has not seen."]
 
 

@@ -196,7 +196,7 @@ class HeadToHeadSerializer(serializers.Serializer):
     asked = serializers.IntegerField(help_text="Items in the queue for it, answered or not.")
     people = serializers.IntegerField()
     silent = serializers.IntegerField(
-        help_text="Prompts to which one of them said nothing, and has lost; to which both did, a tie."
+        help_text="Prompts to which one of them said nothing, and has lost, or both, which is a tie."
     )
     created_at = serializers.DateTimeField(source="match.created_at")
     ended_at = serializers.DateTimeField(source="match.ended_at", allow_null=True)

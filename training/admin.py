@@ -139,7 +139,7 @@ class RunAdmin(Desk):
 
     @display(description="What it does", ordering="method")
     def what(self, run: Run) -> str:
-        return runs.method_of(run.method).title
+        return run.title
 
     @display(description="Status", label=STATUSES, ordering="status")
     def how(self, run: Run) -> str:

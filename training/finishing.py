@@ -12,6 +12,7 @@ from annotation.asking import add_response
 from annotation.models import Prompt
 from annotation.models.events import record
 from annotation.models.prompts import Origin
+from annotation.text import as_seen
 from training import artifacts, paraphrasing, registry, suggestions, toxicity
 from training.causes import CAUSES
 from training.easing import halved
@@ -138,9 +139,10 @@ def _take_in(run: Run, path: Path) -> Generation:
         for line in lines:
             row = json.loads(line)
             text = row["text"].replace("\x00", "").strip()
-            (answered if text else silent).add(row["prompt_id"])
-            if not text:
+            if not as_seen(text):
+                silent.add(row["prompt_id"])
                 continue
+            answered.add(row["prompt_id"])
             response, _ = add_response(prompt=prompts[row["prompt_id"]], text=text, origin=Origin.MODEL)
             Sample.objects.create(
                 generation=generation,

@@ -2,9 +2,10 @@
 
     spec.json → python -m training.recipes.<method> → metrics.jsonl … result.json
 
-The worker renews a heartbeat on the row while it fetches models, while the process lives and while it stores what came
-of it; it copies metrics into the database, and passes a cancel on as SIGTERM. If the worker dies, the kernel ends the
-process too, and `runs.recover` gives the run to another worker, which goes on from the last checkpoint.
+The worker renews a heartbeat on the row while it fetches and writes what the recipe needs, while the process lives, and
+while it hashes and copies what came of it, until the transaction that stores that; it copies metrics into the database,
+and passes a cancel on as SIGTERM. If the worker dies, the kernel ends the process too, and `runs.recover` gives the run
+to another worker, which goes on from the last checkpoint.
 """
 
 import contextlib
@@ -23,7 +24,7 @@ from typing import IO, Any
 
 import psutil
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from annotation import logcontext
@@ -89,25 +90,10 @@ def execute(run: Run, part: devices.Part | None = None) -> Run:
 
 def _perform(run: Run, part: devices.Part) -> dict[str, Any]:
     """The recipe's result, or why there is none."""
-    watched = [run.validation] if run.validation else []
-    if not all(snapshots.is_intact(snapshot) for snapshot in (*run.snapshots, *watched)):
-        return {
-            "status": "failed",
-            "reason": "bad_data",
-            "error": "The snapshot's file is not what was frozen: freeze the labels again, then start a new run.",
-        }
-    for version in (run.base, run.teacher):
-        if version is None or version.endpoint:
-            continue
-        try:
-            with _heartbeat(run):
-                registry.bring(version)
-        except artifacts.Damaged as error:
-            return {"status": "failed", "reason": "missing_base", "error": str(error)}
-        if gone := version.missing():
-            said = f"{gone} is not where it was stored: {gone.path} holds no model."
-            return {"status": "failed", "reason": "missing_base", "error": said}
-    folder = _prepare(run)
+    with _heartbeat(run):
+        if refused := _lacks(run):
+            return refused
+        folder = _prepare(run)
     killed_before = _killed_for_memory()
     with (folder / "log.txt").open("ab") as output:
         process = _launch(run, folder, output, part)
@@ -120,6 +106,28 @@ def _perform(run: Run, part: devices.Part) -> dict[str, Any]:
         spent = f"It was stopped after {run.minutes} minutes, which is its limit."
         return {**result, "reason": "timed_out", "error": spent}
     return result
+
+
+def _lacks(run: Run) -> dict[str, Any] | None:
+    """Why a run cannot begin, once its data and models were brought here; None if it can."""
+    watched = [run.validation] if run.validation else []
+    if not all(snapshots.is_intact(snapshot) for snapshot in (*run.snapshots, *watched)):
+        return {
+            "status": "failed",
+            "reason": "bad_data",
+            "error": "The snapshot's file is not what was frozen: freeze the labels again, then start a new run.",
+        }
+    for version in (run.base, run.teacher):
+        if version is None or version.endpoint:
+            continue
+        try:
+            registry.bring(version)
+        except artifacts.Damaged as error:
+            return {"status": "failed", "reason": "missing_base", "error": str(error)}
+        if gone := version.missing():
+            said = f"{gone} is not where it was stored: {gone.path} holds no model."
+            return {"status": "failed", "reason": "missing_base", "error": said}
+    return None
 
 
 def _prepare(run: Run) -> Path:
@@ -238,15 +246,17 @@ def _watch(run: Run, process: Process, folder: Path) -> str:
 @contextlib.contextmanager
 def _heartbeat(run: Run) -> Iterator[None]:
     """Another thread says that the worker lives while this one copies or hashes gigabytes, or judges what was made. If
-    the row is no longer ours it stops; whoever stores an outcome looks at that for himself."""
+    the row is no longer ours it stops; whoever stores an outcome looks at that for himself, and holds the row then."""
     over = threading.Event()
 
     def beat() -> None:
         try:
             while not over.wait(max(settings.RUN_HEARTBEAT_SECONDS, POLL_SECONDS)):
                 try:
-                    _beat(run)
-                except (InterfaceError, OperationalError):  # the database is away: it may be back at the next beat
+                    with transaction.atomic(), connection.cursor() as cursor:
+                        cursor.execute("SET LOCAL lock_timeout = '1s'")
+                        _beat(run)
+                except (InterfaceError, OperationalError):  # away, or the row is held: another beat may do
                     connection.close()
         except LostClaim:
             pass

@@ -20,7 +20,7 @@ MEANINGS = {
     "distance from base": "nats for each token of its answers; 0 is the base model itself",
     "words per answer": "to held-out prompts",
     "length growth over base": "its answers against the base model's to the same prompts",
-    "empty answers": "without a word; in comparisons with another model they count as lost",
+    "empty answers": "without a word; against an answer with words they have lost",
     "repetitive answers": "that say the same thing again and again",
     "refusals": "that decline to answer",
     "answers cut off": "that did not end by themselves",

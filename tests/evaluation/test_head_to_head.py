@@ -12,6 +12,7 @@ from annotation import labelling
 from annotation.models import Event, Item
 from evaluation import gate, head_to_head, tasks
 from evaluation.models import HeadToHead
+from evaluation.sequential import win_rate
 from tests.annotation.making import a_prompt
 from tests.training.making import a_model, compares, fails, says, succeeds
 from training.models import ModelVersion, Run
@@ -112,13 +113,56 @@ def test_a_model_that_says_nothing_has_lost_without_anybody_being_asked(pair, he
     match.refresh_from_db()
     assert len(items_of(match)) == 12 - 5
     before = head_to_head.standing(match)
-    assert (before.wins, before.losses, before.ties, before.silent, before.asked) == (1, 3, 1, 5, 7)
-    assert (before.prompts, before.interval.n, before.people) == (12, 5, 0)
+    assert (before.silence, before.asked, before.judged, before.prompts) == ((3, 1, 1), 7, 0, 12)
     for item in items_of(match):
         prefers(bob, item, "new")
     found = head_to_head.standing(match)
     assert (found.wins, found.losses, found.ties) == (8, 3, 1)
     assert found.interval.value == pytest.approx(8.5 / 12)
+    assert found.silence_words == (
+        "Nobody is asked about silence: the new model said nothing to 3 prompts, the one before said nothing to 1 "
+        "prompt, neither said anything to 1 prompt. Who says nothing has lost."
+    )
+
+
+def test_silence_counts_by_and_by_and_decides_nothing_before_people_do(pair):
+    """Ten answers of fifty are missing, and people like all the others: at no moment is the new model worse."""
+    project = pair[1].project
+    for number in range(50):
+        a_prompt(project, f"Held out {number}?", split="heldout")
+    match = head_to_head.start(challenger=pair[1], prompts=50, wake=False)
+    answered(match.champion_run)
+    answered(match.challenger_run, silent=range(10))
+    match.refresh_from_db()
+    for lot in range(30):  # however the prompts are drawn
+        for judged in (0, 1, 20, 40):
+            silence = head_to_head._silence(match)
+            drawn = HeadToHead(pk=1000 + lot, identical=0)
+            scores = head_to_head._so_far(drawn, silence, asked=40, judged=[1.0] * judged)
+            assert sum(scores) == judged
+            assert len(scores) <= 50 if judged < 40 else len(scores) == 50
+            assert win_rate(scores).decided >= 0
+
+
+def test_a_prompt_that_one_of_them_was_never_shown_is_lost_by_nobody(pair, heldout):
+    match = head_to_head.start(challenger=pair[1], wake=False)
+    answered(match.champion_run, silent=range(2))
+    asked = match.challenger_run.inputs["prompts"]
+    match.challenger_run.inputs["prompts"] = asked[1:]  # the first did not fit
+    answered(match.challenger_run)
+    match.refresh_from_db()
+    assert head_to_head.standing(match).silence == (0, 1, 0)
+
+
+def test_a_model_without_a_word_fails_the_gate_though_nobody_was_asked(pair, heldout):
+    match = head_to_head.start(challenger=pair[1], wake=False)
+    answered(match.champion_run)
+    answered(match.challenger_run, silent=range(12))
+    match.refresh_from_db()
+    found = head_to_head.standing(match)
+    assert (found.is_over, found.losses, found.decided, found.people) == (True, 12, -1, 0)
+    won = {row.name: row for row in gate.verdict(pair[1]).rows}["Blind comparisons won"]
+    assert (won.outcome, won.value[:3]) == ("failed", "0 %")
 
 
 def test_what_both_answer_alike_is_a_tie_that_nobody_is_asked(pair, heldout, bob):

@@ -163,8 +163,9 @@ class Run(models.Model):
 
     @property
     def title(self) -> str:
-        """What it does, in a few words."""
-        return (METHODS.get(self.method) or APART[self.method]).title
+        """What it does, in a few words; of a method of another release, its name."""
+        method = METHODS.get(self.method) or APART.get(self.method)
+        return method.title if method else self.method
 
     @property
     def folder(self) -> Path:

@@ -4,8 +4,8 @@ import os
 
 import torch
 
-# oneDNN writes code for each shape of matrices, half a megabyte or more, and keeps the last 1,024; PyTorch keeps what it
-# made of them, as many. Texts of every length come by, and of a batch a few dozen shapes are used again and again.
+# oneDNN writes code for each shape of matrices, half a megabyte or more, and keeps the last 1,024; PyTorch keeps as
+# many of what it makes of them. Texts of every length come by; of a batch a few dozen shapes are used again and again.
 SHAPES = "64"
 
 

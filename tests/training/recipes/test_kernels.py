@@ -11,7 +11,9 @@ from training.recipes import kernels
 
 
 @pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
+def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for cache in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        monkeypatch.setenv(cache, kernels.SHAPES)  # to be as it was again afterwards
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     yield
