@@ -18,7 +18,8 @@ class Labelled:
     """A pool of pairs and what an annotator would say of each: `differences` (n, d), `outcomes` (n,), which of two
     answers is in truth the better (`truth` (n,): 1, 0, or a half where neither is), `prompts` (n,), `costs` (n,), and
     the features' `groups` (d,). `items` (n,), from 0, tells which pairs are of one item, whose ranking says them all in
-    one label; without it each pair is one. A pair's cost is that of its item."""
+    one label; without it each pair is one. A pair's cost is that of its item. `answers` (n, 2), from 0: which two they
+    are, so that few are asked about often."""
 
     differences: Array
     outcomes: Array
@@ -27,6 +28,20 @@ class Labelled:
     costs: Array
     groups: NDArray[np.intp]
     items: NDArray[np.intp] | None = None
+    answers: NDArray[np.intp] | None = None
+
+    def labels_on(self, pairs: NDArray[np.intp], said: NDArray[np.bool_]) -> NDArray[np.intp]:
+        """How many labels there are on the prompts of `pairs` (m,) and on their two answers (m, 2), where all pairs of
+        items with a label are `said` (n,)."""
+        items = np.arange(len(self.prompts)) if self.items is None else self.items
+        found = np.zeros((len(pairs), 2), np.intp)
+        _, of_item = np.unique(items[said], return_index=True)
+        asked = np.bincount(self.prompts[said][of_item], minlength=self.prompts.max() + 1)
+        found[:, 0] = asked[self.prompts[pairs]]
+        if self.answers is not None:
+            shown = np.unique(np.column_stack([np.tile(items[said], 2), self.answers[said].T.ravel()]), axis=0)[:, 1]
+            found[:, 1] = np.bincount(shown, minlength=self.answers.max() + 1)[self.answers[pairs]].sum(axis=1)
+        return found
 
 
 def learning_curve(pool: Labelled, *, selector: str, total: int, seed: int, batch: int = BATCH) -> list[float]:
@@ -59,7 +74,13 @@ def learning_curve(pool: Labelled, *, selector: str, total: int, seed: int, batc
         if len(asked) >= total or not len(rest):
             return found
         pairs = stands[rest]
-        waiting = Pool(pool.differences[pairs], pool.prompts[pairs], pool.costs[pairs], posterior)
+        waiting = Pool(
+            pool.differences[pairs],
+            pool.prompts[pairs],
+            pool.costs[pairs],
+            posterior,
+            labels=pool.labels_on(pairs, said),
+        )
         order = SELECTORS[selector](waiting, random, 2 * batch)
         chosen = distinct(waiting, order, batch)  # near-duplicates only where there is nothing else
         asked = np.concatenate([asked, rest[np.concatenate([chosen, order[~np.isin(order, chosen)]])[:batch]]])

@@ -19,7 +19,8 @@ Random = np.random.Generator
 NODES, MASSES = hermegauss(12)  # of a standard normal, for expectations
 MASSES = MASSES / MASSES.sum()
 COMMITTEE = 8
-SHARPNESS = 6
+SHARPNESS = 9
+OF_PROMPT, OF_ANSWER = 1.0, 2.0  # by how much each label there is on them makes another a less likely draw (log odds)
 SHORTLIST = 4_000  # pairs that a batch is put together from, one after the other
 HEAD = 1_000  # of an order, within which near-duplicates are looked for
 BATCH = 200  # picked one after the other
@@ -32,7 +33,8 @@ class Pool:
 
     `differences` (n, d): features of the first answer less those of the second; `prompts` (n,): whose answers they are;
     `costs` (n,): seconds that reading one takes, in any unit, above 0; `posterior`: what is known; `believed` (n,): how
-    probable it is that the first is preferred, where labels on the very pairs say more than the posterior does.
+    probable it is that the first is preferred, where labels on the very pairs say more than the posterior does;
+    `labels` (n, 2): how many there are on its prompt already, and on its two answers together.
     """
 
     differences: Array
@@ -40,6 +42,7 @@ class Pool:
     costs: Array
     posterior: Posterior
     believed: Array | None = None
+    labels: NDArray[np.intp] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.differences)
@@ -132,16 +135,21 @@ def drawn_by_information(pool: Pool, random: Random, wanted: int) -> Places:
 
 def drawn_by_uncertainty(pool: Pool, random: Random, wanted: int) -> Places:
     """Drawn without replacement, each pair with a chance in proportion to the `SHARPNESS`-th power of how uncertain its
-    preferred answer is (Kirsch et al. 2023 with the score of Lewis and Gale 1994).
+    preferred answer is (Kirsch et al. 2023 with the score of Lewis and Gale 1994), and less the more its prompt and its
+    answers were asked about.
 
     What features cannot tell makes odd pairs look informative, and a model fitted to these is no better elsewhere. How
     uncertain a pair is knows no lengths of features, so that nothing lies far out; near the middle is where labels
-    mend mistakes (Mussmann and Liang 2018); and a draw has diversity. Pairs of like features can teach nothing.
+    mend mistakes (Mussmann and Liang 2018); and a draw has diversity. Pairs of like features can teach nothing. Of what
+    people see in an answer a part is in no feature: two labels on one answer share it, and tell less than two on two.
     """
     p = pool.probability()
-    worth = SHARPNESS * np.log(np.minimum(p, 1 - p)) - np.log(pool.costs)
+    worth = SHARPNESS * np.log(np.minimum(p, 1 - p)) - np.log(pool.costs) + random.gumbel(size=len(p))
+    if pool.labels is not None:
+        worth -= pool.labels @ [OF_PROMPT, OF_ANSWER]
+    worth -= OF_PROMPT * _before(pool.prompts, worth)
     worth[~pool.differences.any(axis=1)] = -np.inf
-    return _best(worth + random.gumbel(size=len(worth)), wanted)
+    return _best(worth, wanted)
 
 
 def expected_information(posterior: Posterior, differences: Array) -> Array:
@@ -175,6 +183,16 @@ def in_order(pool: Pool, random: Random) -> Places:
     head = order[:HEAD]
     first = distinct(pool, head, HEAD)
     return np.concatenate([first, order[HEAD:], head[~np.isin(head, first)]])
+
+
+def _before(prompts: NDArray[np.intp], worth: Array) -> NDArray[np.intp]:
+    """How many pairs of the same prompt are worth more than each (n,)."""
+    order = np.lexsort((-worth, prompts))
+    first = np.r_[True, np.diff(prompts[order]) != 0]
+    starts = np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
+    found = np.empty(len(order), np.intp)
+    found[order] = np.arange(len(order)) - starts
+    return found
 
 
 def _nearest(others: Array, z: Array) -> float:

@@ -68,7 +68,7 @@ def how_many(
         lists = [(values[item], loaded.characters[item]) for item in shown]
         said = _say_all(lists, manner or Manner(), random, ties=project.ties_allowed)
         truth = 0.5 + 0.5 * np.sign(values[first] - values[second])
-        pool = Labelled(differences, said, truth, loaded.prompts[first], costs, loaded.seen.groups, of_item)
+        pool = Labelled(differences, said, truth, loaded.prompts[first], costs, loaded.seen.groups, of_item, pairs)
         for selector, found in curves.items():
             found.append(learning_curve(pool, selector=selector, total=budget, seed=seed + number))
         say(f"Simulation {number + 1} of {simulations}.")

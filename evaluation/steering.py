@@ -9,7 +9,7 @@ long as any other. So the slice says what random questions would have taught (ev
 certain that choosing cost labels instead of saving them, all are asked at random.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -75,10 +75,22 @@ class Knowledge:
             - values[self.answers.places(pair[1] for pair in pairs)]
         )
 
-    def pool(self, pairs: Sequence[tuple[int, int]], costs: Sequence[float]) -> Pool:
-        """Pairs to choose among, with the seconds that each takes."""
+    def pool(self, pairs: Sequence[tuple[int, int]], costs: Sequence[float], items: Sequence[int] = ()) -> Pool:
+        """Pairs to choose among, with the seconds that each takes, and of which items they are, if they are of any.
+        What is asked again is worth no less for its own label."""
         prompts = self.answers.prompts[self.answers.places(pair[0] for pair in pairs)]
-        return Pool(self.differences(pairs), prompts, np.asarray(costs, float), self.posterior)
+        of_prompts = Counter(prompt for _, prompt in {(one.item, one.prompt) for one in self.judged})
+        of_answers = Counter(pk for _, pk in {(one.item, pk) for one in self.judged for pk in (one.first, one.second)})
+        labels = np.array(
+            [
+                (of_prompts[prompt], of_answers[first] + of_answers[second])
+                for (first, second), prompt in zip(pairs, prompts.tolist(), strict=True)
+            ]
+        ).reshape(-1, 2)
+        own = {one.item for one in self.judged}.intersection(items)
+        labels -= np.outer([item in own for item in items] or np.zeros(len(pairs), bool), (1, 2))
+        known = np.maximum(labels, 0)
+        return Pool(self.differences(pairs), prompts, np.asarray(costs, float), self.posterior, labels=known)
 
 
 def judged_pairs(project: Project, *, simulated: bool) -> list[Judged]:
@@ -247,7 +259,7 @@ def _order(
         items.append(item)
     ordered: list[int] = []
     if items:
-        pool = known.pool(pairs, costs)
+        pool = known.pool(pairs, costs, items)
         if slip is not None:
             doubted = {item for item in items if item in again or relabelling.DOUBTED in waiting[item][2]}
             judged = [one for one in known.judged if one.item in doubted]

@@ -113,6 +113,7 @@ def labelled(judged: Judged, seed: int) -> Labelled:
         prompts=judged.prompts[first],
         costs=np.ones(len(odds)),
         groups=judged.seen.groups,
+        answers=np.column_stack([first, second]),
     )
 
 

@@ -1,5 +1,7 @@
 """Each selector asks what its paper says; none is led astray by what is odd, dear, or the same twice."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.linalg import norm, slogdet
@@ -7,6 +9,8 @@ from numpy.linalg import norm, slogdet
 from evaluation.posterior import Posterior, fit, likelihood, sigmoid
 from evaluation.selectors import (
     BATCH,
+    OF_ANSWER,
+    OF_PROMPT,
     SELECTORS,
     SHARPNESS,
     Pool,
@@ -143,6 +147,26 @@ def test_the_chance_to_be_drawn_falls_with_certainty():
     first = [int(drawn_by_uncertainty(one, many, 3)[0]) for _ in range(4000)]
     assert np.mean(np.array(first) == 0) == pytest.approx(worth[0] / worth.sum(), abs=0.025)
     assert 2 not in first  # a pair of like features, of which nothing can be learnt
+
+
+@pytest.mark.parametrize(
+    ("labels", "odds"), [((1, 0), OF_PROMPT), ((0, 1), OF_ANSWER), ((2, 1), 2 * OF_PROMPT + OF_ANSWER)]
+)
+def test_what_was_asked_about_is_drawn_less(labels, odds):
+    """The same pair twice, of two prompts, of which one was asked about."""
+    one = replace(pool([[1.0], [1.0]]), labels=np.array([(0, 0), labels]))
+    many = np.random.default_rng(10)
+    first = [int(drawn_by_uncertainty(one, many, 1)[0]) for _ in range(4000)]
+    assert np.mean(np.array(first) == 0) == pytest.approx(sigmoid(np.array(odds)), abs=0.025)
+
+
+def test_prompts_take_turns():
+    """Ten prompts of twenty like pairs each: the next twenty questions are of all ten, and none is asked four times."""
+    one = pool(np.ones((200, 1)), prompts=np.arange(200) // 20)
+    of_prompts = np.bincount(one.prompts[drawn_by_uncertainty(one, random(), 20)], minlength=10)
+    assert of_prompts.sum() == 20
+    assert of_prompts.min() >= 1
+    assert of_prompts.max() <= 3
 
 
 def test_a_draw_is_no_chase_after_what_is_odd():

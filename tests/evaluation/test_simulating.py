@@ -115,6 +115,17 @@ def test_a_learning_curve_rises_and_is_the_same_for_the_same_seed(selector):
     assert curve == learning_curve(a_pool(), selector=selector, total=200, seed=3)
 
 
+def test_labels_on_prompts_and_answers_are_counted_by_item():
+    """An item of three answers and one of two were asked, all of the first prompt; the last pair is of another."""
+    pool = Labelled(
+        *(np.zeros((6, 1)), np.ones(6), np.ones(6), np.array([0, 0, 0, 0, 0, 1]), np.ones(6), np.zeros(1, int)),
+        items=np.array([0, 0, 0, 1, 2, 3]),
+        answers=np.array([(0, 1), (0, 2), (1, 2), (2, 3), (3, 4), (5, 6)]),
+    )
+    said = np.array([True, True, True, True, False, False])
+    assert pool.labels_on(np.array([0, 3, 4, 5]), said).tolist() == [[2, 2], [2, 3], [2, 1], [0, 0]]
+
+
 def test_an_item_of_several_answers_is_one_label_that_says_all_its_pairs():
     pairs = a_pool()
     lists = replace(pairs, items=np.arange(900) // 6)  # of four answers each

@@ -76,6 +76,20 @@ def test_the_posterior_learns_what_people_like(judged):
     )
 
 
+def test_labels_on_a_prompt_and_on_answers_are_known_but_for_an_items_own(judged, bob, bea):
+    prompt = a_prompt(judged, "A prompt that is asked about twice?")
+    ranked, other = compares(prompt, "a", "b", "c", wanted=2), compares(prompt, "a", "d")
+    says(bob, ranked, ranks=(1, 2, 3))
+    says(bea, ranked, ranks=(1, 2, 3))
+    says(bob, other, ranks=(1, 2))
+    by_text = {one.text: one.pk for one in prompt.responses.all()}
+    found = steering.know(judged)
+    assert found is not None
+    pairs = [tuple(by_text[text] for text in pair) for pair in ("ab", "cd")]
+    assert found.pool(pairs, [1.0, 1.0]).labels.tolist() == [[2, 3], [2, 2]]
+    assert found.pool(pairs, [1.0, 1.0], [ranked.pk, 0]).labels.tolist() == [[1, 1], [2, 2]]
+
+
 def test_too_little_said_orders_nothing(project, bob, monkeypatch):
     monkeypatch.setattr(steering, "FEWEST_PAIRS", 3)
     for _ in range(2):
