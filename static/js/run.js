@@ -91,6 +91,7 @@ class LiveRun {
       status.dataset.state = news.status;
       status.textContent = news.status[0].toUpperCase() + news.status.slice(1);
     }
+    if (!OPEN.has(news.status) && !this.points.size) this.write("empty", "This run wrote down no curve.");
     this.log(news.log ?? "");
     if (news.points.length || after === -1) this.draw();
   }
