@@ -82,7 +82,8 @@ class Standing:
             for words, prompts in zip(whose, self.silence, strict=True)
             if prompts
         ]
-        return f"Nobody is asked about silence: {', '.join(said)}. Who says nothing has lost." if said else ""
+        lost = " Who alone says nothing has lost." if any(self.silence[:2]) else ""
+        return f"Nobody is asked about silence: {', '.join(said)}.{lost}" if said else ""
 
     @property
     def is_over(self) -> bool:

@@ -59,14 +59,15 @@ def to_read(match: Match) -> list[dict[str, Any]]:
 
 def conclude(match: Match, evaluation: Evaluation, run: Run) -> None:
     """Add to the new model's evaluation what judges make of its answers, once these are read. Safe to call again."""
-    answers = answers_of_both(match.new, match.old)
+    everything = _said_by_both(match.new, match.old)
+    answers = _with_words(everything)
     learnt, apart = _labels(match)
     features.take_in_if_read(run)
     vectors = features.vectors_of(run)
     asked = [pk for pk in answers if f"new {pk}" in vectors and f"old {pk}" in vectors]
     if not asked or not learnt:
         return
-    settled = _by_silence(match)
+    settled = _by_silence(everything)
     found = _judged(match, {pk: answers[pk] for pk in asked}, vectors, learnt, settled)
     rows = [
         (WINS, found.wins),
@@ -86,11 +87,15 @@ def conclude(match: Match, evaluation: Evaluation, run: Run) -> None:
 
 def answers_of_both(new: ModelVersion, old: ModelVersion) -> dict[int, tuple[str, str]]:
     """By prompt (id) what the new and the old model answered when they were measured last, a word at least."""
-    return {pk: both for pk, both in _said_by_both(new, old).items() if all(map(as_seen, both))}
+    return _with_words(_said_by_both(new, old))
+
+
+def _with_words(said: dict[int, tuple[str, str]]) -> dict[int, tuple[str, str]]:
+    return {pk: both for pk, both in said.items() if all(map(as_seen, both))}
 
 
 def _said_by_both(new: ModelVersion, old: ModelVersion) -> dict[int, tuple[str, str]]:
-    """The same, with "" where one said nothing."""
+    """By prompt (id) what both answered, with "" where one said nothing."""
     measured, before = scoring.newest(new), scoring.newest(old)
     mine = scoring.answers_of(measured, "model") if measured else {}
     if old == new.ancestry()[-1]:
@@ -100,9 +105,8 @@ def _said_by_both(new: ModelVersion, old: ModelVersion) -> dict[int, tuple[str, 
     return {pk: (mine[pk], theirs[pk]) for pk in sorted(mine.keys() & theirs.keys())}
 
 
-def _by_silence(match: Match) -> list[float]:
+def _by_silence(said: dict[int, tuple[str, str]]) -> list[float]:
     """The new model's scores on prompts to which one of them, or both, said nothing."""
-    said = _said_by_both(match.new, match.old)
     there = Prompt.objects.filter(pk__in=said).values_list("pk", flat=True)
     spoke = [[bool(as_seen(text)) for text in said[pk]] for pk in there.order_by("pk")]
     return [0.5 + (new - old) / 2 for new, old in spoke if not (new and old)]

@@ -123,8 +123,8 @@ def _settle(pk: int) -> bool:
     _note(step, "" if standing.people else f"{unasked[:1].lower()}{unasked[1:]}".rstrip("."))
     step.save(update_fields=["detail"])
     said = "people have compared" if standing.people else "nobody has compared, before that ended,"
-    words = f"{current}: {said} the new model with the one before. {standing.silence_words} {found.words}"
-    words = words.replace("  ", " ")
+    compared = f"{current}: {said} the new model with the one before."
+    words = " ".join(filter(None, [compared, standing.silence_words, found.words]))
     record("round judged", current, project=current.project, actor=None, outcome=found.outcome, words=found.words)
     leads = User.objects.filter(memberships__project=current.project, memberships__role=Role.LEAD)
     address = reverse("model", args=[current.project.slug, current.challenger.pk])

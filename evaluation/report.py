@@ -276,7 +276,7 @@ def _judged(current: Round) -> list[str]:
     said = f"A reward model that has seen {seen} prefers the new answers to {share(won)} of {won.n} prompts"
     said += f", and {share(level)} at equal length."
     if silent := judges.get("silent"):
-        said += f" To {silent} of them one of the two said nothing, and has lost."
+        said += f" To {silent} of them one of the two said nothing, and has lost, or both, which is a tie."
     return [f"{said} It is right on {share(agrees)} of {agrees.n} pairs that it has not seen."]
 
 

@@ -121,7 +121,7 @@ def test_a_model_that_says_nothing_has_lost_without_anybody_being_asked(pair, he
     assert found.interval.value == pytest.approx(8.5 / 12)
     assert found.silence_words == (
         "Nobody is asked about silence: the new model said nothing to 3 prompts, the one before said nothing to 1 "
-        "prompt, neither said anything to 1 prompt. Who says nothing has lost."
+        "prompt, neither said anything to 1 prompt. Who alone says nothing has lost."
     )
 
 
