@@ -165,13 +165,16 @@ def _log_probs(
     """
     import torch
 
+    from training.recipes import models
+
     width = max(len(tokens) for _, tokens, _ in batch)
     first = min(start for _, _, start in batch)
     ids = torch.tensor([tokens + [pad] * (width - len(tokens)) for _, tokens, _ in batch], device=model.device)
     mask = torch.tensor([[1] * len(t) + [0] * (width - len(t)) for _, t, _ in batch], device=model.device)
+    last = models.last(width - first + 1, ids.device)
     found = []
     with torch.inference_mode():
-        logits = model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=width - first + 1).logits
+        logits = model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=last).logits
         for row, (_, tokens, start) in enumerate(batch):
             own = logits[row, start - first : len(tokens) - first].float()  # the token at i is told by position i - 1
             chosen = own.gather(1, ids[row, start : len(tokens), None])[:, 0]

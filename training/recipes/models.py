@@ -51,6 +51,15 @@ def frozen_dtype() -> torch.dtype:
     return torch.bfloat16 if bf16() else torch.float32
 
 
+def last(count: int, device: torch.device) -> torch.Tensor:
+    """The last `count` positions, as `logits_to_keep`.
+
+    Given as a number they are cut out of each text where it lies, and what is not in one piece is multiplied with the
+    whole vocabulary text by text: on a CPU 2.4 s in place of 10 ms for 16 texts.
+    """
+    return torch.arange(-count, 0, device=device)
+
+
 def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
     _must_exist(base)
     tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=False)  # nosec B615  # a folder, here and below

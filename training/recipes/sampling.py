@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
+from training.recipes import models
+
 NUCLEUS = 512  # the likeliest tokens looked at first; the rare distribution that is flatter is sorted whole
 
 
@@ -106,7 +108,7 @@ def _read(model: Any, prompts: list[list[int]], each: int, pad: int) -> tuple[An
         position_ids=(mask.cumsum(dim=1) - 1).clamp(min=0),
         past_key_values=cache,
         use_cache=True,
-        logits_to_keep=1,
+        logits_to_keep=models.last(1, ids.device),
     ).logits[:, -1]
     if once:
         cache.batch_repeat_interleave(each)
