@@ -160,7 +160,9 @@ def _forgetting(version: ModelVersion, most: float) -> Row:
     if found is None:
         return Row(name, "not measured", goal, UNDECIDED, "measure the model")
     value = f"{100 * found.value:+.1f} % ({100 * found.lower:+.1f} % to {100 * found.upper:+.1f} %, n {found.n})"
-    return Row(name, value, goal, PASSED if found.value <= most else FAILED)
+    if found.value <= most:
+        return Row(name, value, goal, PASSED)
+    return Row(name, value, goal, FAILED, 'the setting "Hold on to what it knew" of DPO is for this')
 
 
 def _distance(version: ModelVersion, most: float) -> Row:

@@ -90,6 +90,15 @@ class DpoSettings(MixtureSettings, TunedSettings):
         description="Adds this much of plain learning from the chosen answers, so that they do not become less likely "
         "themselves while the gap grows, as happens in DPO. 0 is off; Pang et al. 2024 and Llama 3 (0.2) use it.",
     )
+    rehearsal: float = Field(
+        0.0,
+        ge=0.0,
+        le=10.0,
+        title="Hold on to what it knew",
+        description="Before training the model writes texts from nothing, and at each step it is held to what it would "
+        "have said in a few of them (Li and Hoiem 2016; Huang et al. 2024). This is the weight. 0 is off; try 0.3 if a "
+        "round's report says that general questions and plain text surprise the new model. Takes a third more time.",
+    )
     length_share: float = Field(
         1.0,
         ge=0.0,

@@ -15,7 +15,8 @@ the model itself are trained. TRL keeps the reference within the model where it 
 The examples lie on disk by their content (`caching`): the trainer keeps the reference's log-probabilities beside
 them, so that neither a run that was stopped nor the next on the same data computes them again.
 
-The losses are TRL's, by name; "Also learn the chosen answers" adds its `sft` loss to any of them.
+The losses are TRL's, by name; "Also learn the chosen answers" adds its `sft` loss to any of them, and "Hold on to what
+it knew" the model's drift on texts of its own (`rehearsal`).
 
 Left out: logged accuracies as a verdict (means of batch means: the evaluation room asks the finished model).
 """
@@ -34,6 +35,7 @@ METRICS = {
     "rewards/rejected": "rewards_rejected",
     "logps/chosen": "logps_chosen",
     "logps/rejected": "logps_rejected",
+    "drift": "drift",
 }
 
 
@@ -44,7 +46,7 @@ def run(job: Job) -> dict[str, Any]:
     from trl import DPOConfig, DPOTrainer
     from trl.trainer.dpo_trainer import DataCollatorForPreference
 
-    from training.recipes import caching, callbacks, models, rows, ways
+    from training.recipes import caching, callbacks, models, rehearsal, rows, ways
 
     settings = job.settings
     models.skip_what_has_no_loss()
@@ -90,7 +92,7 @@ def run(job: Job) -> dict[str, Any]:
         report_to=[],
         disable_tqdm=True,
     )
-    trainer = DPOTrainer(
+    trainer = (rehearsal.Rehearsing if settings.rehearsal else DPOTrainer)(
         model=model,
         ref_model=reference(job, dtype),
         args=arguments,
@@ -107,6 +109,8 @@ def run(job: Job) -> dict[str, Any]:
         processing_class=tokenizer,
         peft_config=adapter,
     )
+    if settings.rehearsal:
+        trainer.rehearse(weight=settings.rehearsal, seed=job.spec.seed)
     rows.agrees_with_trainer(examples, trainer)
     ways.rates(trainer, settings)
 

@@ -138,6 +138,20 @@ def test_the_chosen_answer_is_learnt_too_and_a_longer_ones_end_left_out(new_run,
     assert second["logps_chosen"] > first["logps_chosen"]
 
 
+@pytest.mark.parametrize("start", ["continued", "fresh"])
+def test_a_model_that_rehearses_stays_nearer_to_what_it_was(new_run, preferences, sft, start):
+    """On texts of its own it begins where it was, so the first loss is ln 2 as ever, and a weight holds it there."""
+    adapter = {"continued": sft, "fresh": None}[start]
+    free, held = (
+        new_run("dpo", data={"train": preferences}, adapter=adapter, rehearsal=weight, **SETTINGS).here()
+        for weight in (1e-9, 1.0)
+    )
+    assert held.losses[0] == pytest.approx(math.log(2), abs=1e-4)
+    assert held.steps[0]["drift"] == pytest.approx(0, abs=1e-4)
+    assert 0 < held.steps[-1]["drift"] < 0.5 * free.steps[-1]["drift"]
+    assert held.steps[-1]["rewards_margin"] > 0.2
+
+
 def one_pair(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
     row = {
         "prompt": says("user", "Why?"),
