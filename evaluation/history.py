@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 from django.db.models import Q, QuerySet, Sum
@@ -16,6 +17,8 @@ from training.models.registry import Stage
 
 WIDTH, HEIGHT = 720.0, 280.0
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 12.0, 12.0, 34.0  # room for what is written along the axes
+WIDEST = 84.0  # of a round: the first ones stand on the left, where a phone shows them
+NAMED = 8  # of many rounds so many have their names below
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,9 @@ def chart(found: Sequence[Turn]) -> dict[str, Any] | None:
         "bottom": HEIGHT - BOTTOM,
         "lines": [{"y": _y(share / 100), "label": f"{share} %", "half": share == 50} for share in (0, 25, 50, 75, 100)],
         "rounds": [
-            {"x": _x(place, len(found)), "label": f"Round {one.round.number}"} for place, one in enumerate(found)
+            {"x": _x(place, len(found)), "label": f"Round {one.round.number}"}
+            for place, one in enumerate(found)
+            if place % ceil(len(found) / NAMED) == 0
         ],
         "series": series,
     }
@@ -168,8 +173,7 @@ def _series(found: Sequence[Turn], name: str, kind: str, figure: Any) -> Series:
 
 
 def _x(place: int, count: int) -> float:
-    wide = WIDTH - LEFT - RIGHT
-    return LEFT + wide * (place + 0.5) / max(1, count)
+    return LEFT + min(WIDEST, (WIDTH - LEFT - RIGHT) / count) * (place + 0.5)
 
 
 def _y(share: float) -> float:

@@ -116,8 +116,8 @@ def _strengths(
     rows: Rows, versions: dict[int, ModelVersion]
 ) -> tuple[dict[int, Interval], Interval | None, Interval | None, list[str]]:
     if len(rows.score) < FEWEST:
-        few = [f"Only {len(rows.score)} comparisons so far: too few for strengths."] if rows.score else []
-        return {}, None, None, few
+        judged = "1 comparison" if len(rows.score) == 1 else f"{len(rows.score)} comparisons"
+        return {}, None, None, [f"Only {judged} so far: too few for strengths."] if rows.score else []
     numbers = {version: place for place, version in enumerate(sorted(versions))}
     first, second = ([numbers[version] for version in side] for side in (rows.first, rows.second))
     fitted = bradley_terry.fit(

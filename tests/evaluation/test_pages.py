@@ -421,7 +421,7 @@ class TestLookingBack:
         assert [series.kind for series in page.context["chart"]["series"]] == ["won", "accuracy"]
         mark = page.context["chart"]["series"][1].marks[0]
         assert mark.upper < mark.y < mark.lower  # the drawing counts downwards
-        assert page.context["board"].warnings == ["Only 1 comparisons so far: too few for strengths."]
+        assert page.context["board"].warnings == ["Only 1 comparison so far: too few for strengths."]
 
     def test_an_empty_project_has_an_empty_history(self, lead: Client, project: Project) -> None:
         page = lead.get(reverse("history", args=["desk"]))
