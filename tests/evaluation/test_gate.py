@@ -83,6 +83,22 @@ def test_a_model_that_is_better_in_everything_passes(tuned, base, bob):
     assert not Event.objects.filter(verb="gate overruled").exists()
 
 
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ({"method": "dpo", "settings": {"rehearsal": 0.0}}, True),
+        ({"method": "dpo", "settings": {"rehearsal": 0.3}}, False),
+        ({"method": "sft"}, False),
+    ],
+)
+def test_what_would_have_helped_against_forgetting_is_said_where_it_was_not_tried(tuned, made, said):
+    tuned.run = Run.objects.create(project=tuned.project, **made)
+    measured(tuned, forgetting=(0.3, 0.2, 0.4))
+    (row,) = [row for row in gate.verdict(tuned).rows if row.name.startswith("Surprise")]
+    assert row.outcome == "failed"
+    assert ("Hold on to what it knew" in row.why) is said
+
+
 def test_nothing_measured_is_not_passed(tuned):
     assert set(outcomes(tuned).values()) == {"undecided"}
     with pytest.raises(ValidationError, match=r"It cannot be told yet: .* say why; it stays on record"):

@@ -16,12 +16,13 @@ The examples lie on disk by their content (`caching`): the trainer keeps the ref
 them, so that neither a run that was stopped nor the next on the same data computes them again.
 
 The losses are TRL's, by name; "Also learn the chosen answers" adds its `sft` loss to any of them, and "Hold on to what
-it knew" the model's drift on texts of its own (`rehearsal`).
+it knew" how far the model is from what it was, on texts of its own (`rehearsal`).
 
 Left out: logged accuracies as a verdict (means of batch means: the evaluation room asks the finished model).
 """
 
 import shutil
+from functools import partial
 from typing import Any
 
 from training.methods.weights import LORA, WHOLE
@@ -35,7 +36,7 @@ METRICS = {
     "rewards/rejected": "rewards_rejected",
     "logps/chosen": "logps_chosen",
     "logps/rejected": "logps_rejected",
-    "drift": "drift",
+    "distance": "distance",
 }
 
 
@@ -92,7 +93,8 @@ def run(job: Job) -> dict[str, Any]:
         report_to=[],
         disable_tqdm=True,
     )
-    trainer = (rehearsal.Rehearsing if settings.rehearsal else DPOTrainer)(
+    kind = partial(rehearsal.Rehearsing, rehearsal=settings.rehearsal) if settings.rehearsal else DPOTrainer
+    trainer = kind(
         model=model,
         ref_model=reference(job, dtype),
         args=arguments,
@@ -109,8 +111,6 @@ def run(job: Job) -> dict[str, Any]:
         processing_class=tokenizer,
         peft_config=adapter,
     )
-    if settings.rehearsal:
-        trainer.rehearse(weight=settings.rehearsal, seed=job.spec.seed)
     rows.agrees_with_trainer(examples, trainer)
     ways.rates(trainer, settings)
 

@@ -20,11 +20,14 @@ def sft(new_run, demonstrations) -> str:
 
 @pytest.fixture(scope="module")
 def runs(new_run, side_by_side, preferences, sft) -> dict[str, Run]:
+    """Those that go on from SFT also rehearse a little, with the same texts after they were killed."""
+    held = {"data": {"train": preferences}, "adapter": sft, "rehearsal": 0.01, **SETTINGS}
+
     def stopped() -> Run:
-        run = new_run("dpo", data={"train": preferences}, adapter=sft, checkpoint_seconds=0, **SETTINGS)
+        run = new_run("dpo", checkpoint_seconds=0, **held)
         return run.stopped_when(lambda run: len(run.steps) >= 4, signal.SIGKILL)
 
-    continued = side_by_side.submit(new_run("dpo", data={"train": preferences}, adapter=sft, **SETTINGS).finish)
+    continued = side_by_side.submit(new_run("dpo", **held).finish)
     again = side_by_side.submit(stopped)
     fresh = new_run("dpo", data={"train": preferences}, **SETTINGS).here()
     return {"continued": continued.result(), "stopped": again.result().here(), "fresh": fresh}
@@ -147,9 +150,19 @@ def test_a_model_that_rehearses_stays_nearer_to_what_it_was(new_run, preferences
         for weight in (1e-9, 1.0)
     )
     assert held.losses[0] == pytest.approx(math.log(2), abs=1e-4)
-    assert held.steps[0]["drift"] == pytest.approx(0, abs=1e-4)
-    assert 0 < held.steps[-1]["drift"] < 0.5 * free.steps[-1]["drift"]
+    assert held.steps[0]["distance"] == pytest.approx(0, abs=1e-4)
+    assert 0 < held.steps[-1]["distance"] < 0.5 * free.steps[-1]["distance"]
     assert held.steps[-1]["rewards_margin"] > 0.2
+
+
+def test_it_rehearses_once_a_step_however_many_batches_that_has(new_run, preferences):
+    once, twice = (
+        new_run("dpo", data={"train": preferences}, rehearsal=1.0, **SETTINGS | batches).here()
+        for batches in ({"batch_size": 4}, {"batch_size": 2, "gradient_accumulation": 2})
+    )
+    assert [step["distance"] for step in twice.steps] == pytest.approx(
+        [step["distance"] for step in once.steps], rel=0.01, abs=1e-5
+    )
 
 
 def one_pair(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:

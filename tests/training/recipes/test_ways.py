@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from tests.training.recipes.runs import GOOD, Run, questions, says, weights, write_lines
 from training.methods import DpoSettings, RewardSettings, SftSettings
-from training.methods.weights import MERGEABLE, WAYS, WHOLE
+from training.methods.weights import MERGEABLE, SOFT_PROMPTS, WAYS, WHOLE
 
 ADAPTERS = {  # what is stored of each, and nothing else
     "lora": r"\.lora_[AB]\.weight$",
@@ -162,10 +162,16 @@ def test_dpo_starts_at_its_reference(train, preferences, way):
     _starts_at_its_reference(train("dpo", preferences, tuning=way, rehearsal=0.3).run)
 
 
+@pytest.mark.parametrize("way", sorted(SOFT_PROMPTS))
+def test_words_in_front_are_held_to_the_model_without_them(train, preferences, way):
+    run = train("dpo", preferences, tuning=way, rehearsal=0.3).run
+    assert run.steps[0]["distance"] > 0
+
+
 def _starts_at_its_reference(run: Run) -> None:
     assert run.losses[0] == pytest.approx(math.log(2), abs=1e-4)
-    assert run.steps[0]["drift"] == pytest.approx(0, abs=1e-4)
-    assert run.steps[-1]["drift"] > 0
+    assert run.steps[0]["distance"] == pytest.approx(0, abs=1e-4)
+    assert run.steps[-1]["distance"] > 0
 
 
 def test_all_weights_of_a_merged_adapter_go_on(train, demonstrations, preferences):
