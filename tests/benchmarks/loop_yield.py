@@ -52,7 +52,7 @@ WORDS = ["please", "thanks", "maybe", "certainly", "never", "always", "help", "o
 FULL: dict[str, Any] = {
     "rounds": 3, "labels": 150, "first_prompts": 100, "prompts": 60, "measured": 24, "heldout": 100, "longest": 96,
     "reward": {"epochs": 1, "learning_rate": 2e-4},
-    "dpo": {"epochs": 2, "learning_rate": 2e-4, "beta": 0.1, "rehearsal": 0.2},
+    "dpo": {"epochs": 2, "learning_rate": 2e-4, "beta": 0.1, "rehearsal": 0.1},
 }  # fmt: skip
 QUICK: dict[str, Any] = {
     "rounds": 1, "labels": 12, "first_prompts": 8, "prompts": 4, "measured": 2, "heldout": 6, "longest": 8,

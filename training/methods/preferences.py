@@ -96,7 +96,7 @@ class DpoSettings(MixtureSettings, TunedSettings):
         le=10.0,
         title="Hold on to what it knew",
         description="Before training the model writes texts from nothing, and at each step it is held to what it would "
-        "have said in a few of them (Li and Hoiem 2016; Huang et al. 2024). This is the weight. 0 is off; try 0.3 if a "
+        "have said in a few of them (Li and Hoiem 2016; Huang et al. 2024). This is the weight. 0 is off; try 0.1 if a "
         "round's report says that general questions and plain text surprise the new model. A step takes about a "
         "tenth longer.",
     )
