@@ -10,7 +10,7 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 
 WORKDIR /srv/touchstone
 COPY pyproject.toml constraints.txt README.md LICENSE ./
-RUN python -m venv /opt/venv && pip install -c constraints.txt '.[training,s3,sentry]'
+RUN python -m venv /opt/venv && pip install -c constraints.txt '.[training,suites,s3,sentry]'
 COPY . .
 RUN useradd --system --uid 10001 --home-dir /var/lib/touchstone --create-home touchstone
 

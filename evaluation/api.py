@@ -9,11 +9,23 @@ from annotation.models import Project, User
 from annotation.models.accesskeys import Scope
 from annotation.models.people import Role
 from annotation.serializers import SimulatedFilterSerializer
-from evaluation import access, gate, head_to_head, historyapi, leaderboard, rounds, scoring, second_opinion, starting
+from evaluation import (
+    access,
+    gate,
+    head_to_head,
+    historyapi,
+    leaderboard,
+    rounds,
+    scoring,
+    second_opinion,
+    starting,
+    suites,
+)
 from evaluation.models import RoundStatus, Steering
 from evaluation.serializers import (
     AdvanceSerializer,
     AskSecondOpinionSerializer,
+    AskSuitesSerializer,
     EvaluationSerializer,
     GatePolicySerializer,
     HeadToHeadSerializer,
@@ -352,6 +364,30 @@ class SecondOpinions(Endpoint):
         return Response(RunDetailSerializer(run).data, status=201)
 
 
+class PublicSuites(Endpoint):
+    who = Role.LEAD
+    scope = Scope.TRAIN
+
+    @documented(
+        "Results",
+        RunDetailSerializer,
+        sends=AskSuitesSerializer,
+        code=201,
+        refuses=(400, 401, 403, 404),
+        operation_id="ask_suites",
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """Queue a run that asks a model, and the base it came from, suites of questions that EleutherAI's evaluation
+        harness knows; it yields an evaluation of the kind `public suites`.
+
+        A score's group is the suite, its name the measure: alone of the model, with `, of its base` of the base, with
+        `, over its base` of the difference on the same questions. The gate does not ask for it.
+        """
+        project = lead(self.person, slug).project
+        run = suites.ask(actor=self.person, **self.sent(AskSuitesSerializer, project=project))
+        return Response(RunDetailSerializer(run).data, status=201)
+
+
 urlpatterns = [
     *historyapi.urlpatterns,
     path("projects/<slug:slug>/gate/", Gate.as_view()),
@@ -361,6 +397,7 @@ urlpatterns = [
     path("projects/<slug:slug>/head-to-heads/", HeadToHeads.as_view()),
     path("projects/<slug:slug>/head-to-heads/<int:match_id>/stop/", StopHeadToHead.as_view()),
     path("projects/<slug:slug>/second-opinions/", SecondOpinions.as_view()),
+    path("projects/<slug:slug>/suites/", PublicSuites.as_view()),
     path("projects/<slug:slug>/evaluations/", Evaluations.as_view()),
     path("projects/<slug:slug>/rounds/", Rounds.as_view()),
     path("projects/<slug:slug>/rounds/policy/", Policy.as_view()),

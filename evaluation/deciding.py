@@ -9,8 +9,8 @@ from annotation.doors import door
 from annotation.models.people import Role
 from annotation.requests import Request
 from annotation.views import place
-from evaluation import access, gate, head_to_head, scoring, second_opinion
-from evaluation.forms import GateForm, HeadToHeadForm, SecondOpinionForm
+from evaluation import access, gate, head_to_head, scoring, second_opinion, suites
+from evaluation.forms import GateForm, HeadToHeadForm, SecondOpinionForm, SuitesForm
 from evaluation.models import GatePolicy
 from training.access import lead
 from training.access import model as gated_model
@@ -88,6 +88,22 @@ def ask_second_opinion(request: Request, slug: str, pk: int) -> HttpResponse:
         return redirect("model", slug, pk)
     try:
         run = second_opinion.ask(challenger=version, actor=member.person, **form.cleaned_data)
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+        return redirect("model", slug, pk)
+    return redirect("run", slug, run.pk)
+
+
+@door(Role.LEAD, "POST")
+def ask_suites(request: Request, slug: str, pk: int) -> HttpResponse:
+    """Have a model, and the base it came from, answer suites of public questions."""
+    member, version = gated_model(request.user, slug, pk)
+    form = SuitesForm(request.POST)
+    try:
+        if not form.is_valid():
+            wrong = [f"{form.fields[name].label}: {' '.join(map(str, errors))}" for name, errors in form.errors.items()]
+            raise ValidationError(wrong)
+        run = suites.ask(model=version, settings=form.settings(), actor=member.person)
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
         return redirect("model", slug, pk)

@@ -14,7 +14,7 @@ from evaluation.head_to_head import PROMPTS
 from evaluation.models import GatePolicy, RoundPolicy
 from evaluation.policy import RoundSettings
 from training.forms import ProjectForm, setting_field
-from training.methods import DpoSettings, GenerateSettings, JudgeSettings, RewardSettings, SftSettings
+from training.methods import DpoSettings, GenerateSettings, JudgeSettings, RewardSettings, SftSettings, SuiteSettings
 from training.models import ModelVersion
 
 
@@ -185,3 +185,13 @@ class SecondOpinionForm(forms.Form):
         given = super().clean() or {}
         settings = {name: given.pop(name, None) for name in ("most_tokens", "max_new_tokens")}
         return {**given, "settings": {name: value for name, value in settings.items() if value is not None}}
+
+
+class SuitesForm(forms.Form):
+    tasks = setting_field(SuiteSettings, "tasks")
+    most = setting_field(SuiteSettings, "most")
+    chat = setting_field(SuiteSettings, "chat")
+
+    def settings(self) -> dict[str, Any]:
+        """As `suites.ask` takes them; what is left empty keeps its default."""
+        return {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}

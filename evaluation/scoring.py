@@ -112,11 +112,12 @@ def conclude(run: Run) -> Evaluation:
             details[f"words_{by}"] = {
                 str(row["id"]): figures.words_in(row["text"]) for row in answers if row["by"] == by
             }
-    return _keep(run, after["evaluate"], rows, details)
+    return evaluated(run, after["evaluate"], rows, details)
 
 
 @transaction.atomic
-def _keep(run: Run, kind: str, rows: Iterable[Figure], details: dict[str, Any]) -> Evaluation:
+def evaluated(run: Run, kind: str, rows: Iterable[Figure], details: dict[str, Any]) -> Evaluation:
+    """The evaluation of the model that a run was about, with these figures. Safe to call again."""
     assert run.base is not None
     evaluation, _ = Evaluation.objects.get_or_create(
         run=run, defaults={"project": run.project, "model_version": run.base, "kind": kind, "details": details}

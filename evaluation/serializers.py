@@ -11,7 +11,7 @@ from evaluation.evidence import FAILED, PASSED, UNDECIDED
 from evaluation.gate import LIMITS
 from evaluation.models import Evaluation, GatePolicy, Round, RoundPolicy, RoundStep, Score, StepRun
 from evaluation.policy import RoundSettings
-from training.methods import JUDGE
+from training.methods import JUDGE, SUITE
 from training.models import ModelVersion
 from training.serializers import BIGGEST_SEED, InProject, ModelNameSerializer
 
@@ -236,3 +236,13 @@ class AskSecondOpinionSerializer(serializers.Serializer):
         help_text="At most so many of the two models, and as many that people have compared; each is asked twice.",
     )
     settings = JudgeSettingsField(default=dict, help_text="What is left out keeps its default.")
+
+
+@extend_schema_field(plain_schema(SUITE.settings))
+class SuiteSettingsField(serializers.DictField):
+    """Settings of public suites: which, how many questions, asked as in a conversation or not."""
+
+
+class AskSuitesSerializer(serializers.Serializer):
+    model = InProject(queryset=ModelVersion.objects.all(), help_text="A model that answers.")
+    settings = SuiteSettingsField(default=dict, help_text="What is left out keeps its default.")

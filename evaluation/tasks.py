@@ -24,6 +24,7 @@ from evaluation import (
     second_opinion,
     starting,
     steering,
+    suites,
 )
 from evaluation.models import Round
 from training import jobs, runs, toxicity
@@ -40,6 +41,7 @@ def run_finished(run_id: int) -> None:
         comparing.compare_samples(run)
         scoring.conclude_if_asked(run)
         second_opinion.conclude_if_asked(run)
+        suites.conclude_if_asked(run)
         head_to_head.ask_if_ready(run)
         features.take_in_if_read(run)
         toxicity.go_on(run)

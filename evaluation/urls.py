@@ -21,6 +21,7 @@ urlpatterns = [
         deciding.ask_second_opinion,
         name="ask_second_opinion",
     ),
+    path("projects/<slug:slug>/models/<int:pk>/suites/", deciding.ask_suites, name="ask_suites"),
     path("projects/<slug:slug>/models/compare/", looking_back.compare, name="compare_models"),
     path("projects/<slug:slug>/head-to-heads/<int:pk>/stop/", deciding.stop_match, name="stop_head_to_head"),
     path("projects/<slug:slug>/roll-back/", deciding.roll_back, name="roll_back"),

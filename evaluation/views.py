@@ -18,9 +18,9 @@ from annotation.models.items import Kind
 from annotation.models.people import Role
 from annotation.requests import Request
 from annotation.views import place
-from evaluation import access, gate, head_to_head, headline, leanings, report, scoring, second_opinion, starting
+from evaluation import access, gate, head_to_head, headline, leanings, report, scoring, second_opinion, starting, suites
 from evaluation import rounds as loop
-from evaluation.forms import HeadToHeadForm, RoundForm, RoundPolicyForm, SecondOpinionForm
+from evaluation.forms import HeadToHeadForm, RoundForm, RoundPolicyForm, SecondOpinionForm, SuitesForm
 from evaluation.models import Round, RoundStatus, Score, Step, StepRun
 from training import cards, graph, registry, staleness, suggestions
 from training.access import lead
@@ -182,6 +182,8 @@ def model(request: Request, slug: str, pk: int) -> HttpResponse:
         "opinions": second_opinion.of_model(version),
         "opinion_form": SecondOpinionForm(version=version),
         "instructions": second_opinion.instructions(member.project),
+        "suites": suites.of_model(version),
+        "suites_form": SuitesForm(),
         "tags": suggestions.standing(version),
         "leanings": leanings.of_model(version) if version.kind == ModelKind.POLICY else [],
         "ancestry": version.ancestry(),

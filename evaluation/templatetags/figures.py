@@ -68,3 +68,22 @@ def change(found: object) -> str:
         return ""
     value, lower, upper = (100 * one for one in (found.value, found.lower, found.upper))  # type: ignore[attr-defined]
     return f"{value:+.1f} % ({lower:+.1f} to {upper:+.1f} %)"
+
+
+@register.filter
+def worth(score: Score | None) -> str:
+    """What a question was worth on average: 0.31 (0.28 to 0.34)."""
+    return _with_ends(score, "{:.2f}")
+
+
+@register.filter
+def signed_worth(score: Score | None) -> str:
+    """The same of a difference: +0.02 (-0.01 to +0.05)."""
+    return _with_ends(score, "{:+.2f}")
+
+
+def _with_ends(score: Score | None, form: str) -> str:
+    if score is None:
+        return ""
+    value, lower, upper = (None if one is None else form.format(one) for one in (score.value, score.lower, score.upper))
+    return f"{value} ({lower} to {upper})" if lower else str(value)

@@ -126,6 +126,7 @@ DOORS: dict[str, str | list[str]] = {
     "gate_policy": [f"get {P}gate/", f"patch {P}gate/"],
     "compare_models": f"get {P}models/compare/",
     "ask_second_opinion": f"post {P}second-opinions/",
+    "ask_suites": f"post {P}suites/",
     "start_head_to_head": f"post {P}head-to-heads/",
     "stop_head_to_head": f"post {P}head-to-heads/<int:match_id>/stop/",
 }

@@ -16,6 +16,7 @@ from training.methods.answers import (
     MeasureSettings,
     ParaphraseSettings,
     ScoreSettings,
+    SuiteSettings,
     ToxicitySettings,
 )
 from training.methods.preferences import DpoSettings, KtoSettings, OrpoSettings, RewardSettings
@@ -31,6 +32,7 @@ __all__ = [
     "JUDGE",
     "MERGE",
     "METHODS",
+    "SUITE",
     "TOXICITY",
     "ClassifySettings",
     "ConvertSettings",
@@ -51,6 +53,7 @@ __all__ = [
     "Settings",
     "SftSettings",
     "SuggestSettings",
+    "SuiteSettings",
     "ToxicitySettings",
     "TrainingSettings",
 ]
@@ -200,6 +203,13 @@ JUDGE = Method(
     JudgeSettings,
 )
 
+SUITE = Method(
+    "suite",
+    "Ask public suites",
+    "A model, and the one it came from, answer questions that many models were measured with.",
+    SuiteSettings,
+)
+
 TOXICITY = Method(
     "toxicity",
     "Read for toxicity",
@@ -207,4 +217,4 @@ TOXICITY = Method(
     ToxicitySettings,
 )
 # Run like methods, and not offered among them.
-APART = {method.name: method for method in (CONVERT, MERGE, JUDGE, TOXICITY)}
+APART = {method.name: method for method in (CONVERT, MERGE, JUDGE, SUITE, TOXICITY)}

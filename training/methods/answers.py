@@ -244,5 +244,36 @@ class JudgeSettings(Settings):
     )
 
 
+class SuiteSettings(Settings):
+    tasks: str = Field(
+        "arc_easy, hellaswag",
+        min_length=1,
+        max_length=500,
+        title="Suites",
+        description="Names that EleutherAI's evaluation harness knows, with commas. Their questions are fetched from a "
+        "hub, unless they are suites of your own (TOUCHSTONE_SUITES).",
+    )
+    most: int = Field(
+        200,
+        ge=1,
+        le=1_000_000,
+        title="Questions of each task",
+        description="At most so many, the first ones. A suite such as mmlu has dozens of tasks. 200 tell a difference "
+        "of ten points, 10,000 one of one and a half.",
+    )
+    chat: bool = Field(
+        False,
+        title="Ask as in a conversation",
+        description="Puts each question into the model's chat template. Published figures are mostly without.",
+    )
+    batch_size: int = Field(
+        8,
+        ge=1,
+        le=1024,
+        title="Questions at once",
+        description="How many are read side by side. It changes the speed.",
+    )
+
+
 class ConvertSettings(Settings):
     """Nothing to choose: the model is brought into one layout, and its weights stay as they are."""

@@ -37,6 +37,7 @@ SHORT = {  # what lists call a run of these; the others are known by their lette
     "reward": "Reward",
     "score": "Scores",
     "suggest": "Suggested tags",
+    "suite": "Public suites",
     "toxicity": "Toxicity",
 }
 

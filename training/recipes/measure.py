@@ -16,7 +16,7 @@ The reference is the model without its adapter, or the folder named as `referenc
 at hand, and only the last positions, from the first answer's start on, are turned into probabilities of the whole
 vocabulary: that is the dear part.
 
-Left out: public suites of tasks, which say little about a project's own.
+Left out: public suites of tasks, which say little about a project's own (training/recipes/suite.py asks them).
 """
 
 import time
