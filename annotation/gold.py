@@ -80,7 +80,7 @@ def change(
             raise ValidationError(problems)
         if answered := times_answered(gold):
             raise ValidationError(
-                f"{answered} answers were judged by the right answer as it is: retire this item and make another."
+                f"People were measured by the right answer as it is (times: {answered}): retire this item and make another."
             )
         changes |= _columns(right)
     if explanation is not None and explanation != gold.explanation:
@@ -114,7 +114,7 @@ def take_back(*, gold: Gold, actor: User | None = None) -> None:
     answers are no data."""
     item = Item.objects.select_for_update(no_key=True).get(pk=gold.item_id)
     if answered := times_answered(gold):
-        raise ValidationError(f"It was answered {answered} times as gold, which never counts as data: retire it.")
+        raise ValidationError(f"It was answered as gold (times: {answered}), which never counts as data: retire it.")
     selection = dict(item.selection)
     before = selection.pop(BEFORE, {"purpose": Purpose.TRAIN, "wanted": item.project.labels_per_item})
     item.selection, item.purpose = selection, before["purpose"]

@@ -39,7 +39,7 @@ class UploadForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         if not self.errors and not self.cleaned_data["file"] and not self.cleaned_data["hub"]:
-            self.add_error("file", "Choose a file to import.")
+            self.add_error("file", "Choose a file, or name a dataset.")
         return self.cleaned_data
 
 

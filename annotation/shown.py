@@ -33,6 +33,7 @@ class Row:
     answers: int = 0
     labels: int = 0
     models: list[str] = field(default_factory=list)
+    order: list[int] = field(default_factory=list)  # of the answers (ids) on the prompt's page
     suggested: list[Any] = field(default_factory=list)  # tags that models suggest and nobody has decided, for leads
 
 
@@ -91,9 +92,14 @@ def _answers(found: list[int], asked: str, looked_for: re.Pattern[str] | None, l
 
 def _labels(found: list[int], asked: str, looked_for: re.Pattern[str] | None, lead: bool) -> dict[int, Row]:
     labels = Label.objects.select_related("person", "project", "item__prompt", "superseded_by", "response")
-    rows = labels.prefetch_related("judgements").in_bulk(found)
+    rows = labels.prefetch_related("judgements", "item__answers").in_bulk(found)
     return {
-        pk: Row(row=label, prompt=label.item.prompt, text=_conversation(label.item.prompt, looked_for))
+        pk: Row(
+            row=label,
+            prompt=label.item.prompt,
+            text=_conversation(label.item.prompt, looked_for),
+            order=[one.response_id for one in label.item.answers.all()],
+        )
         for pk, label in rows.items()
     }
 

@@ -119,7 +119,7 @@ def _queue(known: Facts) -> Finding:
 
 
 def _gpu(known: Facts) -> Finding:
-    title = "Gpu workers"
+    title = "GPU workers"
     alive, silent = _workers(known, GPU)
     if not alive:
         start = "Start one: systemctl start touchstone-gpu@0, docker compose up -d gpu, or Q_CLUSTER_NAME=gpu"

@@ -16,10 +16,10 @@ MODULES = [
     *("annotation.refusals", "annotation.statistics", "annotation.text"),
     *("annotation.shapes.columns", "annotation.shapes.native", "annotation.shapes.records"),
     *("training.filerows", "training.hosted", "training.made", "training.recipes.endpoint", "training.recipes.rlhf"),
-    *("training.recipes.streaming", "touchstone_client.errors"),
+    *("training.recipes.streaming", "training.recipes.suite", "touchstone_client.errors"),
     *("config.database", "evaluation.bradley_terry", "evaluation.calibration", "evaluation.length_control"),
     *("evaluation.headline", "evaluation.report", "evaluation.sequential", "evaluation.shift", "evaluation.statistics"),
-    *("evaluation.posterior", "evaluation.represent", "evaluation.surface"),
+    *("evaluation.posterior", "evaluation.represent", "evaluation.suites", "evaluation.surface"),
 ]
 
 

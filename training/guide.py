@@ -147,7 +147,7 @@ def _preferring(needs: Needs, have: Holdings) -> list[Step]:
         why = f"{have.unacceptable} answers are marked unacceptable; mark them while comparing, until there are 20."
         return [*steps, Step("Mark what is unacceptable", (why,))]
     if pairs < 30:
-        why = f"There are {pairs} judged comparisons; from about 30 on a model can be measured, from 200 on tuned."
+        why = f"There are {pairs} judged comparisons; about 30 are enough to measure a model, 200 to tune one."
         return [*steps, Step("Compare more answers first", (why,))]
     if pairs < 200:
         why = (

@@ -137,7 +137,10 @@ class RecipeForm(forms.Form):
         required=False, widget=forms.CheckboxSelectMultiple, label="Only labels flagged", help_text="None chosen: all."
     )
     without_flags = forms.MultipleChoiceField(
-        required=False, widget=forms.CheckboxSelectMultiple, label="No labels flagged", help_text="None chosen: all."
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label="No labels flagged",
+        help_text="None chosen: nothing is left out for a flag.",
     )
     taught_by = forms.MultipleChoiceField(
         required=False,

@@ -9,13 +9,13 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from annotation import access, exporting, invitations, people, teams, work_done, workload
-from annotation.admin.labels import in_words
 from annotation.doors import door
 from annotation.endpoints import NDJSON, json_line
 from annotation.models import Membership, Team
 from annotation.models.people import RANK, Role
 from annotation.peopleforms import DoneForm, ExportForm, InvitationForm, MemberForm, TeamForm
 from annotation.requests import Request
+from annotation.wording import in_words
 from annotation.views import place
 
 LABELS_A_PAGE = 50
@@ -79,7 +79,7 @@ def person(request: Request, slug: str, pk: int) -> HttpResponse:
     if before.isascii() and before.isdigit() and len(before) < 19:
         labels = labels.filter(pk__lt=int(before))
     found = list(
-        labels.select_related("item__prompt", "response", "superseded_by")
+        labels.select_related("item__prompt", "project", "response", "superseded_by")
         .prefetch_related("judgements")
         .order_by("-pk")[: LABELS_A_PAGE + 1]
     )

@@ -49,6 +49,7 @@ def raters(request: Request, slug: str) -> HttpResponse:
         (names.get(name, "Too fast"), _percent(share), share.n) for name, share in watch.together(found)
     ]
     context |= {"unusual": [one for one in found if one.findings], "usual": [one for one in found if not one.findings]}
+    context["told"] = any(one.labels >= watch.MINIMUM for one in found)
     return render(request, "annotation/quality/raters.html", context)
 
 

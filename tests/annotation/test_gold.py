@@ -142,7 +142,7 @@ def test_the_right_answer_stays_once_it_was_used_and_the_explanation_can_change(
     ranks = {int(pk): 3 - rank for pk, rank in made.ranks.items()}
     change(gold=made, right=Right(ranks=ranks))
     answer(made, bob)
-    with pytest.raises(ValidationError, match="1 answers were judged"):
+    with pytest.raises(ValidationError, match="times: 1"):
         change(gold=made, right=Right(ranks={pk: 3 - rank for pk, rank in ranks.items()}))
     assert change(gold=made, right=Right(ranks=ranks), explanation="Shorter.").explanation == "Shorter."
 

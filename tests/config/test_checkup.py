@@ -100,15 +100,15 @@ def test_messages_that_nobody_takes_are_told(well, ago):
 
 def test_a_missing_gpu_worker_is_wrong_only_if_a_run_waits_for_it(well, project):
     Worker.objects.filter(queue="gpu").delete()
-    assert found("Gpu workers").state == "look"
+    assert found("GPU workers").state == "look"
     Run.objects.create(project=project, method="sft")
-    assert found("Gpu workers").state == "wrong"
+    assert found("GPU workers").state == "wrong"
 
 
 def test_devices_are_told_with_their_memory(well):
     device = {"number": "0", "name": "NVIDIA H200", "used": 10 * 2**30, "total": 140 * 2**30}
     Worker.objects.filter(queue="gpu").update(devices=[device])
-    assert "NVIDIA H200: 10.0 GB of 140.0 GB in use" in found("Gpu workers").found
+    assert "NVIDIA H200: 10.0 GB of 140.0 GB in use" in found("GPU workers").found
 
 
 def test_runs_that_wait_long_are_silent_or_failed_are_told_with_a_way_to_them(well, project, ago):

@@ -1,4 +1,4 @@
-"""Gpu workers killed in the middle of a run, with `kill -9`: the run goes on from its checkpoint and ends once.
+"""GPU workers killed in the middle of a run, with `kill -9`: the run goes on from its checkpoint and ends once.
 
 Real workers, a database of their own, the tiny model. No pages: what is asserted stands in the rows.
 """
