@@ -80,7 +80,7 @@ def change(
             raise ValidationError(problems)
         if answered := times_answered(gold):
             raise ValidationError(
-                f"People were measured by the right answer as it is (times: {answered}): retire this item and make another."
+                f"People were measured by it as it is (times: {answered}): retire this item and make another."
             )
         changes |= _columns(right)
     if explanation is not None and explanation != gold.explanation:

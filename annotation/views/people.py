@@ -15,8 +15,8 @@ from annotation.models import Membership, Team
 from annotation.models.people import RANK, Role
 from annotation.peopleforms import DoneForm, ExportForm, InvitationForm, MemberForm, TeamForm
 from annotation.requests import Request
-from annotation.wording import in_words
 from annotation.views import place
+from annotation.wording import in_words
 
 LABELS_A_PAGE = 50
 
