@@ -51,7 +51,7 @@ class Evaluations(Endpoint):
 
     @documented("Results", EvaluationSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
-        """Model versions measured on held-out data, with their figures, counts and intervals."""
+        """Model versions measured, on held-out data or by public suites: figures, counts and intervals."""
         project = lead(self.person, slug).project
         rows = project.evaluations.select_related("model_version").prefetch_related("scores")
         return self.page(rows, EvaluationSerializer)

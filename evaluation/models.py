@@ -13,7 +13,7 @@ from training.models import ModelVersion, Run, Snapshot
 
 
 class Evaluation(models.Model):
-    """One model version measured on held-out data; its figures are `Score` rows."""
+    """One model version measured, on held-out data or by public suites; its figures are `Score` rows."""
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="evaluations")
     model_version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="evaluations")

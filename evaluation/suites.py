@@ -6,13 +6,14 @@ who knows the suite how good the model is. The gate does not ask for them.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import sqrt
+from statistics import fmean, stdev
 from typing import Any
 
-import numpy as np
-
 from annotation.models import User
-from annotation.statistics import bootstrapped, wilson
+from annotation.statistics import wilson
 from evaluation import scoring
+from evaluation.bradley_terry import quantile
 from evaluation.figures import Figure
 from evaluation.models import Evaluation, Score
 from training import runs
@@ -41,16 +42,14 @@ def ask(
     """Queue a run that asks a model, and the base model it came from, the questions of some suites; when it ends, there
     is an evaluation. Raises ValidationError if the settings do not fit, or if it does not answer here."""
     base = model.ancestry()[-1]
-    inputs: dict[str, Any] = {"after": {"suites": True}}
-    if base != model:
-        inputs["reference"] = str(base.path)
+    inputs = {"reference": str(base.path)} if base != model else {}
     return runs.start(
         project=model.project, method=SUITE.name, base=model, settings=settings, inputs=inputs, actor=actor, wake=wake
     )
 
 
 def conclude_if_asked(run: Run) -> Evaluation | None:
-    """The evaluation that `ask` promised; None if the run promised none, or did not succeed. Safe to call again."""
+    """The evaluation that `ask` promised; None of another run, or of one that did not succeed. Safe to call again."""
     if run.status != Status.SUCCEEDED or run.method != SUITE.name or run.base is None:
         return None
     found: dict[str, dict[str, Any]] = {}
@@ -89,12 +88,12 @@ def _worth(name: str, values: list[float], suite: str) -> Figure:
 
 
 def _mean(name: str, values: list[float], suite: str) -> Figure:
-    """With a bootstrap's interval, unless all are alike: then nothing tells how much they might differ."""
-    value, ends = float(np.mean(values)), None
-    if len(set(values)) > 1:
-        ends = bootstrapped(np.array([[one, 1.0] for one in values]), lambda sums: sums[:, 0] / sums[:, 1])
-    lower, upper = ends or (None, None)
-    return Figure(name, value, lower, upper, len(values), suite)
+    """With Student's interval (1908), unless all are alike: then nothing tells how much they might differ."""
+    mean, n = fmean(values), len(values)
+    if len(set(values)) == 1:
+        return Figure(name, mean, None, None, n, suite)
+    half = quantile(n) * stdev(values) / sqrt(n)
+    return Figure(name, mean, mean - half, mean + half, n, suite)
 
 
 def of_model(version: ModelVersion) -> list[tuple[Evaluation, list[Row]]]:

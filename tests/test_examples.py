@@ -16,7 +16,7 @@ MODULES = [
     *("annotation.refusals", "annotation.statistics", "annotation.text"),
     *("annotation.shapes.columns", "annotation.shapes.native", "annotation.shapes.records"),
     *("training.filerows", "training.hosted", "training.made", "training.recipes.endpoint", "training.recipes.rlhf"),
-    *("training.recipes.streaming", "training.recipes.suite", "touchstone_client.errors"),
+    *("training.methods.answers", "training.recipes.streaming", "training.recipes.suite", "touchstone_client.errors"),
     *("config.database", "evaluation.bradley_terry", "evaluation.calibration", "evaluation.length_control"),
     *("evaluation.headline", "evaluation.report", "evaluation.sequential", "evaluation.shift", "evaluation.statistics"),
     *("evaluation.posterior", "evaluation.represent", "evaluation.suites", "evaluation.surface"),

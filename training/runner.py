@@ -117,7 +117,8 @@ def _lacks(run: Run) -> dict[str, Any] | None:
             "reason": "bad_data",
             "error": "The snapshot's file is not what was frozen: freeze the labels again, then start a new run.",
         }
-    for version in (run.base, run.teacher):
+    compared = run.base.ancestry()[-1] if run.base and "reference" in run.inputs else None
+    for version in (run.base, run.teacher, compared):
         if version is None or version.endpoint:
             continue
         try:

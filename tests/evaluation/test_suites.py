@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 from annotation import accesskeys
 from evaluation import gate, scoring, suites, tasks
 from evaluation.models import Evaluation, Score
-from tests.training.making import a_model, claimed
+from tests.training.making import a_model, a_model_on_disk, claimed
 from training import finishing, runner
 from training.models import ModelVersion, Run
 
@@ -71,6 +71,15 @@ def test_a_base_model_is_asked_alone(tuned):
     answered(run, of("a", "model", acc=[1.0, 0.0]))
     ((_, (row,)),) = suites.of_model(tuned.parent)
     assert (row.own.value, row.base, row.gain) == (0.5, None, None)
+
+
+def test_whole_weights_need_the_base_they_are_compared_with_too(project):
+    base = a_model_on_disk(project, "base")
+    run = suites.ask(model=a_model_on_disk(project, "whole", parent=base), wake=False)
+    assert runner._lacks(run) is None
+    (base.path / "config.json").unlink()
+    assert runner._lacks(run)["reason"] == "missing_base"
+    assert runner._lacks(run)["error"].startswith("base is not where it was stored")
 
 
 def test_it_is_no_measure_of_the_projects_own_and_the_gate_does_not_ask_for_it(tuned):

@@ -258,8 +258,8 @@ class SuiteSettings(Settings):
         ge=1,
         le=1_000_000,
         title="Questions of each task",
-        description="At most so many, the first ones. A suite such as mmlu has dozens of tasks. 200 tell a difference "
-        "of ten points, 10,000 one of one and a half.",
+        description="At most so many, drawn by lot. A suite such as mmlu has dozens of tasks. 200 tell a difference of "
+        "ten points, 10,000 one of one and a half.",
     )
     chat: bool = Field(
         False,
@@ -273,6 +273,22 @@ class SuiteSettings(Settings):
         title="Questions at once",
         description="How many are read side by side. It changes the speed.",
     )
+
+    @property
+    def suites(self) -> list[str]:
+        """
+        >>> SuiteSettings(tasks=" arc_easy,hellaswag , arc_easy").suites
+        ['arc_easy', 'hellaswag']
+        """
+        return list(dict.fromkeys(part.strip() for part in self.tasks.split(",") if part.strip()))
+
+    @model_validator(mode="after")
+    def _some_suite(self) -> "SuiteSettings":
+        if not self.suites:
+            raise ValueError("name one suite at least")
+        if any(len(name) > 80 for name in self.suites):
+            raise ValueError("a suite's name has at most 80 characters here")
+        return self
 
 
 class ConvertSettings(Settings):

@@ -9,40 +9,32 @@ A line of `<folder>/scores.jsonl` is {"suite", "by", "scores"}: what each questi
 and question, as in {"acc": {"arc_easy 0": 1.0}}; `by` is "model" or "reference". A suite of several tasks holds the
 questions of all. A run that was stopped goes on with the next suite; without a reference the model is asked alone.
 
-What the harness knows it fetches from a hub. A folder of one's own suites is named by `TOUCHSTONE_SUITES`.
+The harness fetches its questions from a hub. A folder of one's own suites is named by `TOUCHSTONE_SUITES`.
 
-Left out: measures that have no value for each question, such as a perplexity of whole texts, and suites that run what a
-model writes.
+Left out: measures that are no mean over questions, such as a perplexity, those that are programs from the hub, and
+suites that the harness marks as running what a model writes.
 """
 
 import os
 from collections import defaultdict
 from importlib.metadata import version
+from math import isclose, isfinite
 from numbers import Real
+from random import Random
 from typing import Any
 
-from training.recipes.contract import BadData, Job, Journal, ModelSpec, main
+from training.causes import is_disk_full
+from training.recipes.contract import BadData, Failed, Job, Journal, ModelSpec, main
 
-NOT_HERE = "The evaluation harness is not installed here: pip install '.[suites]' where the gpu worker runs."
+LOWER = ", lower is better"
+LONGEST_MEASURE = 46  # characters, so that what the evaluation room adds still fits
+Scores = dict[str, dict[str, float]]
 
 
 def run(job: Job) -> dict[str, Any]:
-    import torch
-
     from training.recipes import models
 
-    try:
-        from lm_eval.models.huggingface import HFLM
-        from lm_eval.tasks import TaskManager
-    except ImportError as error:
-        raise BadData(NOT_HERE) from error
-
-    settings = job.settings
-    suites = names(settings.tasks)
-    known = TaskManager(include_path=os.environ.get("TOUCHSTONE_SUITES") or None)
-    if unknown := [name for name in suites if name not in known.all_tasks]:  # it would take a path, too
-        raise BadData(f"The harness knows no suite {unknown[0]!r}: `lm-eval ls tasks` lists what it knows.")
-
+    loaded = suites(job.settings.suites)
     asked = {"model": job.model}
     if "reference" in job.spec.data:
         asked["reference"] = ModelSpec(base=job.data("reference"))
@@ -51,74 +43,122 @@ def run(job: Job) -> dict[str, Any]:
     job.metrics.keep(lambda line: "event" in line)
 
     for by, spec in asked.items():
-        if all((name, by) in done for name in suites):
+        waiting = [name for name in loaded if (name, by) not in done]
+        if not waiting:
             continue
-        model = models.load_policy(spec, models.frozen_dtype()).to(models.device()).eval()
-        if not isinstance(model, torch.nn.Module):
-            raise BadData("The harness cannot ask a model with learned words in front: choose another.")
-        tokenizer = models.load_tokenizer(spec.base)
-        reader = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=settings.batch_size)
-        for name in suites:
+        reader = _reader(spec, job.settings.batch_size)
+        for name in waiting:
             job.stop.check()
-            if (name, by) in done:
-                continue
-            scores = _asked(reader, known, name, settings, job.spec.seed)
+            scores = _scores(reader, loaded[name], job)
+            if not scores:
+                raise BadData(f"The suite {name} has no measure that is a mean over questions: choose another.")
             with job.stop.gently():
                 written.append({"suite": name, "by": by, "scores": scores})
                 done.add((name, by))
-                job.metrics.append({"step": len(done), "total": len(asked) * len(suites)})
+                job.metrics.append({"step": len(done), "total": len(asked) * len(loaded)})
+        del reader  # its memory is wanted for the next one
     job.stop.check()
 
-    questions = sum(len(_questions(row["scores"])) for row in written.read() if row["by"] == "model")
+    own = [row["scores"] for row in written.read() if row["by"] == "model"]
+    questions = sum(len({one for worth in scores.values() for one in worth}) for scores in own)
     return {
         "output": "scores.jsonl",
-        "metrics": {"suites": len(suites), "questions": questions},
+        "metrics": {"suites": len(loaded), "questions": questions},
         "environment": {**models.environment(models.frozen_dtype()), "lm_eval": version("lm_eval")},
     }
 
 
-def names(tasks: str) -> list[str]:
-    """
-    >>> names(" arc_easy,hellaswag , arc_easy")
-    ['arc_easy', 'hellaswag']
-    """
-    return list(dict.fromkeys(part.strip() for part in tasks.split(",") if part.strip()))
-
-
-def _asked(reader: Any, known: Any, name: str, settings: Any, seed: int) -> dict[str, dict[str, float]]:
-    """By measure, what each question was worth. Raises BadData if the questions cannot be had."""
-    from datasets.exceptions import DatasetsError
-    from lm_eval import simple_evaluate
-
+def suites(names: list[str]) -> dict[str, Any]:
+    """The tasks of each suite, with their questions. Raises BadData for one that cannot be asked here, and Failed if
+    the questions cannot be fetched now."""
+    os.environ["HF_EVALUATE_OFFLINE"] = "1"  # a measure from the hub is a program
     try:
-        found = simple_evaluate(
-            reader,
-            tasks=[name],
-            limit=settings.most,
-            apply_chat_template=settings.chat,
-            bootstrap_iters=0,  # intervals are the evaluation room's
-            task_manager=known,
-            random_seed=seed,
-            numpy_random_seed=seed,
-            torch_random_seed=seed,
-            fewshot_random_seed=seed,
-        )
-    except (OSError, ImportError, ValueError, DatasetsError) as error:
-        raise BadData(f"The suite {name} cannot be asked here: {error}") from error
-    scores: dict[str, dict[str, float]] = defaultdict(dict)
+        from lm_eval.tasks import TaskManager
+    except ImportError as error:
+        raise BadData(
+            "The evaluation harness is not installed here: pip install '.[suites]' where the gpu worker runs."
+        ) from error
+
+    known = TaskManager(include_path=os.environ.get("TOUCHSTONE_SUITES") or None)
+    loaded = {}
+    for name in names:
+        if name not in known.all_tasks:  # it would take a path, too
+            raise BadData(f"The harness knows no suite {name!r}: `lm-eval ls tasks` lists what it knows.")
+        try:
+            loaded[name] = known.load([name])
+        except Exception as error:  # of the hub's and of the suite's own making
+            if is_disk_full(error):
+                raise
+            if isinstance(error, ConnectionError):
+                raise Failed(f"The questions of {name} could not be fetched: see to the hub, then retry.") from error
+            raise BadData(f"The suite {name} cannot be asked here: {error}") from error
+        for task in loaded[name]["tasks"].values():
+            if getattr(task, "UNSAFE_CODE", False) or getattr(task, "MULTIMODAL", False):
+                raise BadData(f"The suite {name} runs what a model writes, or shows pictures: choose another.")
+    return loaded
+
+
+def _reader(spec: ModelSpec, batch_size: int) -> Any:
+    import torch
+    from lm_eval.models.huggingface import HFLM
+
+    from training.recipes import models
+
+    model = models.load_policy(spec, models.frozen_dtype()).to(models.device()).eval()
+    if not isinstance(model, torch.nn.Module):
+        raise BadData("The harness cannot ask a model with learned words in front: choose another.")
+    return HFLM(pretrained=model, tokenizer=models.load_tokenizer(spec.base), batch_size=batch_size)
+
+
+def _scores(reader: Any, suite: Any, job: Job) -> Scores:
+    """By measure, what each question was worth; the same questions whoever is asked."""
+    from lm_eval.evaluator import evaluate
+    from transformers import set_seed
+
+    set_seed(job.spec.seed)
+    drawn = {}
+    for name, task in suite["tasks"].items():
+        if task.get_config("num_fewshot") is None:
+            task.set_config(key="num_fewshot", value=0)
+        task.set_fewshot_seed(seed=job.spec.seed)
+        count = len(task.eval_docs)
+        drawn[name] = sorted(Random(job.spec.seed).sample(range(count), min(count, job.settings.most)))
+    found = evaluate(
+        reader,
+        suite,
+        samples=drawn,
+        apply_chat_template=job.settings.chat,
+        bootstrap_iters=0,  # intervals are the evaluation room's
+    )
+    scores: Scores = defaultdict(dict)
     for task, samples in found["samples"].items():
+        worth: Scores = defaultdict(dict)
         for sample in samples:
-            way = "" if sample["filter"] == "none" else f", {sample['filter']}"
             for measure in sample["metrics"]:
                 if isinstance(sample[measure], Real):
-                    scores[measure + way][f"{task} {sample['doc_id']}"] = float(sample[measure])
-    if not scores:
-        raise BadData(f"The suite {name} has no measure that tells what one question was worth: choose another.")
+                    worth[f"{measure},{sample['filter']}"][f"{task} {sample['doc_id']}"] = float(sample[measure])
+        for measure, by_question in worth.items():
+            if _is_mean(found["results"][task].get(measure), list(by_question.values())):
+                better = found["higher_is_better"].get(task, {}).get(measure.partition(",")[0], True)
+                scores[_named(measure, better)] |= by_question
     return dict(scores)
 
 
-def _questions(scores: dict[str, dict[str, float]]) -> set[str]:
-    return {question for by_question in scores.values() for question in by_question}
+def _is_mean(told: Any, values: list[float]) -> bool:
+    """Whether the harness, too, takes the mean over questions, and not something else of them."""
+    mean = sum(values) / len(values)
+    return isinstance(told, Real) and isfinite(mean) and isclose(float(told), mean, rel_tol=1e-6, abs_tol=1e-9)
+
+
+def _named(measure: str, higher_is_better: bool | None) -> str:
+    """
+    >>> _named("acc,none", True), _named("exact_match,strict-match", True), _named("brier_score,none", False)
+    ('acc', 'exact_match, strict-match', 'brier_score, lower is better')
+    """
+    name, _, filtered = measure.partition(",")
+    said = name if filtered in ("", "none") else f"{name}, {filtered}"
+    ends = LOWER if higher_is_better is False else ""
+    return said[: LONGEST_MEASURE - len(ends)] + ends
 
 
 if __name__ == "__main__":
