@@ -246,16 +246,16 @@ def standing(match: HeadToHead, *, simulated: bool = False) -> Standing:
     claims = Assignment.objects.filter(item=OuterRef("pk"))
     rows = list(items.annotate(held=Exists(claims.held()), skipped=Exists(claims.filter(state=State.SKIPPED))))
     wanted = {item.pk: item.wanted for item in rows}
-    labels = Label.objects.counted().decisive().filter(item__in=wanted).prefetch_related("judgements__response")
+    labels = Label.objects.counted().decisive().filter(item__in=wanted)
     if not simulated:
         labels = labels.filter(simulated=False)
     sides = [{answer.pk for answer in _answers(run).values()} for run in reversed(ended)] if wanted else [set(), set()]
     settled = set(labels.filter(decision=True).values_list("item_id", flat=True))  # by a reviewer: that is all
     verdicts: dict[int, list[tuple[int, winrate.Verdict]]] = defaultdict(list)
-    for label in labels.order_by("id"):
+    for label in winrate.compared(labels):
         verdict = winrate.verdict_of(label, sides[0] - sides[1], sides[1] - sides[0])
         if verdict is not None:
-            verdicts[label.item_id].append((label.pk, verdict))
+            verdicts[label.item].append((label.label, verdict))
     complete = {
         item: said for item, said in verdicts.items() if len(said) >= wanted[item] or match.ended_at or item in settled
     }

@@ -12,7 +12,7 @@ from annotation.models import Judgement, Label, Project
 from annotation.models.items import Kind
 from annotation.statistics import Interval
 from evaluation import bradley_terry, winrate
-from evaluation.winrate import Verdict, WinRate
+from evaluation.winrate import Compared, Verdict, WinRate
 from training.models import ModelVersion, Sample
 
 FEWEST = 20  # comparisons before strengths are fitted: with fewer the intervals would say nothing
@@ -70,17 +70,17 @@ def board(project: Project, *, simulated: bool = False) -> Board:
     for response, version in judged.values_list("response_id", "generation__model_version_id"):
         authors[response].add(version)
     of_models = Judgement.objects.filter(label=OuterRef("pk"), response__in=samples.values("response"))
-    labels = Label.objects.counted().decisive().filter(Exists(of_models), project=project).order_by("id")
+    labels = Label.objects.counted().decisive().filter(Exists(of_models), project=project)
     labels = labels.filter(item__kind=Kind.COMPARISON)
     if not simulated:
         labels = labels.filter(simulated=False)
     said: defaultdict[int, list[Verdict]] = defaultdict(list)
     rows = Rows()
-    for label in labels.prefetch_related("judgements__response").iterator(chunk_size=500):
+    for label in winrate.compared(labels):
         gave: defaultdict[int, set[int]] = defaultdict(set)  # by version, of the answers judged here
-        for one in label.judgements.all():
-            for version in authors[one.response_id]:
-                gave[version].add(one.response_id)
+        for one in label.answers:
+            for version in authors[one.response]:
+                gave[version].add(one.response)
         for version, other in permutations(sorted(gave), 2):
             verdict = winrate.verdict_of(label, gave[version] - gave[other], gave[other] - gave[version])
             if verdict is not None:
@@ -99,17 +99,16 @@ def board(project: Project, *, simulated: bool = False) -> Board:
     return Board(found, left, longer, warnings)
 
 
-def _add(rows: Rows, label: Label, version: int, other: int, mine: set[int], theirs: set[int]) -> None:
-    judged = list(label.judgements.all())
-    for one in judged:
-        for against in judged:
-            if one.response_id in mine and against.response_id in theirs:
+def _add(rows: Rows, label: Compared, version: int, other: int, mine: set[int], theirs: set[int]) -> None:
+    for one in label.answers:
+        for against in label.answers:
+            if one.response in mine and against.response in theirs:
                 rows.first.append(version)
                 rows.second.append(other)
                 rows.score.append(0.5 if one.rank == against.rank else float(one.rank < against.rank))
                 rows.left.append(1.0 if one.position < against.position else -1.0)
-                rows.longer.append(log(winrate.words(one) / winrate.words(against), 2))
-                rows.item.append(label.item_id)
+                rows.longer.append(log(one.words / against.words, 2))
+                rows.item.append(label.item)
 
 
 def _strengths(

@@ -36,12 +36,11 @@ def beside(first: ModelVersion, second: ModelVersion, shown: list[Prompt]) -> li
     answers = {one.pk: _answers(one, shown) for one in (first, second)}
     votes: dict[int, list[float]] = defaultdict(list)
     labels = Label.objects.counted().decisive().filter(item__prompt__in=shown, item__kind=Kind.COMPARISON)
-    labels = labels.exclude(item__purpose=Purpose.GOLD).select_related("item").prefetch_related("judgements__response")
-    for label in labels.order_by("id"):
-        sides = [{one.pk for one in answers[pk].get(label.item.prompt_id, [])} for pk in (first.pk, second.pk)]
-        verdict = winrate.verdict_of(label, sides[0] - sides[1], sides[1] - sides[0])
+    for said in winrate.compared(labels.exclude(item__purpose=Purpose.GOLD)):
+        sides = [{one.pk for one in answers[pk].get(said.prompt, [])} for pk in (first.pk, second.pk)]
+        verdict = winrate.verdict_of(said, sides[0] - sides[1], sides[1] - sides[0])
         if verdict is not None:
-            votes[label.item.prompt_id].append(verdict.score)
+            votes[said.prompt].append(verdict.score)
     return [
         Beside(
             prompt,
