@@ -100,5 +100,5 @@ def test_a_lead_brings_in_preferences_of_another_tool(product: Product, browser:
     with page.expect_download() as download:
         page.get_by_role("link", name="Download these rows").click()
     assert json.loads(download.value.path().read_text())["rejected"].startswith("line 4: not JSON")
-    page.get_by_role("link", name="Who said what").click()
+    page.get_by_role("link", name="Who labelled").click()
     expect(page.get_by_role("row", name=re.compile("unnamed.*Imported"))).to_be_visible()
