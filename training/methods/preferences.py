@@ -97,8 +97,8 @@ class DpoSettings(MixtureSettings, TunedSettings):
         title="Hold on to what it knew",
         description="Before training the model writes texts from nothing, and at each step it is held to what it would "
         "have said in a few of them (Li and Hoiem 2016; Huang et al. 2024). This is the weight. 0 is off; try 0.1 if a "
-        "round's report says that general questions and plain text surprise the new model. A step takes about a "
-        "tenth longer.",
+        "round's report says that general questions and plain text surprise the new model. Plain text then stays as it "
+        "was; how questions are answered may change all the same. A step takes about a tenth longer.",
     )
     length_share: float = Field(
         1.0,
