@@ -3,7 +3,8 @@
 A simulated annotator (tests/benchmarks/simulated.py states its taste) cleans drafts and ranks answers through the
 HTTP API, as a person would; a lead starts a round there; SFT, reward model, DPO, evaluation, sampling and queueing
 go through the real queue and workers. Every label is marked as simulated. In the end base and tuned model answer
-the held-out prompts, and the annotator's taste, without its noise, says which answers are better.
+the held-out prompts, and the annotator's taste, without its noise, says which answers are better. What the posterior,
+the gate and the attempt to promote say is printed; a refused model is promoted with a reason, and rolled back.
 
 LOOP_VAR=folder keeps everything in that folder, and `TOUCHSTONE_VAR=folder make demo` then shows it.
 
@@ -95,6 +96,7 @@ def main() -> None:
             print(f"  {labels}", flush=True)
         number = lead.post(f"{PROJECT}rounds/", settings=ROUND)["number"]
         finished = _follow(lead, number)
+        _posterior(lead, finished)
         gate = _gate(finished)
         with stage("blind comparison"):
             tuned = finished["challenger"]["id"]
@@ -120,6 +122,7 @@ def main() -> None:
             "mean_length_after": round(mean(len(text.split()) for _, texts in by_prompt for text in texts), 1),
             "new_items": _new_items(lead, number),
             "gate": gate["outcome"],
+            "promotion": _promotion(lead, tuned, base),
             "lineage": _walks_back(lead, new_answers=lead.get(f"{PROJECT}models/{tuned}/answers/")["results"]),
         }
         conditions = {"seed": SEED, "model": "SmolLM2-135M-Instruct", "cpus": os.cpu_count()}
@@ -225,6 +228,33 @@ def _gate(finished: dict[str, Any]) -> dict[str, Any]:
     for row in detail["verdict"]:
         print(f"  {row['outcome']:6}  {row['name']}: {row['value']} ({row['goal']})", flush=True)
     return detail
+
+
+def _posterior(lead: Client, finished: dict[str, Any]) -> None:
+    """What steered the questions: how much was known, and what it chose of the new answers."""
+    detail = next(step["detail"] for step in finished["steps"] if step["name"] == "selecting")
+    asking = lead.get(f"{PROJECT}asking/")
+    print(f"questions: {detail['queued']} of {detail['candidates']} pairs chosen by {detail['chosen_by']}", flush=True)
+    print(f"  {asking['pairs']} judged pairs behind it, {asking['ordered']} open ones put in order", flush=True)
+
+
+def _promotion(lead: Client, tuned: int, base: int) -> str:
+    """Promote the new model, against the gate with a reason if it has to be, and roll it back: what the gate said."""
+    said = "promoted"
+    try:
+        lead.post(f"{PROJECT}models/{tuned}/promote/")
+    except RuntimeError as refused:
+        said = "refused"
+        print(f"promotion: refused: {str(refused).partition(' 400 ')[2]}", flush=True)
+        lead.post(f"{PROJECT}models/{tuned}/promote/", reason="to see the rest of the loop")
+    for step, expected in (("promoted", tuned), ("rolled back", base)):
+        if step == "rolled back":
+            lead.post(f"{PROJECT}roll-back/")
+        models = lead.get(f"{PROJECT}models/")["results"]
+        (production,) = (one for one in models if one["stage"] == "production")
+        assert production["id"] == expected
+        print(f"{step}: {production['name']} is the production model", flush=True)
+    return said
 
 
 def _walks_back(lead: Client, new_answers: list[dict[str, Any]]) -> bool:
