@@ -2,6 +2,7 @@
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.forms import Form
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
@@ -83,8 +84,7 @@ def ask_second_opinion(request: Request, slug: str, pk: int) -> HttpResponse:
     member, version = gated_model(request.user, slug, pk)
     form = SecondOpinionForm(request.POST, version=version)
     if not form.is_valid():
-        wrong = [f"{form.fields[name].label}: {' '.join(map(str, errors))}" for name, errors in form.errors.items()]
-        messages.error(request, " ".join(wrong))
+        messages.error(request, " ".join(_wrong(form)))
         return redirect("model", slug, pk)
     try:
         run = second_opinion.ask(challenger=version, actor=member.person, **form.cleaned_data)
@@ -101,13 +101,17 @@ def ask_suites(request: Request, slug: str, pk: int) -> HttpResponse:
     form = SuitesForm(request.POST)
     try:
         if not form.is_valid():
-            wrong = [f"{form.fields[name].label}: {' '.join(map(str, errors))}" for name, errors in form.errors.items()]
-            raise ValidationError(wrong)
+            raise ValidationError(_wrong(form))
         run = suites.ask(model=version, settings=form.settings(), actor=member.person)
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
         return redirect("model", slug, pk)
     return redirect("run", slug, run.pk)
+
+
+def _wrong(form: Form) -> list[str]:
+    """What does not fit, by the fields' names on the page."""
+    return [f"{form.fields[name].label}: {' '.join(map(str, errors))}" for name, errors in form.errors.items()]
 
 
 @door(Role.LEAD, "GET", "POST")
