@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -55,11 +55,18 @@ def snapshots(request: Request, slug: str) -> HttpResponse:
             }
             for one in page
         ],
-        "asked": member.project.freezings.exclude(state=FreezeState.DONE)[:5],
+        "asked": _asked(member),
         "recipes": _recipes(member),
         "file_form": RecipeFileForm(),
     }
     return render(request, "training/snapshots.html", context)
+
+
+def _asked(member: Membership) -> QuerySet[Freezing]:
+    """Snapshots that are being frozen, and those of which nothing came, until one of the kind is asked for again."""
+    newest = member.project.freezings.order_by("kind", "-id").distinct("kind")
+    failed = Q(state=FreezeState.FAILED, pk__in=newest.values("pk"))
+    return member.project.freezings.filter(failed | Q(state__in=[FreezeState.WAITING, FreezeState.RUNNING]))[:5]
 
 
 def _runs(snapshot: Snapshot) -> list[Any]:

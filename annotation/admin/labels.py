@@ -13,6 +13,7 @@ from annotation.desk import BY_PROJECT, Desk, ReadOnlyInline, prose, sure
 from annotation.models import Event, Judgement, Label
 from annotation.models.people import Role
 from annotation.requests import Request
+from annotation.wording import in_words
 
 
 class JudgementsInline(ReadOnlyInline):
@@ -100,33 +101,6 @@ class LabelAdmin(Desk):
         except ValidationError as error:
             return self.done(request, self.here(label), " ".join(error.messages), messages.ERROR)
         return self.done(request, self.here(label), "The label was withdrawn.")
-
-
-def in_words(label: Label) -> str:
-    """What a label says, in a few words."""
-    if label.verdict:
-        return label.get_verdict_display()
-    judged = list(label.judgements.all())
-    ranks, bad = [one.rank for one in judged], [one.unacceptable for one in judged]
-    if len(set(ranks)) == 1:
-        words = "" if all(bad) else "Tie"
-    elif len(ranks) == 2:
-        words = "Left better" if ranks[0] < ranks[1] else "Right better"
-    else:
-        words = f"Ranks {', '.join(map(str, ranks))}"
-    parts = [words, _unacceptable(bad), "best one edited" if label.response_id else ""]
-    said = ", ".join(part for part in parts if part)
-    return said[:1].upper() + said[1:]
-
-
-def _unacceptable(bad: list[bool]) -> str:
-    if not any(bad):
-        return ""
-    if all(bad):
-        return "both unacceptable" if len(bad) == 2 else "all unacceptable"
-    if len(bad) == 2:
-        return "left unacceptable" if bad[0] else "right unacceptable"
-    return f"unacceptable {', '.join(str(place + 1) for place, is_bad in enumerate(bad) if is_bad)}"
 
 
 @admin.register(Event)

@@ -94,6 +94,9 @@ def test_the_words_follow_the_order_in_which_somebody_else_sees_the_answers(bob)
 def test_more_than_two_answers_are_named_by_letter(bob):
     label = compared(bob, Said(ranks=(2, 1, 2)), answers=("one", "two", "three"))
     assert in_words(label) == "B > A = C"
+    bad = Said(ranks=(1, 2, 2), unacceptable=(False, True, True), text="New.")
+    label = compared(bob, bad, answers=("one", "two", "three"))
+    assert in_words(label) == "A > B = C; B, C unacceptable; the best one edited"
 
 
 def test_criteria_in_words(bob):

@@ -6,7 +6,6 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from annotation import exporting, labelling
-from annotation.admin.labels import in_words
 from annotation.asking import ask
 from annotation.forms import label_form
 from annotation.labelling import Said
@@ -188,24 +187,6 @@ def test_an_export_says_what_was_said(project, bob):
     ]
     assert (said["strength"], said["criteria"], said["text"]) == (2, {"honest": order[0]}, "New.")
     assert {answer["id"] for answer in row["answers"]} == set(order)
-
-
-@pytest.mark.parametrize(
-    ("said", "words"),
-    [
-        ({"ranks": (1, 2)}, "Left better"),
-        ({"ranks": (2, 1), "unacceptable": (True, False)}, "Right better, left unacceptable"),
-        ({"ranks": (1, 1)}, "Tie"),
-        ({"ranks": (1, 1), "unacceptable": (True, True)}, "Both unacceptable"),
-        ({"ranks": (2, 1), "text": "New."}, "Right better, best one edited"),
-        ({"ranks": (2, 1, 3)}, "Ranks 2, 1, 3"),
-        ({"ranks": (1, 2, 2), "unacceptable": (False, True, True)}, "Ranks 1, 2, 2, unacceptable 2, 3"),
-        ({"ranks": (1, 1, 1), "unacceptable": (True, True, True)}, "All unacceptable"),
-    ],
-)
-def test_a_label_is_told_in_words(project, bob, said, words):
-    a_comparison(project, ["one", "two", "three"][: len(said["ranks"])])
-    assert in_words(submit(bob, **said)) == words
 
 
 # Answers that look the same

@@ -120,6 +120,18 @@ def test_without_snapshots_it_says_what_to_do(lead, project):
     assert page("new_snapshot") in shown
 
 
+def test_that_nothing_was_frozen_is_told_until_its_kind_is_asked_for_again(lead, project, bob):
+    def shown() -> list[str]:
+        return [one.kind for one in lead.get(page("snapshots")).context["asked"]]
+
+    for kind in ("preferences", "demonstrations", "preferences"):
+        asking.ask(project=project, kind=kind, rule=Rule())
+    assert shown() == ["preferences", "demonstrations"]
+    a_preference(bob)
+    asking.ask(project=project, kind="preferences", rule=Rule())
+    assert shown() == ["demonstrations"]
+
+
 def test_the_list_asks_the_same_number_of_questions_however_long_it_is(
     lead, frozen, project, django_assert_num_queries
 ):
