@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from annotation.shapes.records import why_no_json
 from annotation.text import sha256, why_unstorable
 
 LONGEST_LINE = 5_000_000  # bytes
@@ -109,7 +110,7 @@ def _object(line: bytes) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise BadLine("not UTF-8 text") from None
     except (ValueError, RecursionError) as error:
-        raise BadLine(f"not JSON: {error}") from None
+        raise BadLine(why_no_json(error)) from None
     if not isinstance(data, dict):
         raise BadLine("not a JSON object")
     return data

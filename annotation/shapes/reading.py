@@ -44,8 +44,10 @@ def messages_of(value: Any, name: str) -> list[dict[str, str]]:
 
 def asks(messages: list[dict[str, str]]) -> list[dict[str, str]]:
     """The conversation before an answer, which must end with something the user says."""
-    if not messages or messages[-1]["role"] != "user" or not messages[-1]["content"].strip():
+    if not messages or messages[-1]["role"] != "user":
         raise BadLine("the conversation before the answer must end with what the user says")
+    if not messages[-1]["content"].strip():
+        raise BadLine("what the user says last is empty")
     return messages
 
 

@@ -50,7 +50,21 @@ def _slowly(line: str) -> Any:
     try:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise BadLine(f"not JSON: {error}") from None
+        raise BadLine(why_no_json(error)) from None
+
+
+def why_no_json(error: ValueError | RecursionError) -> str:
+    """What Python's reader says, without its line 1: of a file with many lines each is read by itself.
+
+    >>> try:
+    ...     json.loads('{"prompt": }')
+    ... except ValueError as error:
+    ...     why_no_json(error)
+    'not JSON: Expecting value at character 12'
+    """
+    if isinstance(error, json.JSONDecodeError):
+        return f"not JSON: {error.msg} at character {error.pos + 1}"
+    return f"not JSON: {error}"
 
 
 @dataclass(slots=True)

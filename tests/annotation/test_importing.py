@@ -307,7 +307,7 @@ BAD = {
     "nothing known": (line(question="?"), 'needs "messages" or "prompt"'),
     "no prompt": (line(completion="a"), 'needs "messages" or "prompt"'),
     "prompt null": (line(prompt=None, completion="a"), '"prompt" must be a list of messages, or a text'),
-    "prompt empty": (line(prompt="  ", completion="a"), "must end with what the user says"),
+    "prompt empty": (line(prompt="  ", completion="a"), "what the user says last is empty"),
     "prompt a number": (line(prompt=7), '"prompt" must be a list'),
     "messages empty": (line(messages=[]), '"messages" must be a list'),
     "messages a text": (line(messages="hello"), '"messages" must be a list'),
