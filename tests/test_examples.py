@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 MODULES = [
     *("annotation.competence", "annotation.copying", "annotation.duplicates", "annotation.importing"),
     *("annotation.languages", "annotation.mends", "annotation.outliers", "annotation.previewing"),
-    *("annotation.refusals", "annotation.statistics", "annotation.text"),
+    *("annotation.refusals", "annotation.statistics", "annotation.templatetags.text", "annotation.text"),
     *("annotation.shapes.columns", "annotation.shapes.native", "annotation.shapes.records"),
     *("training.filerows", "training.hosted", "training.made", "training.recipes.endpoint", "training.recipes.rlhf"),
     *("training.methods.answers", "training.recipes.streaming", "training.recipes.suite", "touchstone_client.errors"),

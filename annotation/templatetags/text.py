@@ -1,5 +1,6 @@
 """Template filters for text that people and models wrote."""
 
+import json
 from typing import Any
 
 from django import template
@@ -40,3 +41,15 @@ def lang(text: str, said: str = "") -> SafeString | str:
 def turn(form: Any, place: int) -> str | None:
     """What was sent for a turn of the conversation with a label that was refused."""
     return form.data.get(f"turn_{place}") if form else None
+
+
+@register.filter
+def as_it_came(value: Any) -> str:
+    """A value of somebody's metadata: texts as they are, several with commas between them, all else as JSON.
+
+    >>> as_it_came(["rude", "wrong"]), as_it_came(True), as_it_came({"no": [1]})
+    ('rude, wrong', 'true', '{"no": [1]}')
+    """
+    if isinstance(value, list) and value and all(isinstance(one, str | int | float) for one in value):
+        return ", ".join(map(as_it_came, value))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -194,10 +194,20 @@ def test_one_prompt_with_all_that_hangs_on_it(as_, project, alice, bob, rita):
     item = a_comparison(project, answers=("Green.", "Black."))
     label = labelling.submit(assignment=lease(bob), said=first_is_better(comment="Kinder."))
     said = talk.comment(item=item, author=bob, text="Which tea?")
-    Prompt.objects.update(metadata={"source": "<b>desk</b>"}, tags=["tea"])
+    Prompt.objects.update(metadata={"source": "<b>desk</b>", "faults": ["rude", "<i>late</i>"]}, tags=["tea"])
     address = reverse("browse_prompt", args=["desk", item.prompt_id])
     page = as_(alice).get(address).content.decode()
-    for words in ("Green.", "Black.", "bob", "Kinder.", "&lt;b&gt;desk", "tea", reverse("comment", args=[said.pk])):
+    faults = "rude, &lt;i&gt;late&lt;/i&gt;"
+    for words in (
+        "Green.",
+        "Black.",
+        "bob",
+        "Kinder.",
+        "&lt;b&gt;desk",
+        "tea",
+        faults,
+        reverse("comment", args=[said.pk]),
+    ):
         assert words in page
     labelling.retract(label=label, actor=bob)
     page = as_(alice).get(address).content.decode()
