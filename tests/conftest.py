@@ -29,6 +29,7 @@ SLOWEST_FIRST = [
     *("config/test_admin.py", "evaluation/test_rounds.py", "training/test_snapshots.py", "api/test_doors.py"),
     *("annotation/test_shapes_of_anything.py", "annotation/test_concurrency.py", "evaluation/test_label_errors.py"),
     *("api/test_documentation.py", "api/test_query_counts.py", "api/test_access_keys.py", "annotation/test_raters.py"),
+    *("evaluation/test_round_faults.py", "evaluation/test_round_answers.py"),
     *("training/test_preflight.py", "annotation/test_there_and_back.py", "annotation/test_consensus.py"),
     *("training/test_runner.py", "api/test_conformance.py", "training/recipes/test_devices.py"),
     *("training/recipes/test_sft.py", "training/recipes/test_dpo.py", "training/recipes/test_convert.py"),

@@ -16,11 +16,6 @@ pytestmark = pytest.mark.django_db
 BASE = 50.0  # the part that the states of all answers share
 
 
-@pytest.fixture
-def base(project):
-    return a_model(project, stage="production")
-
-
 def read(model, answer, *numbers: float) -> None:
     states = [BASE + number for number in numbers] + [BASE] * (FEATURES_WIDTH - len(numbers))
     AnswerFeatures.objects.create(response=answer, surface=[0.0] * len(NAMES), states=states, model_version=model)

@@ -23,11 +23,6 @@ def run_command(name: str, *arguments: str, stderr: io.StringIO | None = None) -
 
 
 @pytest.fixture
-def base(project) -> ModelVersion:
-    return a_model(project, stage="production")
-
-
-@pytest.fixture
 def judge(project, base) -> ModelVersion:
     return a_model(project, "judge", kind="reward")
 

@@ -19,11 +19,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def base(project):
-    return a_model(project, stage="production")
-
-
-@pytest.fixture
 def ready(project, bob, base):
     for _ in range(2):
         a_preference(bob)
