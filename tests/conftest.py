@@ -26,7 +26,7 @@ PLACES = {  # tests that start training processes, database servers or browsers,
 }
 # Of each part of `make test`, so that no worker begins one while the other has nothing left to do.
 SLOWEST_FIRST = [
-    *("config/test_admin.py", "evaluation/test_rounds.py", "training/test_snapshots.py", "api/test_doors.py"),
+    *("config/test_admin.py", "evaluation/test_rounds.py", "training/test_never_trained_on.py", "api/test_doors.py"),
     *("annotation/test_shapes_of_anything.py", "annotation/test_concurrency.py", "evaluation/test_label_errors.py"),
     *("api/test_documentation.py", "api/test_query_counts.py", "api/test_access_keys.py", "annotation/test_raters.py"),
     *("evaluation/test_round_faults.py", "evaluation/test_round_answers.py"),
@@ -142,6 +142,16 @@ def bob(member: Callable[..., Any]) -> Any:
 @pytest.fixture
 def bea(member: Callable[..., Any]) -> Any:
     return member("bea")
+
+
+@pytest.fixture
+def rita(member: Callable[..., Any]) -> Any:
+    return member("rita", "reviewer")
+
+
+@pytest.fixture
+def ruth(member: Callable[..., Any]) -> Any:
+    return member("ruth", "reviewer")
 
 
 @pytest.fixture

@@ -15,11 +15,6 @@ BROWSE = "/projects/desk/data/"
 
 
 @pytest.fixture
-def rita(member):
-    return member("rita", "reviewer")
-
-
-@pytest.fixture
 def as_(client):
     def sign_in(member):
         client.force_login(member.person)

@@ -15,11 +15,6 @@ from tests.annotation.making import a_comparison, a_demonstration, asked, first_
 
 
 @pytest.fixture
-def rita(member):
-    return member("rita", "reviewer")
-
-
-@pytest.fixture
 def item(project):
     return a_comparison(project, wanted=3)
 

@@ -11,11 +11,6 @@ from tests.annotation.making import a_comparison, a_prompt, an_answer, first_is_
 DESK = "/api/v1/projects/desk/"
 
 
-@pytest.fixture
-def rita(member):
-    return member("rita", "reviewer")
-
-
 def ids(answer):
     assert answer.status_code == 200, answer.content
     return [one["id"] for one in answer.json()["results"]]

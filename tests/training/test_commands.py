@@ -35,11 +35,6 @@ def run_command(name: str, *arguments: str, stderr: io.StringIO | None = None) -
     return out.getvalue(), err.getvalue()
 
 
-@pytest.fixture
-def base(project) -> ModelVersion:
-    return a_model(project, stage="production")
-
-
 # Snapshots
 
 

@@ -21,11 +21,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def base(project: Project) -> ModelVersion:
-    return a_model(project, stage="production")
-
-
-@pytest.fixture
 def judge(project: Project, base: ModelVersion, bob: Any) -> ModelVersion:
     """A reward model made of one preference of bob's."""
     a_preference(bob)

@@ -20,11 +20,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def base(project: Project) -> ModelVersion:
-    return a_model(project, stage="production")
-
-
-@pytest.fixture
 def teacher(project: Project, base: ModelVersion) -> ModelVersion:
     return a_model(project, "teacher")
 

@@ -8,16 +8,11 @@ from annotation.models import Prompt
 from tests.annotation.making import a_prompt
 from tests.training.making import a_model, demonstrates, says, succeeds
 from training import paraphrasing
-from training.models import ModelVersion, Paraphrase, Run
+from training.models import Paraphrase, Run
 
 pytestmark = pytest.mark.django_db
 
 OTHER = "What is to be done with a damaged delivery?"
-
-
-@pytest.fixture
-def base(project) -> ModelVersion:
-    return a_model(project, stage="production")
 
 
 @pytest.fixture

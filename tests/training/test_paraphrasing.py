@@ -29,11 +29,6 @@ HELD = "Can a package be sent back to the warehouse?"
 
 
 @pytest.fixture
-def base(project) -> ModelVersion:
-    return a_model(project, stage="production")
-
-
-@pytest.fixture
 def asked(project, bob) -> Prompt:
     """A prompt that bob has answered."""
     prompt = a_prompt(project, ASKED)

@@ -32,11 +32,6 @@ def by_tag(*tags: str, learned: bool = True) -> list[dict]:
 
 
 @pytest.fixture
-def base(project) -> ModelVersion:
-    return a_model(project, stage="production")
-
-
-@pytest.fixture
 def sorted_prompts(project) -> list[Prompt]:
     """Ten prompts about tea, ten about buses, and two that nobody has sorted."""
     found = [a_prompt(project, f"Tea? ({n})", tags=["tea"]) for n in range(10)]
