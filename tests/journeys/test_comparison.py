@@ -96,6 +96,9 @@ def test_what_was_said_is_what_the_export_says(
     page.goto("/projects/desk/label/comparison/")
     if size == "phone":
         assert page.evaluate("document.documentElement.scrollWidth") == SIZES[size]["width"]
+    press(page, "?")
+    expect(page.get_by_text("The left answer is better; again")).to_be_in_viewport()
+    press(page, "Escape")
 
     # Two answers: the differences, one of them unacceptable, criteria, and an edit of the better one.
     shown = texts(page)
