@@ -110,7 +110,8 @@ def answers(
     arm: Arm, model: ModelVersion, prompts: list[int], *, each: int, pairs: int, seed: int
 ) -> "QuerySet[Response]":
     """What a model says to these prompts, sampled once."""
-    run = Run.objects.filter(project=arm.project, method="generate", base=model, seed=seed).first()
+    done = Run.objects.filter(project=arm.project, method="generate", base=model, seed=seed)
+    run = done.order_by("pk").first()  # a round's have the seed, too, and come later
     if run is None:
         run = sampling.sample(
             project=arm.project,
