@@ -8,9 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit, urlunsplit
 
-from django.contrib.auth.decorators import login_required
-from django.http import Http404
+from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
+from django.http import Http404, HttpResponse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods
 
 from annotation.models.people import Membership, Role
@@ -19,6 +22,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 ANYBODY = "anybody"  # signed in or not
 SIGNED_IN = "signed in"  # in whatever project, or in none
 STAFF = "staff"  # of the installation: whom a superuser gave the mark
+SIGNED_OUT = (
+    "You were signed out, so what you sent was not done. Sign in and send it again; going back in the browser brings "
+    "what you wrote."
+)
 
 
 @dataclass(frozen=True)
@@ -48,14 +55,28 @@ def door(who: str, *methods: str, own: bool = False, others: Role | None = None)
     def declared(page: F) -> F:
         @wraps(page)
         def held(request: Any, *args: Any, **named: Any) -> Any:
+            if not request.user.is_authenticated:
+                return _sign_in(request)
             rule.hold(request.user)
             try:
                 return page(request, *args, **named)
             except Membership.DoesNotExist as left:  # while their request was under way
                 raise Http404("No such project") from left
 
-        gated: Any = require_http_methods(methods)(page if who == ANYBODY else login_required(held))
+        gated: Any = require_http_methods(methods)(page if who == ANYBODY else held)
         gated.rule, gated.methods = rule, methods
         return cast(F, gated)
 
     return declared
+
+
+def _sign_in(request: Any) -> HttpResponse:
+    """To where one signs in, and back to this page; if something was sent, to the one that it was sent from."""
+    if request.method in ("GET", "HEAD"):
+        return redirect_to_login(request.get_full_path())
+    if "text/html" in request.headers.get("Accept", ""):  # a form; a script says itself what became of it
+        messages.warning(request, SIGNED_OUT)
+    sender = request.headers.get("Referer", "")
+    ours = url_has_allowed_host_and_scheme(sender, {request.get_host()}, require_https=request.is_secure())
+    came_from = urlsplit(sender if ours else "/")
+    return redirect_to_login(urlunsplit(("", "", came_from.path, came_from.query, "")))

@@ -109,8 +109,8 @@ def _counts(rows: Any, path: str) -> dict[int, int]:
 
 
 def _conversation(prompt: Prompt, looked_for: re.Pattern[str] | None) -> list[Part]:
-    """Of the turn in which something was found; of the last one otherwise."""
-    turns = [str(turn.get("content", "")) for turn in prompt.messages]
+    """Of the turn in which something was found; of the last one otherwise. What many prompts begin with names none."""
+    turns = [str(turn.get("content", "")) for turn in prompt.messages if turn.get("role") != "system"]
     hit = next((text for text in reversed(turns) if looked_for and looked_for.search(text)), prompt.last_turn)
     return excerpt(hit, looked_for)
 

@@ -64,6 +64,8 @@ def compare(request: Request, slug: str) -> HttpResponse:
     member = lead(request.user, slug)
     policies = ModelVersion.objects.filter(project=member.project).policies()
     first, second = (_chosen(policies, request.GET.get(name, "")) for name in ("first", "second"))
+    if not {"first", "second"} & request.GET.keys() and len(policies) > 1:
+        second, first = policies[:2]  # the newest, beside the one before it
     context: dict[str, Any] = {**place(member), "policies": policies, "first": first, "second": second}
     if first is not None and second is not None and first != second:
         shown = Paginator(side_by_side.prompts(first, second), PER_PAGE).get_page(request.GET.get("page"))

@@ -76,7 +76,8 @@ def estimate(*, method: Method, base: ModelVersion, settings: dict[str, Any], to
 def by_size(folder: Path, settings: dict[str, Any]) -> int | None:
     """Bytes for weights, what is trained, activations and the logits of one batch; None if the files do not tell.
 
-    An upper estimate in 32 bits, with every example as long as it may be.
+    An upper estimate in 32 bits, with every example as long as it may be. A method without a learning rate only reads:
+    it keeps what one layer makes, and no words.
     """
     try:
         config = json.loads((folder / "config.json").read_text())
@@ -92,8 +93,10 @@ def by_size(folder: Path, settings: dict[str, Any]) -> int | None:
     whole = settings.get("tuning") == "full"
     trained = numbers if whole else 14 * layers * width * rank  # two thin matrices beside each of seven in a layer
     read = settings.get("batch_size", 1) * settings.get("max_length", 1024)
-    kept = ACTIVATIONS * 2 * width * (1 if settings.get("gradient_checkpointing") else layers)
-    return round(BYTES["weights"] * numbers + BYTES["moved"] * trained + read * (kept + 3 * 4 * words))
+    learns = "learning_rate" in settings
+    kept = ACTIVATIONS * 2 * width * (layers if learns and not settings.get("gradient_checkpointing") else 1)
+    logits = 3 * 4 * words if learns else 0
+    return round(BYTES["weights"] * numbers + BYTES["moved"] * trained + read * (kept + logits))
 
 
 def _span(seconds: float) -> str:

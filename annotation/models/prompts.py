@@ -4,6 +4,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models.functions import Length
+from django.utils.text import Truncator
 
 from annotation.models.projects import Project
 
@@ -82,7 +83,7 @@ class Prompt(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.last_turn[:80]
+        return Truncator(self.last_turn).chars(80)
 
     @property
     def last_turn(self) -> str:

@@ -20,7 +20,7 @@ ALWAYS_FINE = 256 << 20  # bytes, unpacked: how well these were packed is no mat
 BEST_PACKED = 250  # times: what people write packs to a tenth, and hardly anything to less than a hundredth
 GZIP = b"\x1f\x8b"
 WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # byte-order marks of UTF-16
-DAMAGED = "is damaged: copy or pack it anew; what came before the damage was read"
+DAMAGED = "is damaged: copy or pack it anew"
 CUT = "ends in the middle: it was not copied to its end; what came before was read"
 
 
@@ -89,7 +89,7 @@ class Unpacked(Stream):
         except EOFError:
             raise BadFile(CUT) from None
         except (zlib.error, zipfile.BadZipFile, OSError):
-            raise BadFile(DAMAGED) from None
+            raise BadFile(f"{DAMAGED}; what came before the damage was read") from None
         self.count += len(data)
         if self.count > LARGEST:
             raise BadFile(f"unpacks to more than {LARGEST >> 30} GB: send it in parts")

@@ -44,7 +44,7 @@ function refresh() {
 function note() {
   const verdict = chosen();
   if (verdict === "accept" && changed()) return "The original is accepted; your changes are left out.";
-  if (verdict === "reject") return changed() && original() !== null ? "Nothing is kept, your changes neither." : "Nothing is kept.";
+  if (verdict === "reject") return changed() && original() !== null ? "The answer is left out, your changes too." : "The answer is left out.";
   if (verdict === "edit" && original() !== null && !changed()) return "Nothing is changed yet.";
   if (verdict === "edit" && !plain(part("edit").value)) return "Nothing is written yet.";
   return "";

@@ -81,8 +81,8 @@ class LiveRun {
     const bar = this.part("progress");
     bar.max = news.total || 1;
     bar.value = news.total ? news.step : 0;
-    this.write("step", news.total ? `${news.step} of ${news.total}` : "not yet begun");
-    this.write("percent", news.total ? `${news.percent} %` : "");
+    this.write("step", news.total ? `${news.step} of ${news.total}` : OPEN.has(news.status) ? "not yet begun" : "–");
+    this.write("percent", news.total ? `${news.percent} %` : "–");
     this.write("elapsed", news.seconds === null ? "–" : duration(news.seconds));
     this.write("left", news.seconds_left === null ? "–" : `about ${duration(news.seconds_left)}`);
     this.total = news.total;

@@ -86,6 +86,14 @@ def test_words_found_in_an_answer_are_shown_with_its_prompt(as_, project, alice)
     assert "<mark>green</mark>" in page
 
 
+def test_a_prompt_is_named_by_what_is_asked_wherever_its_words_were_found(as_, project, alice):
+    system = {"role": "system", "content": "You work for a tea shop."}
+    messages = [system, {"role": "user", "content": "Do you sell pots?"}]
+    Prompt.objects.create(project=project, messages=messages, sha256="a" * 64, split="train")
+    searching.fill()
+    assert "Do you sell pots?" in shown(as_(alice), q="tea")
+
+
 def test_rows_that_cannot_be_searched_yet_are_told(as_, project, alice):
     a_prompt(project)
     assert "1 new rows cannot be searched yet" in shown(as_(alice), q="tea")

@@ -3,6 +3,8 @@
 import re
 import uuid
 
+from django.urls import reverse
+
 from annotation import labelling
 from annotation.guidelines import changes, mark_read, publish, unread
 from annotation.models import Assignment, Event, Label
@@ -185,6 +187,15 @@ def test_the_page_of_the_guidelines_asks_whoever_has_not_read_it(client, project
     assert "I have read it" in text_of(client.get("/projects/desk/guidelines/"))
     client.post("/projects/desk/guidelines/2/read/")
     assert "I have read it" not in text_of(client.get("/projects/desk/guidelines/"))
+
+
+def test_guidelines_that_were_emptied_say_where_the_text_is(client, project, alice):
+    client.force_login(alice.person)
+    address = reverse("guidelines", args=["desk"])
+    publish(project=project, text="", actor=alice.person)
+    page = client.get(address).content.decode()
+    assert "Nobody has written" not in page
+    assert "version 2" in page
 
 
 def test_my_work_is_shown_to_its_owner(client, project, bob):

@@ -4,6 +4,7 @@ import json
 import re
 import uuid
 from html import unescape
+from urllib.parse import urlencode
 
 import pytest
 from django.urls import reverse
@@ -66,6 +67,31 @@ def test_a_person_signs_in_and_out(client, bob):
     assert client.get(reverse("logout")).status_code == 405
     assert client.post(reverse("logout")).status_code == 302
     assert client.get("/").status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("name", "sender", "back"),
+    [
+        (
+            "recompute",
+            "http://testserver/projects/desk/quality/?kind=comparison",
+            "/projects/desk/quality/?kind=comparison",
+        ),
+        ("edit_guidelines", "http://testserver/projects/desk/guidelines/edit/", "/projects/desk/guidelines/edit/"),
+        ("recompute", "https://evil.example/", "/"),
+        ("recompute", "", "/"),
+    ],
+)
+def test_what_was_sent_when_signed_out_is_told_and_leads_back_to_where_it_was_sent_from(
+    client, project, alice, name, sender, back
+):
+    """The address that it was sent to may have no page to come back to."""
+    headers = {"Accept": "text/html", "Referer": sender}
+    answer = client.post(reverse(name, args=["desk"]), headers=headers)
+    assert answer.url == f"{reverse('login')}?{urlencode({'next': back}, safe='/')}"
+    assert "what you sent was not done" in client.get(answer.url).content.decode()
+    signed_in = client.post(answer.url, {"username": "alice", "password": "alice-has-a-secret", "next": back})
+    assert client.get(signed_in.url).status_code == 200
 
 
 def test_a_wrong_password_is_refused(client, bob):

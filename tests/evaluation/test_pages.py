@@ -410,6 +410,8 @@ class TestLookingBack:
         assert sum(row.votes) == 1
         assert "Choose two different models" in lead.get(where, {"first": base.pk, "second": base.pk}).content.decode()
         assert "Choose two different models" in lead.get(where, {"first": "x"}).content.decode()
+        unasked = lead.get(where).context
+        assert (unasked["first"], unasked["second"]) == (base, finished.challenger)
         judge_of = {"first": finished.reward_model_id, "second": base.pk}
         assert lead.get(where, judge_of).context["first"] is None  # reward models give no answers
 

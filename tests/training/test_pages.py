@@ -120,6 +120,12 @@ class TestPages:
         run = Run.objects.create(project=project, method="convert", inputs={"source": "/x", "name": "x"})
         assert lead.get(reverse("run", args=["desk", run.pk])).status_code == 200
 
+    def test_what_is_over_does_not_wait_for_its_first_step(self, lead: Client, project: Project) -> None:
+        for status, waits in (("queued", True), ("failed", False)):
+            run = Run.objects.create(project=project, method="convert", status=status)
+            page = lead.get(reverse("run", args=["desk", run.pk])).content.decode()
+            assert ("not yet begun" in page) == waits
+
     def test_the_log_is_shown_as_text(self, lead: Client, run: Run) -> None:
         run.folder.mkdir(parents=True)
         (run.folder / "log.txt").write_text("<script>alert(1)</script>")

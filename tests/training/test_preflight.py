@@ -135,6 +135,8 @@ def test_time_is_from_earlier_runs_and_memory_from_them_or_the_model_s_size(proj
     assert (report.estimate.seconds, report.estimate.measured_memory) == (None, False)
     weights = sum(file.stat().st_size for file in base.path.glob("*.safetensors"))
     assert weights < report.estimate.memory < 1e9
+    same = {"batch_size": 4, "max_length": 1024}  # by a method that only reads
+    assert weights < estimating.by_size(base.path, same) < report.estimate.memory
     settings = {"batch_size": 4, "max_length": 1024, "tuning": "lora"}
     for speed in (10.0, 30.0):
         metrics = {"tokens_per_second": speed, "peak_memory": 3 * 10**9}
