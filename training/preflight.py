@@ -23,6 +23,7 @@ from training.snapshots import Row, Rule
 MOST_ROWS = 20_000  # that are looked at; of more, so many spread evenly
 MOST_SHOWN = 20  # rows under one finding
 LONGER_IS_ODD = 0.6  # share of pairs in which the longer answer was preferred
+FEW = {"demonstrations": 30, "preferences": 200}  # rows below which little is learned (training/guide.py)
 NOISE_IS_ODD = 0.25  # share of pairs with several judges on which they were not of one mind
 
 
@@ -123,6 +124,9 @@ def check(
         report.add("refused", "No rows left", f"None of the {report.read} rows can be used ({why}).")
         return report
     _look_at_classes(report, kept)
+    if len(kept) < (enough := FEW.get(wanted.snapshot_kind, 0)):
+        said = f"There are {len(kept)}, and about {enough} are needed before much can be learned"
+        report.add("note", "Few rows", f"{said}; “Which method?” says more.")
     _look_at_duplicates(report, kept)
     _look_at_leaks(report, kept, project)
     _look_at_pairs(report, kept)

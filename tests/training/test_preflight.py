@@ -48,6 +48,7 @@ def test_rows_that_are_left_out_or_cut_are_named(project, base, bob):
     report = check(project=project, method="sft", settings={"max_length": 150})
     assert (report.read, report.kept, report.cut) == (3, 2, 1)
     assert dict(report.dropped) == {"with a prompt that fills the space": 1}
+    assert found(report, "Few rows").text.startswith("There are 2, and about 30 are needed")
     (cut,) = found(report, "Rows that are cut").examples
     assert (cut.text, cut.label) == ("And this?", long.pk)
     assert cut.tokens > 150
