@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpResponse
+from django.urls import Resolver404, resolve
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods
 
@@ -79,4 +80,8 @@ def _sign_in(request: Any) -> HttpResponse:
     sender = request.headers.get("Referer", "")
     ours = url_has_allowed_host_and_scheme(sender, {request.get_host()}, require_https=request.is_secure())
     came_from = urlsplit(sender if ours else "/")
-    return redirect_to_login(urlunsplit(("", "", came_from.path, came_from.query, "")))
+    try:  # a form that was refused stands where it was sent to, and that address may have no page
+        found = "GET" in getattr(resolve(came_from.path).func, "methods", ("GET",))
+    except Resolver404:
+        found = False
+    return redirect_to_login(urlunsplit(("", "", came_from.path, came_from.query, "")) if found else "/")

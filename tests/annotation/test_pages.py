@@ -79,6 +79,8 @@ def test_a_person_signs_in_and_out(client, bob):
         ),
         ("edit_guidelines", "http://testserver/projects/desk/guidelines/edit/", "/projects/desk/guidelines/edit/"),
         ("recompute", "https://evil.example/", "/"),
+        ("recompute", "http://testserver/projects/desk/quality/consensus/", "/"),
+        ("recompute", "http://testserver/no/such/page/", "/"),
         ("recompute", "", "/"),
     ],
 )
