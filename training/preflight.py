@@ -23,7 +23,7 @@ from training.snapshots import Row, Rule
 MOST_ROWS = 20_000  # that are looked at; of more, so many spread evenly
 MOST_SHOWN = 20  # rows under one finding
 LONGER_IS_ODD = 0.6  # share of pairs in which the longer answer was preferred
-FEW = {"demonstrations": 30, "preferences": 200}  # rows below which little is learned (training/guide.py)
+FEW = {"sft": 30, "probe": 30, "reward": 200, "dpo": 200, "orpo": 200}  # rows that training/guide.py wants for each
 NOISE_IS_ODD = 0.25  # share of pairs with several judges on which they were not of one mind
 
 
@@ -124,7 +124,7 @@ def check(
         report.add("refused", "No rows left", f"None of the {report.read} rows can be used ({why}).")
         return report
     _look_at_classes(report, kept)
-    if len(kept) < (enough := FEW.get(wanted.snapshot_kind, 0)):
+    if len(kept) < (enough := FEW.get(wanted.name, 0)):
         said = f"There are {len(kept)}, and about {enough} are needed before much can be learned"
         report.add("note", "Few rows", f"{said}; “Which method?” says more.")
     _look_at_duplicates(report, kept)

@@ -114,6 +114,12 @@ def test_a_liking_for_the_longer_answer_is_told_with_its_interval(project, base,
     assert "Length" in titles(check(project=project, method="dpo"), "note")
 
 
+@pytest.mark.parametrize(("method", "enough"), [("probe", 30), ("dpo", 200)])
+def test_how_many_pairs_are_few_depends_on_what_learns_from_them(project, base, bob, method, enough):
+    a_preference(bob)
+    assert f"about {enough} are needed" in found(check(project=project, method=method), "Few rows").text
+
+
 def test_disagreement_is_told_where_several_judged(project, base, bob, bea, member):
     a_preference(bob)
     assert "cannot be told" in found(check(project=project, method="dpo"), "Disagreement").text
