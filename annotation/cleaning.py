@@ -157,10 +157,10 @@ def check(*, project: Project, seconds: float | None = None, largest: bool = Fal
 
 
 def _texts(row: Cleaning, deadline: float | None) -> bool:
-    """Read what is new; whether the end was reached."""
+    """Read what is new; whether the end was reached, which it is not while somebody brings much in at this moment."""
     newest = settled.newest(Prompt._meta.db_table, Response._meta.db_table)
     if newest is None:
-        return True  # somebody brings much in at this moment: the next time
+        return False
     if row.version < VERSION:
         row.version, row.prompts_seen, row.responses_seen, row.done = VERSION, 0, 0, 0
         row.save(update_fields=["version", "prompts_seen", "responses_seen", "done"])

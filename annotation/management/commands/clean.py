@@ -33,7 +33,7 @@ class Command(ProjectCommand):
         cleaning.ask(project=project, actor=actor, wake=False)
         while not cleaning.check(project=project, seconds=cleaning.SLICE, largest=True):
             now = cleaning.progress(project)
-            self.tell(f"{now.stage}: {now.done} of {now.total}")
+            self.tell(f"{now.stage}: {now.done} of {now.total}" if now.stage else "Waiting for an import.")
         if options["verb"]:
             self._decide(project, options, actor)
         for kind, states in sorted(cleaning.counts(project).items()):
