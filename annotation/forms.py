@@ -10,7 +10,6 @@ from annotation import consensus, history, ranking
 from annotation.labelling import Said
 from annotation.models import Assignment
 from annotation.models.items import Kind
-from annotation.models.labels import Verdict
 from annotation.talk import THEN
 
 TURN = re.compile(r"turn_(\d{1,4})", re.A)
@@ -145,7 +144,7 @@ class OwnLabelsForm(forms.Form):
 
     q = forms.CharField(required=False, max_length=200, label="Words in the prompt")
     kind = forms.ChoiceField(required=False, choices=[("", "Both kinds"), *Kind.choices])
-    verdict = forms.ChoiceField(required=False, choices=[("", "Any verdict"), *Verdict.choices])
+    verdict = forms.ChoiceField(required=False, choices=[("", "Any verdict"), *history.VERDICTS.items()])
     state = forms.ChoiceField(required=False, choices=[("", "Any state"), *history.STATES.items()])
 
 

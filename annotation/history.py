@@ -1,9 +1,17 @@
 """What a person has said so far: finding one's own labels again."""
 
-from django.db.models import Func, QuerySet, TextField
+from django.db.models import Exists, Func, OuterRef, Q, QuerySet, TextField
 
-from annotation.models import Label, Membership
+from annotation.models import Judgement, Label, Membership
+from annotation.models.items import Kind
 
+VERDICTS = {
+    "accept": "Accepted as it is",
+    "edit": "Edited",
+    "reject": "Rejected",
+    "tie": "A tie",
+    "unacceptable": "An answer unacceptable",
+}
 STATES = {"live": "Counts", "revised": "Revised since", "withdrawn": "Withdrawn"}
 
 
@@ -22,7 +30,7 @@ def own_labels(
     if kind:
         labels = labels.filter(item__kind=kind)
     if verdict:
-        labels = labels.filter(verdict=verdict)
+        labels = labels.filter(_said(verdict))
     if state == "live":
         labels = labels.live()  # type: ignore[attr-defined]
     elif state == "revised":
@@ -33,6 +41,17 @@ def own_labels(
         labels = labels.annotate(spoken=Spoken("item__prompt__messages")).filter(spoken__icontains=_as_json(q.strip()))
     labels = labels.select_related("item__prompt", "project", "response", "superseded_by", "assignment")
     return labels.prefetch_related("judgements").order_by("-id")
+
+
+def _said(verdict: str) -> Q:
+    judgements = Judgement.objects.filter(label=OuterRef("pk"))
+    if verdict == "tie":
+        return Q(~Exists(judgements.filter(rank__gt=1)), item__kind=Kind.COMPARISON)
+    if verdict == "unacceptable":
+        return Q(Exists(judgements.filter(unacceptable=True)))
+    if verdict == "edit":
+        return Q(verdict=verdict) | Q(item__kind=Kind.COMPARISON, response__isnull=False)
+    return Q(verdict=verdict)
 
 
 def _as_json(text: str) -> str:

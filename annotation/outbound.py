@@ -75,7 +75,17 @@ def checked(url: str) -> tuple[SplitResult, int]:
         raise Refused("An address has no password and no # in it.")
     if parts.scheme != "https" and not _allowed(parts, port):
         raise Refused("An address begins with https://, so that nobody on the way can read along.")
+    if _is_number(parts.hostname):
+        _refuse_private(parts, port, [parts.hostname])
     return parts, port
+
+
+def _is_number(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
 
 
 def _allowed(parts: SplitResult, port: int) -> bool:
@@ -89,11 +99,15 @@ def _addresses(parts: SplitResult, port: int) -> list[str]:
     except (OSError, UnicodeError) as error:
         raise Unreachable(f"The name {parts.hostname} could not be looked up.") from error
     addresses = [str(one[4][0]) for one in found]
+    _refuse_private(parts, port, addresses)
+    return addresses
+
+
+def _refuse_private(parts: SplitResult, port: int, addresses: list[str]) -> None:
     if not _allowed(parts, port) and not all(is_public(address) for address in addresses):
         raise Refused(
             f"{parts.hostname}:{port} is a private address: an operator may allow it by TOUCHSTONE_PRIVATE_ENDPOINTS."
         )
-    return addresses
 
 
 def is_public(address: str) -> bool:

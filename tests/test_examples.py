@@ -16,10 +16,11 @@ MODULES = [
     *("annotation.refusals", "annotation.statistics", "annotation.templatetags.text", "annotation.text"),
     *("annotation.shapes.columns", "annotation.shapes.native", "annotation.shapes.records"),
     *("training.filerows", "training.hosted", "training.made", "training.recipes.endpoint", "training.recipes.rlhf"),
-    *("training.methods.answers", "training.recipes.streaming", "training.recipes.suite", "touchstone_client.errors"),
-    *("config.database", "evaluation.bradley_terry", "evaluation.calibration", "evaluation.length_control"),
-    *("evaluation.headline", "evaluation.report", "evaluation.sequential", "evaluation.shift", "evaluation.statistics"),
-    *("evaluation.posterior", "evaluation.represent", "evaluation.suites", "evaluation.surface"),
+    *("training.methods.answers", "training.recipes.streaming", "training.recipes.suite", "training.reproducing"),
+    *("config.database", "touchstone_client.errors", "evaluation.bradley_terry", "evaluation.calibration"),
+    *("evaluation.length_control", "evaluation.headline", "evaluation.report", "evaluation.sequential"),
+    *("evaluation.shift", "evaluation.statistics", "evaluation.posterior", "evaluation.represent"),
+    *("evaluation.suites", "evaluation.surface"),
 ]
 
 

@@ -15,6 +15,7 @@ from training.models import ModelVersion, Run
 from training.runs import Plan
 
 TOLERANCE = 1e-4  # between losses, at any step
+HASHES = {"snapshot_sha256": "SHA-256 of the rows", "base_sha256": "SHA-256 of the model it began with"}
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -68,6 +69,25 @@ def repeat(*, run: Run, actor: User | None = None, wake: bool = True) -> Run:
         actor=actor,
         wake=wake,
     )
+
+
+def made_with(environment: dict[str, Any]) -> dict[str, str]:
+    """What a run was made with, as its page tells it: what is not on record is left out.
+
+    >>> made_with({"commit": "16ab239f", "changed": True, "torch": "2.13.0", "device": "cpu (x86_64)", "threads": 2})
+    {'Code': '16ab239f, and files changed since', 'Device': 'cpu (x86_64), 2 threads', 'Packages': 'torch 2.13.0'}
+    """
+    rest = dict(environment)
+    changed = ", and files changed since" if rest.pop("changed", False) else ""
+    told = {"Code": f"{rest.pop('commit')}{changed}"} if "commit" in rest else {}
+    told |= {title: rest.pop(name) for name, title in HASHES.items() if name in rest}
+    threads = rest.pop("threads", None)
+    device = [rest.pop(name) for name in ("device", "dtype") if name in rest]
+    if device:
+        told["Device"] = ", ".join(device + ([f"{threads} threads"] if threads else []))
+    if packages := [f"{name} {rest.pop(name)}" for name in list(rest) if str(rest[name])[:1].isdigit()]:
+        told["Packages"] = ", ".join(packages)
+    return told | {name.replace("_", " ").capitalize(): str(value) for name, value in rest.items()}
 
 
 @dataclass(frozen=True)

@@ -196,6 +196,7 @@ def about(run: Run) -> dict[str, Any]:
             for name, field in method.settings.model_fields.items()
             if method.settings.matters(name, run.settings)
         ],
+        "made_with": reproducing.made_with(run.environment),
         "note": note(run),
         "tags": run.metrics.get("by_tag", []),
         "can_cancel": run.is_open and not run.cancel_requested,

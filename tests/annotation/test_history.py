@@ -51,6 +51,17 @@ def test_labels_are_found_by_kind_verdict_and_state(bob):
     assert found(bob, state="withdrawn") == [rejected]
 
 
+def test_comparisons_are_found_by_what_was_said_of_the_answers(bob):
+    edited = judged(bob, said=Said(verdict="edit", text="A better draft."))
+    preferred = compared(bob, Said(ranks=(1, 2), text="one, and more"))
+    tied = compared(bob, Said(ranks=(1, 1)))
+    bad = compared(bob, Said(ranks=(1, 2), unacceptable=(False, True)))
+    both_bad = compared(bob, Said(ranks=(1, 1), unacceptable=(True, True)))
+    assert found(bob, verdict="edit") == [preferred, edited]
+    assert found(bob, verdict="tie") == [both_bad, tied]
+    assert found(bob, verdict="unacceptable") == [both_bad, bad]
+
+
 @pytest.mark.parametrize(
     ("text", "hits"),
     [

@@ -358,10 +358,15 @@ class TestWhereTo:
         "host", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "[::1]", "[::ffff:127.0.0.1]", "localhost", "0.0.0.0"]
     )
     def test_nothing_is_sent_to_a_private_address(self, project, alice, host):
-        webhooks.make(project=project, actor=alice.person, url=f"https://{host}/", groups=["runs"])
+        Webhook.objects.create(project=project, author=alice.person, url=f"https://{host}/", groups=["runs"])
         happens(project)
         assert webhooks.deliver() == 0
         assert "private address" in Delivery.objects.get().answer
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "10.0.0.1:8443", "[::1]"])
+    def test_one_that_is_written_as_a_number_is_refused_at_once(self, project, alice, host):
+        with pytest.raises(ValidationError, match="private address"):
+            webhooks.make(project=project, actor=alice.person, url=f"https://{host}/", groups=["runs"])
 
     def test_one_private_address_among_public_ones_is_enough_to_refuse(self, monkeypatch):
         found = [(2, 1, 6, "", (address, 443)) for address in ("93.184.216.34", "10.0.0.1")]

@@ -307,13 +307,14 @@ class TestStart:
             ({"base": "0"}, "base"),
         ],
     )
-    def test_what_is_wrong_is_said_beside_its_field(
+    def test_what_is_wrong_is_said_first_and_beside_its_field(
         self, lead: Client, base: ModelVersion, bob: Any, sent: dict[str, str], field: str
     ) -> None:
         an_edit(bob)
         answer = lead.post(self.page, {"base": base.pk, **sent})
         assert answer.status_code == 422
         assert set(answer.context["form"].errors) == {field}
+        assert f'<a href="#id_{field}">' in answer.content.decode()
         assert not Run.objects.exists()
         assert not Snapshot.objects.exists()
 
