@@ -143,6 +143,7 @@ class PlanForm(forms.Form):
     after = forms.ModelMultipleChoiceField(
         Run.objects.none(),
         required=False,
+        widget=forms.CheckboxSelectMultiple,
         label="After these runs",
         help_text="It waits until all of them have succeeded. If one of them fails, this one is not begun.",
     )
@@ -226,11 +227,13 @@ class StartRunForm(PlanForm):
     made_by = forms.ModelMultipleChoiceField(
         ModelVersion.objects.none(),
         required=False,
+        widget=forms.CheckboxSelectMultiple,
         label="Learn from models, too",
     )
     paraphrased_by = forms.ModelMultipleChoiceField(
         ModelVersion.objects.none(),
         required=False,
+        widget=forms.CheckboxSelectMultiple,
         label="Ask in other words, too",
         help_text="Where labels are frozen now: people's prompts once more in the words of these models, with people's "
         "own answers. Read what they wrote first, on the page of the run that wrote it.",

@@ -19,6 +19,7 @@ import signal
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -311,8 +312,11 @@ def prepare_environment() -> None:
     """Set before the heavy imports, which read these once: no usage pings, no progress bars in the log.
 
     And threads that wait, sleep. By default they spin, which gains little on an idle machine; where a web server works
-    on the same cores, it made a step take four times as long, and the pages wait too.
+    on the same cores, it made a step take four times as long, and the pages wait too. What libraries will change one
+    day is not for those who read a run's log: whoever maintains this asks with PYTHONWARNINGS.
     """
+    if not sys.warnoptions:
+        warnings.filterwarnings("ignore", category=FutureWarning)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")

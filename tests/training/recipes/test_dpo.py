@@ -48,6 +48,10 @@ def test_it_learns(runs, start):
     assert runs[start].result["metrics"]["rewards_margin"] > 0
 
 
+def test_the_log_tells_nothing_that_only_concerns_who_maintains_this(runs):
+    assert "Warning" not in runs["continued"].log
+
+
 def test_the_result_is_one_plain_adapter_that_moved(runs, sft):
     folder = runs["continued"].folder
     assert runs["continued"].exit_code == 0
