@@ -88,11 +88,28 @@ def test_a_lead_edits_retires_and_uses_again(lead, project, bob):
     made.refresh_from_db()
     assert (made.explanation, made.quiz) == ("Because.", True)
     answer(made, bob)
-    assert "Make it an ordinary item again" not in text_of(lead.get(address))
+    shown = lead.get(address)
+    assert "Make it an ordinary item again" not in text_of(shown)
+    assert "<select" not in shown.content.decode()  # what is right is told, and sent along as it is
+    form = shown.context["form"]
+    sent = {name: form[name].value() for name in form.fields if name not in ("explanation", "quiz")}
+    assert lead.post(address, {**sent, "explanation": "Because it is."}).status_code == 302
+    made.refresh_from_db()
+    assert made.explanation == "Because it is."
     for action, dropped in (("retire", True), ("again", False), ("take_back", False)):
         lead.post(address, {"action": action})
         item = Item.objects.get()
         assert (item.purpose, item.dropped) == ("gold", dropped)
+
+
+def test_right_verdicts_that_people_were_measured_by_are_told(lead, project, bob):
+    item = a_demonstration(project)
+    mark(item=item, right=Right(verdicts=("accept", "edit")))
+    made = Gold.objects.get()
+    labelling.submit(assignment=asked(made, bob), said=labelling.Said(verdict="accept"))
+    shown = lead.get(reverse("gold_item", args=["desk", made.pk]))
+    assert "Right: Accept, Edit" in text_of(shown)
+    assert 'type="checkbox" name="verdicts"' not in shown.content.decode()
 
 
 def test_a_lead_sets_the_rules_in_percent(lead, project):
