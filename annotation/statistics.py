@@ -28,7 +28,7 @@ class Interval:
     n: int
 
     def __str__(self) -> str:
-        return f"{self.value:.0%} ({self.lower:.0%} to {self.upper:.0%}, n {self.n})"
+        return f"{100 * self.value:.0f} % ({100 * self.lower:.0f} to {100 * self.upper:.0f} %, n {self.n})"
 
 
 def wilson(successes: float, n: int, confidence: float = 0.95) -> Interval:

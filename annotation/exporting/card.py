@@ -111,7 +111,7 @@ def _facts(project: Project, wanted: Wanted) -> Iterable[tuple[str, str]]:
     if wanted.tags:
         yield "Tags", ", ".join(wanted.tags)
     if wanted.minimum_agreement > 0.5:
-        yield "Smallest share of votes", f"{wanted.minimum_agreement:.0%}"
+        yield "Smallest share of votes", f"{100 * wanted.minimum_agreement:.0f} %"
 
 
 def _agreement(project: Project, *, simulated: bool) -> list[str]:
@@ -123,9 +123,9 @@ def _agreement(project: Project, *, simulated: bool) -> list[str]:
 def _in_words(kind: str, one: Agreement) -> str:
     share, alpha = one.interval, one.alpha
     assert share is not None
-    words = f"- {kind.capitalize()}s: two people said the same in {share.value:.1%} of {one.comparisons} cases"
+    words = f"- {kind.capitalize()}s: two people said the same in {100 * share.value:.1f} % of {one.comparisons} cases"
     words += f" on {one.items} items"
-    words += f" (95 % interval {share.lower:.1%} to {share.upper:.1%})"
+    words += f" (95 % interval {100 * share.lower:.1f} to {100 * share.upper:.1f} %)"
     if alpha is None:
         return f"{words}."
     return f"{words}; Krippendorff's alpha {alpha.value:.2f} ({alpha.lower:.2f} to {alpha.upper:.2f})."

@@ -261,4 +261,4 @@ def test_what_is_no_proportion_is_refused(successes, n):
 
 
 def test_it_is_said_in_words():
-    assert str(wilson(81, 263)) == "31% (26% to 37%, n 263)"
+    assert str(wilson(81, 263)) == "31 % (26 to 37 %, n 263)"

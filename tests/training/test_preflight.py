@@ -108,7 +108,7 @@ def test_a_liking_for_the_longer_answer_is_told_with_its_interval(project, base,
         answers = (f"A long answer, number {number}.", "No.")
         says(bob, compares(a_prompt(project), *answers), ranks=(1, 2), strength=1)
     finding = found(check(project=project, method="dpo"), "Longer is better")
-    assert (finding.level, "100% (76% to 100%, n 12)" in finding.text) == ("warning", True)
+    assert (finding.level, "100 % (76 to 100 %, n 12)" in finding.text) == ("warning", True)
     for _ in range(12):
         says(bob, compares(a_prompt(project), "A long answer.", "No."), ranks=(2, 1), strength=1)
     assert "Length" in titles(check(project=project, method="dpo"), "note")
