@@ -178,6 +178,7 @@ class GuidelinesForm(forms.Form):
     asks_again = forms.BooleanField(
         required=False, initial=True, label="Ask everybody to read it again before they go on"
     )
+    after = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput)
 
 
 class JudgePersonForm(forms.Form):

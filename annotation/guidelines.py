@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from annotation.models import Guidelines, Membership, Project, User
@@ -15,13 +16,25 @@ NEARBY = 2  # unchanged lines shown before and after a change
 
 @transaction.atomic
 def publish(
-    *, project: Project, text: str, actor: User | None = None, note: str = "", asks_again: bool = True
+    *,
+    project: Project,
+    text: str,
+    actor: User | None = None,
+    note: str = "",
+    asks_again: bool = True,
+    after: int | None = None,
 ) -> Guidelines:
-    """Make `text` the project's guidelines; the versions before stay. The same text again changes nothing."""
+    """Make `text` the project's guidelines; the versions before stay. The same text again changes nothing.
+
+    Raises ValidationError if it was written `after` the version of this number (0 for none), and there is a newer one.
+    """
     Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     current = project.current_guidelines
     if current is not None and current.text == text:
         return current
+    if current is not None and after is not None and after < current.number:
+        author = current.author.username if current.author else "somebody"
+        raise ValidationError(f"{author} saved version {current.number} while this was written.")
     made = Guidelines.objects.create(
         project=project,
         number=current.number + 1 if current else 1,

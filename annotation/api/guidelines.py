@@ -32,6 +32,9 @@ class PublishSerializer(serializers.Serializer):
     text = serializers.CharField(allow_blank=True, trim_whitespace=False, max_length=200_000, help_text="Markdown.")
     note = serializers.CharField(default="", allow_blank=True, max_length=300, help_text="What changed.")
     asks_again = serializers.BooleanField(default=True, help_text="Ask everybody to read it before they go on.")
+    after = serializers.IntegerField(
+        required=False, min_value=0, help_text="Refused if there is a newer version than the one of this number."
+    )
 
 
 class DaySerializer(serializers.Serializer):

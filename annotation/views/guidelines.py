@@ -1,6 +1,7 @@
 """Guidelines: as they are, how they came to be, and writing the next version."""
 
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 
@@ -44,11 +45,23 @@ def version(request: Request, slug: str, number: int) -> HttpResponse:
 
 @door(Role.LEAD, "GET", "POST")
 def edit(request: Request, slug: str) -> HttpResponse:
+    """The next version. Somebody else's that came meanwhile is not written over unseen: it is named, and saving once
+    more puts this one after it."""
     member = access.membership(request.user, slug)
-    form = GuidelinesForm(request.POST or None, initial={"guidelines": member.project.guidelines})
+    current = member.project.current_guidelines
+    known = current.number if current else 0
+    form = GuidelinesForm(request.POST or None, initial={"guidelines": member.project.guidelines, "after": known})
+    context = {**place(member), "form": form}
     if request.method == "POST" and form.is_valid():
         text = form.cleaned_data.pop("guidelines").replace("\r\n", "\n")
-        guidelines.publish(project=member.project, text=text, actor=request.user, **form.cleaned_data)
-        messages.success(request, "The guidelines were saved.")
-        return redirect("guidelines", slug)
-    return render(request, "annotation/edit_guidelines.html", {**place(member), "form": form})
+        try:
+            guidelines.publish(project=member.project, text=text, actor=request.user, **form.cleaned_data)
+        except ValidationError as error:
+            form.add_error(None, error)
+            sent = request.POST.copy()
+            sent["after"] = str(known)
+            form.data, context["meanwhile"] = sent, current
+        else:
+            messages.success(request, "The guidelines were saved.")
+            return redirect("guidelines", slug)
+    return render(request, "annotation/edit_guidelines.html", context, status=422 if form.errors else 200)

@@ -189,6 +189,22 @@ def test_the_page_of_the_guidelines_asks_whoever_has_not_read_it(client, project
     assert "I have read it" not in text_of(client.get("/projects/desk/guidelines/"))
 
 
+def test_what_somebody_else_saved_meanwhile_is_not_written_over_unseen(client, project, alice, rita):
+    client.force_login(alice.person)
+    address = reverse("edit_guidelines", args=["desk"])
+    known = client.get(address).context["form"]["after"].value()
+    publish(project=project, text="# Be brief", actor=rita.person)
+    sent = {"guidelines": "# Be warm", "after": known}
+    refused = client.post(address, sent)
+    assert refused.status_code == 422
+    assert "rita saved version 2 while this was written." in text_of(refused)
+    assert reverse("guidelines_version", args=["desk", 2]) in text_of(refused)
+    assert refused.context["form"]["guidelines"].value() == "# Be warm"
+    again = {**sent, "after": refused.context["form"]["after"].value()}
+    assert client.post(address, again).status_code == 302
+    assert project.current_guidelines.number == 3
+
+
 def test_guidelines_that_were_emptied_say_where_the_text_is(client, project, alice):
     client.force_login(alice.person)
     address = reverse("guidelines", args=["desk"])
