@@ -57,12 +57,8 @@ def setting_field(settings: type[BaseModel], name: str, label: str = "") -> form
     if info.annotation is bool:
         return forms.BooleanField(**words)
     if get_origin(info.annotation) is Literal:
-        return forms.ChoiceField(
-            choices=[
-                (value, WAYS.get(value) or value.replace("_", " ").capitalize()) for value in get_args(info.annotation)
-            ],
-            **words,
-        )
+        choices = [(value, value_in_words(settings, name, value)) for value in get_args(info.annotation)]
+        return forms.ChoiceField(choices=choices, **words)
     if info.annotation is str:
         return forms.CharField(**words)
     limits = {key: getattr(part, key) for part in info.metadata for key in ("ge", "gt", "le") if hasattr(part, key)}
@@ -72,6 +68,13 @@ def setting_field(settings: type[BaseModel], name: str, label: str = "") -> form
     if "gt" in limits:
         field.validators.append(AboveValidator(limits["gt"]))
     return field
+
+
+def value_in_words(settings: type[BaseModel], name: str, value: Any) -> Any:
+    """One of a few choices as the form names it; anything else as it is."""
+    if get_origin(settings.model_fields[name].annotation) is not Literal:
+        return value
+    return WAYS.get(value) or str(value).replace("_", " ").capitalize()
 
 
 class AboveValidator(MinValueValidator):

@@ -17,7 +17,7 @@ from annotation.views import place
 from training import access, guide, paraphrasing, preflight, queueing, reproducing, tuning
 from training import runs as running
 from training.causes import CAUSES
-from training.forms import ContinueForm, GuideForm, StartRunForm
+from training.forms import ContinueForm, GuideForm, StartRunForm, value_in_words
 from training.methods import METHODS, Method
 from training.models import Run
 from training.models.runs import Status
@@ -189,7 +189,7 @@ def about(run: Run) -> dict[str, Any]:
         "settings_rows": [
             {
                 "title": field.title or name.replace("_", " ").capitalize(),
-                "value": run.settings.get(name, field.default),
+                "value": value_in_words(method.settings, name, run.settings.get(name, field.default)),
                 "eased": run.eased.get(name),
                 "help": field.description or "",
             }

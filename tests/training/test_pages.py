@@ -101,6 +101,7 @@ class TestPages:
         rows = {row["title"]: row for row in context["settings_rows"]}
         assert rows["Beta: loyalty to the model before"]["value"] == 0.3
         assert rows["Batch size"]["value"] == 4
+        assert rows["What is trained"]["value"] == "LoRA: a small adapter"
         assert "memory" in rows["Batch size"]["help"]
         assert (context["can_cancel"], context["can_retry"]) == (True, False)
         links = {row["label"]: row["url"] for row in context["lineage"]}
