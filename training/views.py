@@ -17,10 +17,11 @@ from annotation.views import place
 from training import access, guide, paraphrasing, preflight, queueing, reproducing, tuning
 from training import runs as running
 from training.causes import CAUSES
-from training.forms import ContinueForm, GuideForm, StartRunForm, value_in_words
+from training.forms import GuideForm, value_in_words
 from training.methods import METHODS, Method
 from training.models import Run
 from training.models.runs import Status
+from training.runforms import ContinueForm, StartRunForm
 
 PAGE = 50
 MOST_POINTS = 2000
