@@ -128,7 +128,8 @@ def is_due(project: Project) -> bool:
 
 
 def check(*, project: Project, seconds: float | None = None, largest: bool = False) -> bool:
-    """Look at what is new, for so many seconds or to the end; whether nothing is left, or another process is at it.
+    """Look at what is new, for so many seconds or to the end; whether there is nothing to go on with now: nothing is
+    left, another process is at it, or rows are being brought in just now, and whatever was asked for stays asked for.
 
     Of projects of a million texts and more, all are compared with all only if the `largest` are to be, too.
     """
@@ -140,7 +141,12 @@ def check(*, project: Project, seconds: float | None = None, largest: bool = Fal
     row.refresh_from_db()
     try:
         leaving_out.set_aside(project)
-        finished = _texts(row, None if seconds is None else time.monotonic() + seconds)
+        patience = settled.PATIENCE if seconds is None else min(settled.PATIENCE, seconds)
+        newest = settled.newest(Prompt._meta.db_table, Response._meta.db_table, patience=patience)
+        if newest is None:
+            _tell(row, "", 0, 0)
+            return True
+        finished = _texts(row, newest, None if seconds is None else time.monotonic() + seconds)
         if finished:
             if row.asked_at is not None or _is_whole_due(row, now):
                 if largest or not _is_too_big(project):
@@ -156,11 +162,8 @@ def check(*, project: Project, seconds: float | None = None, largest: bool = Fal
 # Each text by itself
 
 
-def _texts(row: Cleaning, deadline: float | None) -> bool:
-    """Read what is new; whether the end was reached, which it is not while somebody brings much in at this moment."""
-    newest = settled.newest(Prompt._meta.db_table, Response._meta.db_table)
-    if newest is None:
-        return False
+def _texts(row: Cleaning, newest: list[int], deadline: float | None) -> bool:
+    """Read what is new up to these ids; whether the end was reached."""
     if row.version < VERSION:
         row.version, row.prompts_seen, row.responses_seen, row.done = VERSION, 0, 0, 0
         row.save(update_fields=["version", "prompts_seen", "responses_seen", "done"])

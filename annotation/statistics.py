@@ -160,7 +160,7 @@ def cohen(table: ArrayLike) -> Interval | None:
     what one person said (row) and another (column) about the same units. None if it is undefined.
 
     >>> str(cohen([[20, 5], [10, 15]]))
-    '40% (15% to 65%, n 50)'
+    '40 % (15 to 65 %, n 50)'
     """
     both = np.asarray(table, float)
     n = both.sum()

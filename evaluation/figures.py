@@ -145,7 +145,7 @@ def growth(new: Mapping[str, float], old: Mapping[str, float]) -> Interval | Non
     prompt in common.
 
     >>> str(growth({"1": 12, "2": 24, "3": 9}, {"1": 10, "2": 20}))
-    '20% (20% to 20%, n 2)'
+    '20 % (20 to 20 %, n 2)'
     """
     both = sorted(new.keys() & old.keys())
     return _growth(np.array([[new[name], old[name]] for name in both], float)) if both else None

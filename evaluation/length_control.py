@@ -28,7 +28,7 @@ def win_rate(score: ArrayLike, longer: ArrayLike) -> Interval:
     Raises ValueError for no items.
 
     >>> str(win_rate([1, 1, 1, 0] * 10, [0.0] * 40))
-    '75% (59% to 86%, n 40)'
+    '75 % (59 to 86 %, n 40)'
     """
     said, difference = np.asarray(score, float), np.asarray(longer, float)
     if not len(said) or len(said) != len(difference):

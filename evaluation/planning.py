@@ -118,7 +118,7 @@ def monotone(values: Sequence[float] | Array) -> Array:
 def labels_needed(curve: Array, level: float, *, batch: int = BATCH) -> float:
     """At which label a curve that never falls reaches a level, by a line between batches; infinity if it does not.
 
-    >>> labels_needed(np.array([0.5, 0.6, 0.7]), 0.65, batch=10)
+    >>> labels_needed(np.array([0.5, 0.75, 1.0]), 0.875, batch=10)
     25.0
     """
     at = int(np.searchsorted(curve, level))

@@ -59,9 +59,9 @@ def win_rate(said: Mapping[Hashable, Verdicts], longer: Mapping[Hashable, float]
 
     >>> found = win_rate({n: ["first", "first" if n < 6 else "second"] for n in range(8)}, dict.fromkeys(range(8), 0.0))
     >>> str(found.wins), found.changed
-    ('88% (53% to 98%, n 8)', 2)
+    ('88 % (53 to 98 %, n 8)', 2)
     >>> str(win_rate({0: ["first", "first"]}, {0: 0.0, 1: 0.0}, same=2).wins)
-    '75% (20% to 97%, n 2)'
+    '75 % (20 to 97 %, n 2)'
     """
     found = {name: value for name in said if (value := score(said[name])) is not None}
     same = round(same * len(found) / len(longer)) if longer else same

@@ -1,41 +1,57 @@
 /**
- * <form data-keep>: what is typed into it stays with this tab until it is saved or left by Cancel. When the form is
- * opened again, as after signing in anew, it is offered. [data-kept] names the form's address on the page that comes
- * after saving.
+ * <form data-keep>: what is changed in it stays with this tab until the server has stored it or it is left by Cancel.
+ * When the form is opened again, as after signing in anew, it is offered. [data-saved] stands on what is said
+ * once it was stored, and names the form's address.
  */
 const form = document.querySelector("[data-keep]");
 const key = (address) => `kept ${address}`;
-const typed = () => Object.fromEntries([...form.querySelectorAll("textarea, input[type=text]")].map((f) => [f.name, f.value]));
-const same = (one, other) => Object.keys(one).every((name) => one[name] === other[name]);
+const fields = () => [...form.querySelectorAll("textarea, input:is([type=text], [type=checkbox])")];
+const valueOf = (field) => (field.type === "checkbox" ? field.checked : field.value);
+const typed = () => Object.fromEntries(fields().map((field) => [field.name, valueOf(field)]));
 
-function keep(sent) {
-  sessionStorage.setItem(key(location.pathname), JSON.stringify({ fields: typed(), sent }));
+function keep() {
+  const { after } = form.elements; // the version that it was written after, lest a newer one is written over unseen
+  sessionStorage.setItem(key(location.pathname), JSON.stringify({ fields: typed(), after: after.value }));
 }
 
-function offer(fields) {
+function forget() {
+  sessionStorage.removeItem(key(location.pathname));
+}
+
+function take(kept) {
+  for (const field of fields()) {
+    if (field.type === "checkbox") field.checked = kept.fields[field.name];
+    else field.value = kept.fields[field.name];
+  }
+  form.elements.after.value = kept.after;
+}
+
+/** Until it is answered, what was kept is not written over. */
+function offer(kept) {
   const note = form.querySelector("[data-keep-offer]");
   note.hidden = false;
-  const end = () => (note.hidden = true);
-  note.querySelector("[data-keep-take]").addEventListener("click", () => {
-    for (const [name, value] of Object.entries(fields)) form.elements[name].value = value;
-    end();
-    keep(false);
-  });
-  note.querySelector("[data-keep-forget]").addEventListener("click", () => {
-    sessionStorage.removeItem(key(location.pathname));
-    end();
+  return new Promise((resolve) => {
+    const answer = (verb) => () => {
+      verb();
+      note.hidden = true;
+      form.querySelector("textarea").focus();
+      resolve();
+    };
+    note.querySelector("[data-keep-take]").addEventListener(
+      "click",
+      answer(() => take(kept)),
+    );
+    note.querySelector("[data-keep-forget]").addEventListener("click", answer(forget));
   });
 }
 
 if (form) {
   const kept = JSON.parse(sessionStorage.getItem(key(location.pathname)));
-  if (kept && !same(kept.fields, typed())) offer(kept.fields);
-  form.addEventListener("input", () => keep(false));
-  form.addEventListener("submit", () => keep(true));
-  form.querySelector("[data-keep-cancel]").addEventListener("click", () => sessionStorage.removeItem(key(location.pathname)));
+  form.querySelector("[data-keep-cancel]").addEventListener("click", forget);
+  if (form.querySelector("[role=alert]")) keep(); // refused: what it says now has been seen
+  else if (kept && Object.entries(typed()).some(([name, value]) => kept.fields[name] !== value)) await offer(kept);
+  form.addEventListener("input", keep);
 }
 
-const after = document.querySelector("[data-kept]");
-if (after && JSON.parse(sessionStorage.getItem(key(after.dataset.kept)))?.sent) {
-  sessionStorage.removeItem(key(after.dataset.kept));
-}
+const saved = document.querySelector("[data-saved]");
+if (saved) sessionStorage.removeItem(key(saved.dataset.saved));

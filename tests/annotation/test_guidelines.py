@@ -198,11 +198,14 @@ def test_what_somebody_else_saved_meanwhile_is_not_written_over_unseen(client, p
     refused = client.post(address, sent)
     assert refused.status_code == 422
     assert "rita saved version 2 while this was written." in text_of(refused)
-    assert reverse("guidelines_version", args=["desk", 2]) in text_of(refused)
+    assert "<ins>brief</ins>" in text_of(refused)
     assert refused.context["form"]["guidelines"].value() == "# Be warm"
     again = {**sent, "after": refused.context["form"]["after"].value()}
     assert client.post(address, again).status_code == 302
     assert project.current_guidelines.number == 3
+    publish(project=project, text="# Be clear", actor=rita.person)
+    publish(project=project, text="# Be clear and true", actor=rita.person)
+    assert "<ins>clear and true</ins>" in text_of(client.post(address, {"guidelines": "# Be quick", "after": 3}))
 
 
 def test_guidelines_that_were_emptied_say_where_the_text_is(client, project, alice):

@@ -101,7 +101,7 @@ def test_a_policy_is_compared_with_another(base, project, bob):
             Sample.objects.create(generation=generation, response=answer, index=0)
         says(bob, ask(project=project, prompt=prompt, kind="comparison", responses=answers)[0], ranks=ranks)
     out, _ = run_command("evaluate", "--model=tuned", "--against=base")
-    assert out.startswith("preferred to base by people: 67% (")
+    assert out.startswith("preferred to base by people: 67 % (")
     assert out.endswith("n 3); 2 votes for it, 1 against, 0 ties\n")
 
 

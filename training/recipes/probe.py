@@ -69,7 +69,7 @@ def fitted(differences: Any, groups: list[str], folds: int) -> tuple[Any, dict[s
 
     >>> import numpy
     >>> pairs = numpy.array([[1.0, 0.2], [0.9, -0.3], [1.1, 0.1], [1.2, -0.2]])
-    >>> weight, metrics = fitted(pairs, ["a", "b", "c", "d"], 2)
+    >>> weight, metrics = fitted(pairs, ["a", "b", "c", "d"], 4)
     >>> bool(weight[0] > abs(weight[1])), metrics["accuracy"]
     (True, 1.0)
     """

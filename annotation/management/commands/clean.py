@@ -1,3 +1,4 @@
+import time
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -31,9 +32,9 @@ class Command(ProjectCommand):
         if cleaning.progress(project).at_work:
             raise CommandError("The queue is checking this project at this moment: try again when it has ended.")
         cleaning.ask(project=project, actor=actor, wake=False)
-        while not cleaning.check(project=project, seconds=cleaning.SLICE, largest=True):
+        while not cleaning.check(project=project, seconds=cleaning.SLICE, largest=True) or self._waits(project):
             now = cleaning.progress(project)
-            self.tell(f"{now.stage}: {now.done} of {now.total}" if now.stage else "Waiting for an import.")
+            self.tell(f"{now.stage}: {now.done} of {now.total}" if now.stage else "Waiting for who brings rows in.")
         if options["verb"]:
             self._decide(project, options, actor)
         for kind, states in sorted(cleaning.counts(project).items()):
@@ -42,6 +43,12 @@ class Command(ProjectCommand):
                     f"{number} {Decision(state).label.lower()}" for state, number in sorted(states.items())
                 )
                 self.stdout.write(f"{Check(kind).label}: {told}")
+
+    def _waits(self, project: Project) -> bool:
+        """Whether what was asked for is still to be done, by this process or another."""
+        if waits := cleaning.progress(project).busy:
+            time.sleep(1)
+        return waits
 
     def _decide(self, project: Project, options: dict[str, Any], actor: Any) -> None:
         verb = options["verb"]
