@@ -44,6 +44,14 @@ class GoldForm(forms.Form):
             self.fields[f"rank_{response.pk}"] = forms.TypedChoiceField(choices=ranks, coerce=int, label="Rank")
             self.fields[f"bad_{response.pk}"] = forms.BooleanField(required=False, label="Unacceptable")
 
+    def tells_what_is_right(self) -> bool:
+        return any(name in self.data for name in self.fields if name not in ("explanation", "quiz"))
+
+    def fix_what_is_right(self) -> None:
+        """It stays as it was, and what else was sent is not shown."""
+        for name in self.fields.keys() - {"explanation", "quiz"}:
+            self.fields[name].disabled = True
+
     def answers(self) -> Iterator[tuple[Response, Any, Any]]:
         """Each answer with its two fields, for the page."""
         return ((one, self[f"rank_{one.pk}"], self[f"bad_{one.pk}"]) for one in self.responses)

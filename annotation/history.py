@@ -9,8 +9,8 @@ VERDICTS = {
     "accept": "Accepted as it is",
     "edit": "Edited",
     "reject": "Rejected",
-    "tie": "A tie",
-    "unacceptable": "An answer unacceptable",
+    "tie": "All equal",
+    "unacceptable": "With an unacceptable answer",
 }
 STATES = {"live": "Counts", "revised": "Revised since", "withdrawn": "Withdrawn"}
 

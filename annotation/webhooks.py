@@ -54,7 +54,8 @@ RETURNING id
 @transaction.atomic
 def make(*, project: Project, actor: User, url: str, groups: Iterable[str]) -> Webhook:
     """Tell another server of these groups of events; raises ValidationError for an address that cannot be."""
-    chosen = _checked(url, groups)
+    _check_address(url)
+    chosen = _chosen(groups)
     Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     if project.webhooks.count() >= MOST:
         raise ValidationError(f"A project has {MOST} webhooks at most: delete one first.")
@@ -68,7 +69,9 @@ def change(*, webhook: Webhook, actor: User, **changes: Any) -> Webhook:
     """Change its address, its groups, or whether it is active; raises as `make` does. What waits for one that is not
     active is sent when it is again."""
     assert set(changes) <= CHANGEABLE, changes
-    changes["groups"] = _checked(changes.get("url", webhook.url), changes.get("groups", webhook.groups))
+    if changes.get("url", webhook.url) != webhook.url:
+        _check_address(changes["url"])
+    changes["groups"] = _chosen(changes.get("groups", webhook.groups))
     changed = {name: value for name, value in changes.items() if getattr(webhook, name) != value}
     for name, value in changed.items():
         setattr(webhook, name, value)
@@ -79,11 +82,14 @@ def change(*, webhook: Webhook, actor: User, **changes: Any) -> Webhook:
     return webhook
 
 
-def _checked(url: str, groups: Iterable[str]) -> list[str]:
+def _check_address(url: str) -> None:
     try:
         outbound.checked(url)
     except outbound.Refused as error:
         raise ValidationError({"url": [str(error)]}) from error
+
+
+def _chosen(groups: Iterable[str]) -> list[str]:
     asked = set(groups)
     chosen = [group for group in Group.values if group in asked]
     if not chosen or asked - set(chosen):

@@ -11,6 +11,8 @@ from training.methods.weights import WAYS
 from training.models.registry import ModelKind
 from training.models.snapshots import SnapshotKind
 
+ACRONYMS = {"apo", "grpo", "ipo", "kto", "rloo", "sppo"}
+
 
 def setting_field(settings: type[BaseModel], name: str, label: str = "") -> forms.Field:
     """A form field for one setting: a number, a choice, or yes and no. Left empty, a number takes its default."""
@@ -41,7 +43,8 @@ def value_in_words(settings: type[BaseModel], name: str, value: Any) -> Any:
     """One of a few choices as the form names it; anything else as it is."""
     if get_origin(settings.model_fields[name].annotation) is not Literal:
         return value
-    return WAYS.get(value) or str(value).replace("_", " ").capitalize()
+    words = " ".join(word.upper() if word in ACRONYMS else word for word in str(value).split("_"))
+    return WAYS.get(value) or words[:1].upper() + words[1:]
 
 
 class AboveValidator(MinValueValidator):

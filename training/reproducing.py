@@ -15,7 +15,8 @@ from training.models import ModelVersion, Run
 from training.runs import Plan
 
 TOLERANCE = 1e-4  # between losses, at any step
-HASHES = {"snapshot_sha256": "SHA-256 of the rows", "base_sha256": "SHA-256 of the model it began with"}
+HASHES = {"snapshot_sha256": "SHA-256 of the rows", "base_sha256": "SHA-256 of the model"}
+ASKED = {"endpoint": "Endpoint", "model": "Its model"}
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -77,17 +78,18 @@ def made_with(environment: dict[str, Any]) -> dict[str, str]:
     >>> made_with({"commit": "16ab239f", "changed": True, "torch": "2.13.0", "device": "cpu (x86_64)", "threads": 2})
     {'Code': '16ab239f, and files changed since', 'Device': 'cpu (x86_64), 2 threads', 'Packages': 'torch 2.13.0'}
     """
-    rest = dict(environment)
+    rest = {name: value for name, value in environment.items() if value not in ("", None)}
     changed = ", and files changed since" if rest.pop("changed", False) else ""
     told = {"Code": f"{rest.pop('commit')}{changed}"} if "commit" in rest else {}
-    told |= {title: rest.pop(name) for name, title in HASHES.items() if name in rest}
-    threads = rest.pop("threads", None)
+    told |= {title: rest.pop(name) for name, title in (HASHES | ASKED).items() if name in rest}
     device = [rest.pop(name) for name in ("device", "dtype") if name in rest]
+    if threads := rest.pop("threads", 0):
+        device.append(f"{threads} thread{'' if threads == 1 else 's'}")
     if device:
-        told["Device"] = ", ".join(device + ([f"{threads} threads"] if threads else []))
-    if packages := [f"{name} {rest.pop(name)}" for name in list(rest) if str(rest[name])[:1].isdigit()]:
-        told["Packages"] = ", ".join(packages)
-    return told | {name.replace("_", " ").capitalize(): str(value) for name, value in rest.items()}
+        told["Device"] = ", ".join(device)
+    if rest:
+        told["Packages"] = ", ".join(f"{name} {version}" for name, version in rest.items())
+    return told
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.http import Http404
 from django.urls import path
 from rest_framework import serializers
@@ -10,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation import access, guidelines, overlap, pace
-from annotation.endpoints import Endpoint, documented
+from annotation.endpoints import Conflict, Endpoint, documented
 from annotation.models import Guidelines, Item
 from annotation.models.accesskeys import Scope
 from annotation.models.items import Kind
@@ -33,7 +34,7 @@ class PublishSerializer(serializers.Serializer):
     note = serializers.CharField(default="", allow_blank=True, max_length=300, help_text="What changed.")
     asks_again = serializers.BooleanField(default=True, help_text="Ask everybody to read it before they go on.")
     after = serializers.IntegerField(
-        required=False, min_value=0, help_text="Refused if there is a newer version than the one of this number."
+        required=False, min_value=0, help_text="The version it was written after: refused if there is a newer one."
     )
 
 
@@ -88,13 +89,19 @@ class Versions(Endpoint):
         VersionSerializer,
         sends=PublishSerializer,
         code=201,
-        refuses=(400, 401, 403, 404),
+        refuses=(400, 401, 403, 404, 409),
         operation_id="publish_guidelines",
     )
     def post(self, request: Request, slug: str) -> Response:
-        """A lead makes a text the project's guidelines; the same text again changes nothing."""
+        """A lead makes a text the project's guidelines; the same text again changes nothing.
+
+        With `after`, the number of the version it was written after (0: none), a newer one is not written over (409).
+        """
         project = access.project(self.person, slug)
-        made = guidelines.publish(project=project, actor=self.person, **self.sent(PublishSerializer))
+        try:
+            made = guidelines.publish(project=project, actor=self.person, **self.sent(PublishSerializer))
+        except ValidationError as error:
+            raise Conflict(" ".join(error.messages)) from error
         return Response(VersionSerializer(made).data, status=201)
 
 

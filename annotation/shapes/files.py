@@ -27,8 +27,9 @@ ENDINGS = {
 PACKED = {".gz", ".gzip"}
 ABOUT = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"}  # a dataset, and no data
 ZIPS = (b"PK\x03\x04", b"PK\x05\x06")  # with files in it, and without
-CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f")) + b"\x7f"
-LOOKED_AT, MOST_CONTROLS = 8192, 0.02  # bytes, and the share of control characters among them that text stays below
+CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1a\x1b")) + b"\x7f"  # that stand in no text
+LOOKED_AT = 8192  # bytes
+FEW_CONTROLS, MOST_CONTROLS = 4, 0.02  # so many, and this share, may have slipped into a text
 PARQUET_MARK, ARROW_MARK = b"PAR1", b"\xff\xff\xff\xff"
 MOST_PARTS = 1000
 PLACE = 1 << 48  # an offset is the number of the part times this, and the offset within
@@ -178,12 +179,13 @@ def _told(path: Path, name: str, size: int, member: str = "") -> Part:
     if head.startswith((*ZIPS, GZIP)):
         raise BadFile(f"{name} is packed twice: unpack it once")
     if _is_binary(head[:LOOKED_AT]):
-        raise BadFile(f"{name} is neither text nor Parquet: save it as JSON Lines, JSON, CSV (in UTF-8) or Parquet")
+        raise BadFile(f"{name} is neither text in UTF-8 nor Parquet: save it as JSON Lines, JSON, CSV or Parquet")
     return Part(path, name, _text(head, ending), member, size)
 
 
 def _is_binary(head: bytes) -> bool:
-    return len(head) - len(head.translate(None, CONTROLS)) > MOST_CONTROLS * len(head)
+    controls = len(head) - len(head.translate(None, CONTROLS))
+    return controls > max(FEW_CONTROLS, MOST_CONTROLS * len(head))
 
 
 def _text(head: bytes, ending: str) -> str:

@@ -71,6 +71,8 @@ def edit(request: Request, slug: str, pk: int) -> HttpResponse:
     member = access.membership(request.user, slug)
     found = access.gold(request.user, slug, pk)
     form = GoldForm(found.item, request.POST if request.method == "POST" else None, initial=GoldForm.initial_of(found))
+    if gold.times_answered(found) and not form.tells_what_is_right():
+        form.fix_what_is_right()
     action = request.POST.get("action", "save")
     if request.method == "POST" and action in ACTIONS:
         verb, done = ACTIONS[action]
@@ -89,7 +91,9 @@ def edit(request: Request, slug: str, pk: int) -> HttpResponse:
         else:
             messages.success(request, "Saved.")
             return redirect("gold", slug)
-    return _one(request, member, found.item, form, gold=found, answered=gold.times_answered(found))
+    if answered := gold.times_answered(found):
+        form.fix_what_is_right()
+    return _one(request, member, found.item, form, gold=found, answered=answered)
 
 
 def _use_again(**both: Any) -> None:

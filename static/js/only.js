@@ -5,7 +5,7 @@ function update(form) {
   for (const input of form.querySelectorAll("[data-only-with]")) {
     const other = form.elements[input.dataset.onlyWith];
     const fits = ` ${input.dataset.onlyFor} `.includes(` ${other.value} `);
-    input.closest(".field").hidden = !fits;
+    input.closest(".field").hidden = !fits && input.ariaInvalid !== "true"; // what was refused can be mended
   }
   for (const group of form.querySelectorAll("details.more")) {
     const fields = [...group.querySelectorAll(".field")];

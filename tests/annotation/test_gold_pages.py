@@ -90,12 +90,16 @@ def test_a_lead_edits_retires_and_uses_again(lead, project, bob):
     answer(made, bob)
     shown = lead.get(address)
     assert "Make it an ordinary item again" not in text_of(shown)
-    assert "<select" not in shown.content.decode()  # what is right is told, and sent along as it is
-    form = shown.context["form"]
-    sent = {name: form[name].value() for name in form.fields if name not in ("explanation", "quiz")}
-    assert lead.post(address, {**sent, "explanation": "Because it is."}).status_code == 302
+    assert "<select" not in shown.content.decode()  # what is right is told
+    assert lead.post(address, {"explanation": "Because it is."}).status_code == 302
     made.refresh_from_db()
     assert made.explanation == "Because it is."
+    other = {name: 3 - rank for name, rank in data.items()}  # from a page that was opened before the first answer
+    refused = lead.post(address, {**other, "explanation": "Because it was."})
+    assert refused.status_code == 422
+    best = next(name for name, rank in data.items() if rank == 1)
+    assert refused.context["form"][best].value() == 1
+    assert lead.post(address, {"explanation": "Because it was."}).status_code == 302
     for action, dropped in (("retire", True), ("again", False), ("take_back", False)):
         lead.post(address, {"action": action})
         item = Item.objects.get()

@@ -334,8 +334,8 @@ def test_a_file_that_was_cut_or_damaged_is_read_as_far_as_it_goes(put, name, dat
         ("twice.zip", zipped({"a.jsonl.gz": gzip.compress(LINES)}), "is packed twice"),
         ("many.zip", zipped({f"{n}.jsonl": LINES[:100] for n in range(1001)}), "holds 1,001 files"),
         ("not.parquet", b"hello", "is damaged"),
-        ("picture.jsonl", b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40, "is neither text nor Parquet"),
-        ("wide.csv", "prompt,response\n".encode("utf-16-le"), "in UTF-8"),  # without its mark
+        ("picture.jsonl", b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40, "is neither text in UTF-8 nor Parquet"),
+        ("wide.csv", "prompt,response\n".encode("utf-16-le"), "text in UTF-8"),  # without its mark
     ],
 )
 def test_a_file_that_is_nothing_known_is_refused(put, name, data, reason):

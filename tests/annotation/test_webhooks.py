@@ -363,6 +363,11 @@ class TestWhereTo:
         assert webhooks.deliver() == 0
         assert "private address" in Delivery.objects.get().answer
 
+    def test_one_whose_address_is_allowed_no_more_can_still_be_turned_off(self, hook, alice, monkeypatch):
+        monkeypatch.delenv("TOUCHSTONE_PRIVATE_ENDPOINTS")
+        webhooks.change(webhook=hook, actor=alice.person, active=False, url=hook.url)
+        assert not Webhook.objects.get().active
+
     @pytest.mark.parametrize("host", ["127.0.0.1", "10.0.0.1:8443", "[::1]"])
     def test_one_that_is_written_as_a_number_is_refused_at_once(self, project, alice, host):
         with pytest.raises(ValidationError, match="private address"):

@@ -22,6 +22,16 @@ def test_a_lead_publishes_and_people_say_that_they_have_read(api, project, bob, 
     assert [one["number"] for one in api(bob).get(DESK + "guidelines/").json()["results"]] == [2, 1]
 
 
+def test_what_was_written_after_an_older_version_is_refused(api, project, alice):
+    def send(after):
+        return api(alice).post(DESK + "guidelines/", {"text": f"# After {after}", "after": after}, format="json")
+
+    assert send(after=1).status_code == 201
+    assert (send(after=1).status_code, send(after=0).status_code) == (201, 409)  # the same text again changes nothing
+    assert project.guidelines == "# After 1"
+    assert send(after=2).status_code == 201
+
+
 def test_next_does_not_wait_for_reading_and_the_label_says_what_was_read(api, project, bob):
     publish(project=project, text="# Be brief")
     a_comparison(project)

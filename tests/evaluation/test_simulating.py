@@ -181,7 +181,7 @@ def test_how_many_labels_until(pool):
     said, told = simulate("--until", "0.6", "--budget", "60", "--simulations", "3")
     ordered, at_random, number = said.splitlines()
     assert ordered.startswith("As the queue is ordered: ")
-    assert "for 60% of unseen pairs" in ordered
+    assert "for 60 % of unseen pairs" in ordered
     assert at_random.startswith("At random: ")
     assert number == "more than 60" or 20 <= int(number) <= 60
     assert "Simulation 3 of 3." in told

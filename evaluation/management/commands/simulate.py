@@ -69,8 +69,8 @@ class Command(ProjectCommand):
         for name, how in ((DEFAULT, "As the queue is ordered"), ("random", "At random")):
             plan = found[name]
             self.stdout.write(
-                f"{how}: {self._words(plan, options)} for {options['until']:.0%} of unseen pairs; "
-                f"{plan.best:.1%} with {options['budget']}."
+                f"{how}: {self._words(plan, options)} for {100 * options['until']:.0f} % of unseen pairs; "
+                f"{100 * plan.best:.1f} % with {options['budget']}."
             )
         median = found[DEFAULT].median
         self.stdout.write(str(round(median)) if math.isfinite(median) else f"more than {options['budget']}")
