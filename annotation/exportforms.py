@@ -6,6 +6,7 @@ from django import forms
 
 from annotation.exporting.wanted import Wanted
 from annotation.models.items import Kind
+from annotation.percentfield import PercentField
 from annotation.shapes.outgoing import SHAPES
 
 SPLITS = {
@@ -48,12 +49,12 @@ class TakeOutForm(forms.Form):
     simulated = forms.ChoiceField(
         required=False, choices=list(SIMULATED.items()), label="Labels of simulated annotators"
     )
-    minimum_agreement = forms.IntegerField(
+    minimum_agreement = PercentField(
         required=False,
-        min_value=50,
-        max_value=100,
-        initial=50,
-        label="Smallest majority, in per cent",
+        least=50,
+        most=100,
+        initial=0.5,
+        label="Smallest majority, in %",
         help_text="For rows to train on: the share of votes that must have gone the same way.",
     )
     names = forms.BooleanField(
@@ -71,6 +72,6 @@ class TakeOutForm(forms.Form):
     def wanted(self) -> Wanted:
         asked = dict(self.cleaned_data)
         simulated = {"yes": True, "no": False}.get(asked["simulated"])
-        share = (asked["minimum_agreement"] or 50) / 100
+        share = asked["minimum_agreement"] or 0.5
         same = {name: asked[name] for name in ("kind", "split", "tags", "languages", "decisions", "names")}
         return Wanted(**same, simulated=simulated, minimum_agreement=share)

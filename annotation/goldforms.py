@@ -11,6 +11,7 @@ from annotation.gold import Right, right_answer
 from annotation.models import Gold, Item, Judgement, Label, Project, Response
 from annotation.models.items import Kind
 from annotation.models.labels import Verdict
+from annotation.percentfield import PercentField
 
 
 class GoldForm(forms.Form):
@@ -97,32 +98,30 @@ def _fields(right: Right, responses: list[int]) -> dict[str, Any]:
     return values
 
 
-def percent(most: int, label: str, help_text: str) -> forms.IntegerField:
-    return forms.IntegerField(min_value=0, max_value=most, label=label, help_text=help_text)
-
-
 class GoldRulesForm(forms.Form):
-    """The project's rules for gold, shares in percent."""
+    """The project's rules for gold, as `gold.set_rules` takes them."""
 
-    gold_share = percent(50, "Share of gold, in %", "Of the items people are given; 0 mixes none in.")
+    gold_share = PercentField(
+        most=50, label="Share of gold, in %", help_text="Of the items people are given; 0 mixes none in."
+    )
     gold_feedback = forms.BooleanField(
         required=False, label="Tell people afterwards whether they were right", help_text="With your explanation."
     )
-    gold_threshold = percent(100, "Pause below, in %", "Who is right less often is paused and you are told; 0: nobody.")
+    gold_threshold = PercentField(
+        most=100,
+        label="Pause below, in %",
+        help_text="Who is right less often is paused and you are told; 0: nobody.",
+    )
     gold_minimum = forms.IntegerField(
         min_value=1, max_value=1000, label="After how many answers", help_text="Gold answered before anybody is paused."
     )
     quiz_length = forms.IntegerField(
         min_value=0, max_value=100, label="Questions in the entry quiz", help_text="For new annotators; 0: no quiz."
     )
-    quiz_threshold = percent(100, "Pass the quiz with, in %", "Who gets fewer right is paused and you are told.")
-
-    SHARES = ("gold_share", "gold_threshold", "quiz_threshold")
-
-    def rules(self) -> dict[str, Any]:
-        return {name: value / 100 if name in self.SHARES else value for name, value in self.cleaned_data.items()}
+    quiz_threshold = PercentField(
+        most=100, label="Pass the quiz with, in %", help_text="Who gets fewer right is paused and you are told."
+    )
 
     @classmethod
     def initial_of(cls, project: Project) -> dict[str, Any]:
-        values = {name: getattr(project, name) for name in cls.base_fields}
-        return {name: round(100 * value) if name in cls.SHARES else value for name, value in values.items()}
+        return {name: getattr(project, name) for name in cls.base_fields}

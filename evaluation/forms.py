@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from pydantic import BaseModel
 from pydantic import ValidationError as SettingsError
 
+from annotation.percentfield import PercentField
 from evaluation import second_opinion
 from evaluation.head_to_head import PROMPTS
 from evaluation.models import GatePolicy, RoundPolicy
@@ -121,6 +122,13 @@ class RoundForm(forms.Form):
 class RoundPolicyForm(forms.ModelForm):
     """When the next round starts by itself."""
 
+    minimum_agreement = PercentField(
+        most=100,
+        label="Least agreement, in %",
+        help_text="In so many of a hundred cases two people who judge the same pair must say the same. 0 starts without "
+        "anything judged twice.",
+    )
+
     class Meta:
         model = RoundPolicy
         fields = (
@@ -137,6 +145,33 @@ class StartRoundForm(RoundForm, ProjectForm):
 
 class GateForm(forms.ModelForm):
     """What a project asks of a new model; an empty limit asks nothing."""
+
+    min_accuracy = PercentField(
+        required=False,
+        most=100,
+        label="Agreement with people, in %",
+        help_text="On judged held-out pairs the model must prefer the answer that people preferred more often than "
+        "this (50 is tossing a coin), with 95 % certainty.",
+    )
+    min_win_rate = PercentField(
+        required=False,
+        most=100,
+        label="Blind comparisons won, in %",
+        help_text="People must prefer its answers to the present model's more often than this, with 95 % certainty, "
+        "and also once length is taken out.",
+    )
+    max_length_growth = PercentField(
+        required=False,
+        most=1000,
+        label="Longer answers, in %",
+        help_text="How much longer its answers may be than the present model's on the same prompts.",
+    )
+    max_forgetting = PercentField(
+        required=False,
+        most=1000,
+        label="Forgetting, in %",
+        help_text="How much more surprised than the base model it may be by general questions and plain text.",
+    )
 
     class Meta:
         model = GatePolicy

@@ -27,7 +27,7 @@ def overview(request: Request, slug: str) -> HttpResponse:
     project = member.project
     form = GoldRulesForm(request.POST or None, initial=GoldRulesForm.initial_of(project))
     if request.method == "POST" and form.is_valid():
-        gold.set_rules(project=project, actor=request.user, **form.rules())
+        gold.set_rules(project=project, actor=request.user, **form.cleaned_data)
         messages.success(request, "The rules were saved.")
         return redirect("gold", slug)
     rows = gold.with_scores(project)

@@ -370,12 +370,13 @@ class TestModels:
         stopped = lead.post(reverse("stop_head_to_head", args=["desk", match.match.pk]), follow=True)
         assert "The comparison has ended" in stopped.content.decode()
 
-    def test_the_gate_s_limits_are_set(self, lead: Client, project: Project) -> None:
+    def test_the_gate_s_limits_are_set_in_percent(self, lead: Client, project: Project) -> None:
         where = reverse("gate_policy", args=["desk"])
-        assert lead.post(where, {"max_forgetting": "0.3"})["Location"] == where
+        assert lead.post(where, {"max_forgetting": "14.5"})["Location"] == where
         policy = GatePolicy.objects.get(project=project)
-        assert (policy.max_forgetting, policy.min_win_rate) == (0.3, None)
-        refused = lead.post(where, {"min_accuracy": "7"})
+        assert (policy.max_forgetting, policy.min_win_rate) == (0.145, None)
+        assert 'value="14.5"' in lead.get(where).content.decode()
+        refused = lead.post(where, {"min_accuracy": "700"})
         assert refused.status_code == 422
         assert list(refused.context["form"].errors) == ["min_accuracy"]
 

@@ -141,7 +141,7 @@ def test_a_policy_out_of_range_is_refused(project):
             RoundPolicy.objects.create(project=project, **wrong)
 
 
-FILLED = {"enabled": "on", "new_labels": "30", "minimum_agreement": "0.7", "cooldown_hours": "6", "label_budget": "500"}
+FILLED = {"enabled": "on", "new_labels": "30", "minimum_agreement": "70", "cooldown_hours": "6", "label_budget": "500"}
 
 
 def test_a_lead_sets_the_rule_and_sees_what_it_would_do(ready, client, alice):
@@ -154,9 +154,10 @@ def test_a_lead_sets_the_rule_and_sees_what_it_would_do(ready, client, alice):
     policy = RoundPolicy.objects.get()
     assert (policy.enabled, policy.new_labels, policy.minutes_budget, policy.label_budget) == (True, 30, None, 500)
     assert Event.objects.get(verb="round policy set").actor == alice.person
-    wrong = client.post(reverse("round_policy", args=["desk"]), {**FILLED, "minimum_agreement": "7"})
-    assert wrong.status_code == 422
-    assert "less than or equal to 1" in wrong.content.decode()
+    for wrong, words in {"700": "less than or equal to 100", "0.7": "In percent: 70 is seven in ten."}.items():
+        refused = client.post(reverse("round_policy", args=["desk"]), {**FILLED, "minimum_agreement": wrong})
+        assert refused.status_code == 422
+        assert words in refused.content.decode()
     assert RoundPolicy.objects.get().minimum_agreement == 0.7
 
 

@@ -85,11 +85,36 @@ def test_a_change_is_read_once_and_stands_on_the_labels_that_follow_it(
     assert found.violations_count == 0, found.generate_report()
 
 
-def sign_in_again(lead: Page) -> None:
-    lead.locator("[name=username]").fill("alice")
-    lead.locator("[name=password]").fill("alice-has-a-secret")
-    lead.keyboard.press("Enter")
-    lead.wait_for_url(lambda url: url.endswith("/guidelines/edit/"))
+def sign_in_again(page: Page, name: str) -> None:
+    page.locator("[name=username]").fill(name)
+    page.locator("[name=password]").fill(f"{name}-has-a-secret")
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: url.endswith("/guidelines/edit/"))
+
+
+ANOTHER_LEAD = """
+from annotation.models import Membership, Project, User
+erin = User.objects.create_user("erin", password="erin-has-a-secret")
+Membership.objects.create(person=erin, project=Project.objects.get(slug="desk"), role="lead")
+"""
+
+
+def test_a_text_is_offered_only_to_who_wrote_it(product: Product, sign_in: Callable[..., Page]) -> None:
+    product.manage("shell", stdin=ANOTHER_LEAD)
+    page = sign_in("alice")
+    offer, text = page.locator("[data-keep-offer]"), page.get_by_label("Guidelines", exact=True)
+    for name, hers in (("alice", "Alice's"), ("erin", "Erin's")):
+        page.goto("/projects/desk/guidelines/edit/")
+        if name == "erin":
+            sign_in_again(page, name)
+        expect(offer).to_be_hidden()
+        text.fill(hers)
+        page.context.clear_cookies(name="sessionid")
+    page.goto("/projects/desk/guidelines/edit/")
+    sign_in_again(page, "alice")
+    expect(offer).to_be_visible()
+    page.get_by_role("button", name="Go on with it").click()
+    expect(text).to_have_value("Alice's")
 
 
 def test_a_text_that_was_sent_when_signed_out_is_offered_again(product: Product, sign_in: Callable[..., Page]) -> None:
@@ -104,7 +129,7 @@ def test_a_text_that_was_sent_when_signed_out_is_offered_again(product: Product,
     lead.locator("[name=password]").wait_for()
     other = sign_in("alice")
     publish(other, "# Somebody else's", "Theirs.")
-    sign_in_again(lead)
+    sign_in_again(lead, "alice")
     expect(offer).to_be_visible()
     lead.get_by_role("button", name="Go on with it").click()
     expect(text).to_have_value("# A long evening's work")
