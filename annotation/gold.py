@@ -22,6 +22,7 @@ from annotation.models.labels import Verdict
 from annotation.models.people import Role
 from annotation.pausing import pause
 from annotation.standing import gold_answers, quiz_of, score_of
+from annotation.statistics import percent
 
 EVERYBODY = 32_767
 BEFORE = "before_gold"  # in an item's selection: what it was
@@ -196,9 +197,7 @@ def weigh(*, label: Label, membership: Membership) -> None:
             return
         if quiz.right < project.quiz_threshold * quiz.length:
             said = f"{quiz.right} of {quiz.length} answers in the quiz were as expected"
-            pause(
-                membership=membership, because=f"{said}; the project asks for {round(100 * project.quiz_threshold)} %."
-            )
+            pause(membership=membership, because=f"{said}; the project asks for {percent(project.quiz_threshold)}.")
             return
         membership.quiz_passed_at = timezone.now()
         membership.save(update_fields=["quiz_passed_at"])
@@ -207,9 +206,7 @@ def weigh(*, label: Label, membership: Membership) -> None:
         score = score_of(membership)
         if score.answered >= project.gold_minimum and score.right < project.gold_threshold * score.answered:
             said = f"{score.right} of {score.answered} answers to items whose right answer is known were as expected"
-            pause(
-                membership=membership, because=f"{said}; the project asks for {round(100 * project.gold_threshold)} %."
-            )
+            pause(membership=membership, because=f"{said}; the project asks for {percent(project.gold_threshold)}.")
 
 
 @dataclass(frozen=True, kw_only=True)

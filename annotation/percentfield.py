@@ -20,7 +20,7 @@ class PercentField(forms.FloatField):
         """A share becomes percent; what somebody typed stays as it is."""
         return f"{100 * value:g}" if isinstance(value, int | float) else value
 
-    def validate(self, value: float | None) -> None:
+    def validate(self, value: Any) -> None:
         super().validate(value)
         if value is not None and 0 < value < 1:  # whoever thinks of a share would ask for a hundredth of what is meant
             raise ValidationError("In percent: 70 is seven in ten.", code="share")

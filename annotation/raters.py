@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from annotation import competence, votes
 from annotation.competence import Competence
 from annotation.models import Label, Membership, Project
-from annotation.statistics import Array, Interval, benjamini_hochberg, wilson
+from annotation.statistics import Array, Interval, benjamini_hochberg, percent, wilson
 from annotation.votes import VERDICTS, Integers, Votes
 
 WRONGLY = 0.05
@@ -160,10 +160,6 @@ def _named(p_values: Any) -> Integers:
     return np.nonzero(benjamini_hochberg(p_values, WRONGLY))[0]
 
 
-def _percent(share: float) -> str:
-    return f"{share:.0%}".replace("%", " %")
-
-
 def _rightness(pairs: Judged, ways: list[Ways]) -> None:
     """Who guesses, or says the opposite of the others."""
     weight = 2 / _answers(pairs)  # of n answers: n - 1 free judgements
@@ -180,7 +176,7 @@ def _rightness(pairs: Judged, ways: list[Ways]) -> None:
     for place in np.nonzero(competence.below(found, limit, WRONGLY, MINIMUM))[0]:
         one = ways[place]
         assert one.right is not None
-        share, usual = _percent(one.right.value), _percent(good)
+        share, usual = percent(one.right.value), percent(good)
         if one.right.upper < 0.5:
             said = f"Mostly prefers the answer that the others find worse: right in {share} of pairs by what they say."
             one.findings.append(Finding("contradicts", said))
@@ -206,7 +202,7 @@ def _sides(pairs: Judged, ways: list[Ways]) -> None:
         share = ways[place].left
         assert share is not None
         side, part = ("left", share.value) if share.value > 0.5 else ("right", 1 - share.value)
-        said = f"Takes the {side} answer in {_percent(part)} of pairs, though the sides are drawn by lot."
+        said = f"Takes the {side} answer in {percent(part)} of pairs, though the sides are drawn by lot."
         ways[place].findings.append(Finding("side", said))
     two = pairs.alone[rows]
     _streaks(pairs.said.label[rows][two], pairs.who[rows][two], left[two], ways)
@@ -229,7 +225,7 @@ def _streaks(label: Integers, who: Integers, left: NDArray[np.bool_], ways: list
             p[place] = 2 * competence.NORMAL.cdf(-away / error) if away > 0 else 1.0
     for place in _named(np.minimum(p, 1.0)):
         share = k[place] / n[place]
-        said = f"Chooses the same side as the time before in {_percent(share)} of pairs: a pattern, not a judgement."
+        said = f"Chooses the same side as the time before in {percent(share)} of pairs: a pattern, not a judgement."
         ways[place].findings.append(Finding("pattern", said))
 
 
@@ -243,7 +239,7 @@ def _lengths(pairs: Judged, ways: list[Ways]) -> None:
     for one, share, mean in zip(ways, shares, usual, strict=True):
         one.longer, one.longer_others = share, mean
     for place in _drifting(own, others, who, len(ways), LENGTH_MARGIN):
-        mine, theirs = _percent(_share(own, who, place)), _percent(usual[place] or 0)
+        mine, theirs = percent(_share(own, who, place)), percent(usual[place] or 0)
         said_so = f"Takes the longer answer in {mine} of pairs; the others on the same pairs: {theirs}."
         ways[place].findings.append(Finding("length", said_so))
 
@@ -256,7 +252,7 @@ def _ties(pairs: Judged, ways: list[Ways]) -> None:
     for one, share, mean in zip(ways, shares, usual, strict=True):
         one.tie, one.tie_others = share, mean
     for place in _drifting(own, others, who, len(ways), TIE_MARGIN):
-        mine, theirs = _percent(_share(own, who, place)), _percent(usual[place] or 0)
+        mine, theirs = percent(_share(own, who, place)), percent(usual[place] or 0)
         said = f"Calls a tie in {mine} of pairs; the others on the same pairs: {theirs}."
         ways[place].findings.append(Finding("ties", said))
 
@@ -271,7 +267,7 @@ def _verdicts(drafts: Judged, ways: list[Ways]) -> None:
             for one, share, mean in zip(ways, shares, usual, strict=True):
                 one.accept, one.accept_others = share, mean
         for place in _drifting(own, others, who, len(ways), VERDICT_MARGIN):
-            mine, theirs = _percent(_share(own, who, place)), _percent(usual[place] or 0)
+            mine, theirs = percent(_share(own, who, place)), percent(usual[place] or 0)
             said = f"{verdict.capitalize()}s {mine} of the drafts; the others with the same drafts: {theirs}."
             ways[place].findings.append(Finding("verdicts", said))
 
@@ -323,7 +319,7 @@ def _speed(pairs: Judged, drafts: Judged, ways: list[Ways]) -> None:
         one.fast = shares[place]
         one.pace = float(np.median(pace[who == place])) if n[place] else None
     for place in _named(p):
-        share = _percent(k[place] / n[place])
+        share = percent(k[place] / n[place])
         said = f"Gave {share} of the labels faster than anybody reads ({READING_LIMIT:,.0f} words a minute)."
         ways[place].findings.append(Finding("speed", said))
 

@@ -28,7 +28,24 @@ class Interval:
     n: int
 
     def __str__(self) -> str:
-        return f"{100 * self.value:.0f} % ({100 * self.lower:.0f} to {100 * self.upper:.0f} %, n {self.n})"
+        return self.words(counted=True)
+
+    def words(self, form: str = ".0f", *, counted: bool = False) -> str:
+        """An interval of a share or a growth, in percent; `form` is how its three numbers are written.
+
+        >>> Interval(0.71, 0.6, 0.8, 54).words(), Interval(0.02, -0.01, 0.05, 54).words("+.1f", counted=True)
+        ('71 % (60 to 80 %)', '+2.0 % (-1.0 to +5.0 %, n 54)')
+        """
+        ends = f"{100 * self.lower:{form}} to {percent(self.upper, form)}"
+        return f"{percent(self.value, form)} ({ends}{f', n {self.n}' if counted else ''})"
+
+
+def percent(share: float, form: str = ".0f") -> str:
+    """
+    >>> percent(0.706), percent(0.145, "g")
+    ('71 %', '14.5 %')
+    """
+    return f"{100 * share:{form}} %"
 
 
 def wilson(successes: float, n: int, confidence: float = 0.95) -> Interval:

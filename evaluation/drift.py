@@ -19,7 +19,7 @@ from annotation.models import Event, Project, Prompt, User
 from annotation.models.events import record
 from annotation.models.items import Kind
 from annotation.models.people import Role
-from annotation.statistics import wilson
+from annotation.statistics import percent, wilson
 from evaluation import scoring, shift
 from evaluation.models import Round
 from training import registry
@@ -134,8 +134,8 @@ def _agreement(project: Project) -> Iterable[Finding]:
     if rates[1].upper < rates[0].lower:
         yield Finding(
             "agreement",
-            f"People agree less than they did: on {100 * rates[1].value:.0f} % of comparisons in the last weeks, on "
-            f"{100 * rates[0].value:.0f} % before.",
+            f"People agree less than they did: on {percent(rates[1].value)} of comparisons in the last weeks, on "
+            f"{percent(rates[0].value)} before.",
             "Look at the quality pages for whom and where, and sharpen the guidelines.",
         )
 
@@ -151,7 +151,7 @@ def _accuracy(project: Project) -> Iterable[Finding]:
     if now.upper is not None and before.lower is not None and now.upper < before.lower:
         yield Finding(
             "accuracy",
-            f"The newest reward model agrees with people on {100 * now.value:.0f} % of held-out pairs, the one before "
-            f"it on {100 * before.value:.0f} %.",
+            f"The newest reward model agrees with people on {percent(now.value)} of held-out pairs, the one before "
+            f"it on {percent(before.value)}.",
             "Compare what was labelled since: new people, new prompts, or new guidelines.",
         )

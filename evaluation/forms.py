@@ -125,8 +125,8 @@ class RoundPolicyForm(forms.ModelForm):
     minimum_agreement = PercentField(
         most=100,
         label="Least agreement, in %",
-        help_text="In so many of a hundred cases two people who judge the same pair must say the same. 0 starts without "
-        "anything judged twice.",
+        help_text="In so many of a hundred cases two people who judge the same pair must say the same. 0 starts "
+        "without anything judged twice.",
     )
 
     class Meta:

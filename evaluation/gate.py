@@ -12,7 +12,7 @@ from django.db import transaction
 
 from annotation.models import Event, Project, User
 from annotation.models.events import record
-from annotation.statistics import Interval
+from annotation.statistics import Interval, percent
 from evaluation import blind, evidence, head_to_head, lengths, scoring
 from evaluation.evidence import FAILED, PASSED, UNDECIDED, Finding
 from evaluation.models import GatePolicy, Round, Score
@@ -144,22 +144,22 @@ def written(found: Verdict) -> dict[str, Any]:
 
 
 def _length(version: ModelVersion, champion: ModelVersion, most: float) -> Row:
-    name, goal = "Longer answers than the present model's", f"at most {100 * most:g} %"
+    name, goal = "Longer answers than the present model's", f"at most {percent(most, 'g')}"
     found = lengths.growth(version, champion)
     if found is None:
         return Row(name, "not measured", goal, UNDECIDED, "measure both models")
-    value = f"{100 * found.value:+.0f} % ({100 * found.lower:+.0f} to {100 * found.upper:+.0f} %, n {found.n})"
+    value = found.words("+.0f", counted=True)
     return _row(name, value, goal, evidence.at_most(found, most, margin=evidence.LENGTH), "held-out prompts")
 
 
 def _forgetting(version: ModelVersion, most: float) -> Row:
     """The probe is the same for ever and read whole: where its interval holds the limit, nothing more can be had."""
     name = "Surprise at general questions and plain text"
-    goal = f"at most {100 * most:g} % more than the base model"
+    goal = f"at most {percent(most, 'g')} more than the base model"
     found = _interval(scoring.score_of(version, "forgetting"))
     if found is None:
         return Row(name, "not measured", goal, UNDECIDED, "measure the model")
-    value = f"{100 * found.value:+.1f} % ({100 * found.lower:+.1f} % to {100 * found.upper:+.1f} %, n {found.n})"
+    value = found.words("+.1f", counted=True)
     if found.value <= most:
         return Row(name, value, goal, PASSED)
     run = version.run
@@ -184,11 +184,10 @@ def _interval(score: Score | None) -> Interval | None:
 
 
 def _above(name: str, found: Interval | None, least: float, what: str) -> Row:
-    goal = f"interval above {100 * least:g} %"
+    goal = f"interval above {percent(least, 'g')}"
     if found is None:
         return Row(name, "not measured", goal, UNDECIDED, "nothing is there to tell it by")
-    value = f"{100 * found.value:.0f} % ({100 * found.lower:.0f} to {100 * found.upper:.0f} %, n {found.n})"
-    return _row(name, value, goal, evidence.above(found, least, margin=evidence.SHARES), what)
+    return _row(name, str(found), goal, evidence.above(found, least, margin=evidence.SHARES), what)
 
 
 def _row(name: str, value: str, goal: str, found: Finding, what: str) -> Row:

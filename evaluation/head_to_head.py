@@ -102,17 +102,18 @@ class Standing:
             return " ".join(self.problems)
         if self.match.identical is None:
             return "Both models are answering the held-out prompts."
+        wins = f"it wins {self.interval.words()}"
         if self.decided > 0:
             more = "" if self.is_over else " Go on asking: whether it is at equal length is told once all is answered."
-            return f"The new model is better: {_share(self.interval)}.{more}"
+            return f"The new model is better: {wins}.{more}"
         if self.decided < 0:
             more = "" if self.is_over else " You may stop now; more answers only narrow this."
-            return f"The new model is worse: {_share(self.interval)}.{more}"
+            return f"The new model is worse: {wins}.{more}"
         if self.cut_short:
-            return f"Stopped before a difference was shown: {_share(self.interval)} after {self.interval.n} prompts."
+            return f"Stopped before a difference was shown: {wins} after {self.interval.n} prompts."
         if self.is_answered:
-            return f"All is answered, and no difference could be shown: {_share(self.interval)}."
-        return f"Too early to tell: {_share(self.interval)} after {self.interval.n} prompts. Go on asking."
+            return f"All is answered, and no difference could be shown: {wins}."
+        return f"Too early to tell: {wins} after {self.interval.n} prompts. Go on asking."
 
     @property
     def end(self) -> str:
@@ -125,10 +126,6 @@ class Standing:
             pairs = f"{self.withdrawn} pair{' was' if self.withdrawn == 1 else 's were'}"
             said += f" {pairs} taken out of the queue, to be asked again if the two are compared again."
         return said
-
-
-def _share(found: Interval) -> str:
-    return f"it wins {100 * found.value:.0f} % ({100 * found.lower:.0f} to {100 * found.upper:.0f} %)"
 
 
 @transaction.atomic

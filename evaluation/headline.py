@@ -1,9 +1,8 @@
 """What came of a round, in one sentence. Its words claim no more than the intervals behind them."""
 
-from annotation.statistics import Interval
+from annotation.statistics import Interval, percent
 from evaluation import blind, lengths, scoring
 from evaluation.models import Round
-from evaluation.report import percent, share
 
 
 def of(current: Round) -> str:
@@ -14,7 +13,7 @@ def of(current: Round) -> str:
     parts = []
     if said.interval is not None:
         by = "" if said.by_people else ", judged by simulated annotators"
-        parts.append(f"wins {share(said.interval)} of blind comparisons with the one before{by}")
+        parts.append(f"wins {said.interval.words()} of blind comparisons with the one before{by}")
     elif said.under_way:
         parts.append(f"is being compared with the one before ({said.under_way})")
     else:
@@ -56,4 +55,4 @@ def _forgetting_words(found: Interval) -> str:
 
 
 def _span(found: Interval) -> str:
-    return f"{100 * found.lower:+.0f} to {100 * found.upper:+.0f} %"
+    return f"{100 * found.lower:+.0f} to {percent(found.upper, '+.0f')}"

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from annotation.models import Item, Label, Project
 from annotation.models.items import ItemQuerySet, Kind
-from annotation.statistics import Interval
+from annotation.statistics import Interval, percent
 from evaluation import head_to_head, judging, scoring, second_opinion, winrate
 from evaluation.models import (
     Evaluation,
@@ -232,7 +232,7 @@ def _agreement(detail: dict[str, Any], simulated: bool) -> list[str]:
         return []
     found = Interval(*detail["reward_accuracy"])
     whom = "people and simulated annotators" if simulated else "people"
-    return [f"The reward model agrees with {whom} on {share(found)} of {counted(found.n, 'held-out pair')}."]
+    return [f"The reward model agrees with {whom} on {found.words()} of {counted(found.n, 'held-out pair')}."]
 
 
 def _preferred(current: Round) -> list[str]:
@@ -243,7 +243,7 @@ def _preferred(current: Round) -> list[str]:
     for who, rate in (("people", compared.human), ("simulated annotators", compared.simulated)):
         if rate is None:
             continue
-        sentence = f"In blind comparisons {who} preferred the new model in {share(rate.interval)} of {rate.interval.n}"
+        sentence = f"In blind comparisons {who} preferred the new model in {rate.interval.words()} of {rate.interval.n}"
         if rate.both_unacceptable:
             sentence += f"; {counted(rate.both_unacceptable, 'label')} called both answers unacceptable"
         said.append(f"{sentence}.")
@@ -273,11 +273,11 @@ def _judged(current: Round) -> list[str]:
         return []
     seen = "no label on these prompts" if judges["learnt_by_model"] else "no label that the new model learnt from"
     won, level, agrees = (Interval(one.value, one.lower or 0, one.upper or 0, one.n) for one in (wins, even, right))
-    said = f"A reward model that has seen {seen} prefers the new answers to {share(won)} of {won.n} prompts"
-    said += f", and {share(level)} at equal length."
+    said = f"A reward model that has seen {seen} prefers the new answers to {won.words()} of {won.n} prompts"
+    said += f", and {level.words()} at equal length."
     if silent := judges.get("silent"):
         said += f" To {silent} of them one of the two said nothing, and has lost, or both, which is a tie."
-    return [f"{said} It is right on {share(agrees)} of {agrees.n} pairs that it has not seen."]
+    return [f"{said} It is right on {agrees.words()} of {agrees.n} pairs that it has not seen."]
 
 
 def _second_opinion(current: Round) -> list[str]:
@@ -333,22 +333,6 @@ def of_steering(project: Project) -> list[str]:
     return said
 
 
-def percent(value: float) -> str:
-    """
-    >>> percent(0.714)
-    '71 %'
-    """
-    return f"{100 * value:.0f} %"
-
-
-def share(found: Interval) -> str:
-    """
-    >>> share(Interval(0.71, 0.6, 0.8, 54))
-    '71 % (60 to 80 %)'
-    """
-    return f"{percent(found.value)} ({100 * found.lower:.0f} to {percent(found.upper)})"
-
-
 SHARES = ("accuracy", "wins", "agreement", "refusals", "answers", "calibration")  # in names of figures: from 0 to 1
 GROWTHS = ("forgetting", "growth")  # from 0 on, as a change
 
@@ -378,7 +362,7 @@ def figure(score: Score) -> str:
 
 
 def interval(found: Interval) -> str:
-    return f"{share(found)}, n {found.n}"
+    return f"{found.words()}, n {found.n}"
 
 
 def counted(number: int, one: str, many: str = "") -> str:

@@ -198,8 +198,8 @@ def sentences(evaluation: Evaluation) -> list[str]:
         won, even = found[WINS], found[EVEN]
         said = [
             f"{judge}, which was shown each pair twice with the sides swapped, prefers its answers to those of "
-            f"{details['against_name']} on {_share(won)} of {_counted(won, 'prompt')}, "
-            f"and on {_share(even)} at equal length."
+            f"{details['against_name']} on {won.words()} of {_counted(won, 'prompt')}, "
+            f"and on {even.words()} at equal length."
         ]
     notes = [
         (details["changed"], "changed with the side and counts as a tie", "changed with the side and count as ties"),
@@ -228,10 +228,10 @@ def row(evaluation: Evaluation) -> str:
     """The same as a row among other figures."""
     found = {score.name: _interval(score) for score in evaluation.scores.all()}
     won, agrees = found.get(WINS), found.get(AGREES)
-    said = f"{_share(won)} of {won.n}" if won else "nothing could be told"
+    said = f"{won.words()} of {won.n}" if won else "nothing could be told"
     worth = "was held against no people"
     if agrees:
-        worth = f"agrees with people on {_share(agrees)} of {_counted(agrees, 'pair')}"
+        worth = f"agrees with people on {agrees.words()} of {_counted(agrees, 'pair')}"
     return f"{said}, by {_judge(evaluation)}, which {worth}"
 
 
@@ -240,13 +240,13 @@ def _worth(found: dict[str, Interval], people: dict[str, int]) -> str:
         return "People have compared no held-out pair on which it could be read, so nobody knows what that is worth."
     agrees = found[AGREES]
     said = (
-        f"On {_counted(agrees, 'pair')} that people have compared it says what they said in {_share(agrees)}, a tie of "
+        f"On {_counted(agrees, 'pair')} that people have compared it says what they said in {agrees.words()}, a tie of "
         f"its counting half: it took a side in {people['sided']}, and theirs in {people['right']}"
     )
     if people["unreadable"]:
         said += f" ({people['unreadable']} more could not be read)"
     if CEILING in found:
-        return f"{said}. Two people say the same in {_share(found[CEILING])}."
+        return f"{said}. Two people say the same in {found[CEILING].words()}."
     return f"{said}. How often two people say the same is not known: nothing was judged twice."
 
 
@@ -261,7 +261,3 @@ def _interval(score: Score) -> Interval:
 
 def _counted(found: Interval, what: str) -> str:
     return f"{found.n} {what}{'' if found.n == 1 else 's'}"
-
-
-def _share(found: Interval) -> str:
-    return f"{100 * found.value:.0f} % ({100 * found.lower:.0f} to {100 * found.upper:.0f} %)"

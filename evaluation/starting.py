@@ -16,6 +16,7 @@ from annotation import kept
 from annotation.models import Label, Project, User
 from annotation.models.events import record
 from annotation.models.items import Kind
+from annotation.statistics import percent
 from evaluation import report, rounds
 from evaluation.models import Round, RoundPolicy
 from training.models import Run
@@ -101,12 +102,12 @@ def _new_labels(project: Project, policy: RoundPolicy, last: Round | None) -> Co
 
 
 def _agreement(project: Project, policy: RoundPolicy) -> Condition:
-    goal = f"{100 * policy.minimum_agreement:.0f} % or more"
+    goal = f"{percent(policy.minimum_agreement)} or more"
     overall = kept.reports(project)[0][Kind.COMPARISON].overall
     if overall.interval is None:
         return Condition("Agreement", "nothing is judged twice yet", goal, policy.minimum_agreement == 0)
     value = overall.interval.value
-    return Condition("Agreement", f"{100 * value:.0f} %", goal, value >= policy.minimum_agreement)
+    return Condition("Agreement", percent(value), goal, value >= policy.minimum_agreement)
 
 
 def _cooldown(policy: RoundPolicy, last: Round | None) -> Condition:

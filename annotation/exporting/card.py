@@ -10,6 +10,7 @@ from annotation import kept
 from annotation.agreement import Agreement
 from annotation.exporting.wanted import Wanted
 from annotation.models import Label, Project
+from annotation.statistics import percent
 
 NOT_STATED = "not stated"
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -111,7 +112,7 @@ def _facts(project: Project, wanted: Wanted) -> Iterable[tuple[str, str]]:
     if wanted.tags:
         yield "Tags", ", ".join(wanted.tags)
     if wanted.minimum_agreement > 0.5:
-        yield "Smallest share of votes", f"{100 * wanted.minimum_agreement:.0f} %"
+        yield "Smallest share of votes", percent(wanted.minimum_agreement)
 
 
 def _agreement(project: Project, *, simulated: bool) -> list[str]:
@@ -123,9 +124,9 @@ def _agreement(project: Project, *, simulated: bool) -> list[str]:
 def _in_words(kind: str, one: Agreement) -> str:
     share, alpha = one.interval, one.alpha
     assert share is not None
-    words = f"- {kind.capitalize()}s: two people said the same in {100 * share.value:.1f} % of {one.comparisons} cases"
-    words += f" on {one.items} items"
-    words += f" (95 % interval {100 * share.lower:.1f} to {100 * share.upper:.1f} %)"
+    words = f"- {kind.capitalize()}s: two people said the same in {percent(share.value, '.1f')} "
+    words += f"of {one.comparisons} cases on {one.items} items"
+    words += f" (95 % interval {100 * share.lower:.1f} to {percent(share.upper, '.1f')})"
     if alpha is None:
         return f"{words}."
     return f"{words}; Krippendorff's alpha {alpha.value:.2f} ({alpha.lower:.2f} to {alpha.upper:.2f})."

@@ -6,7 +6,7 @@ from django import template
 
 from annotation.consensus import METHODS
 from annotation.raters import MINIMUM, Ways
-from annotation.statistics import Interval
+from annotation.statistics import Interval, percent
 
 register = template.Library()
 
@@ -25,11 +25,11 @@ def figures(ways: Ways) -> list[tuple[str, dict[str, Any] | None, str]]:
         ("Too fast to have read", ways.fast, None),
         ("Right on gold", ways.gold, None),
     ]
-    shown = [(name, _share(share), _percent(others)) for name, share, others in rows if share]
+    shown = [(name, _share(share), "" if others is None else percent(others)) for name, share, others in rows if share]
     if ways.pace is not None:
         shown.append(("Words a minute", {"value": f"{ways.pace:,.0f}", "range": "the median", "bar": None}, ""))
     if ways.membership.reliability is not None:
-        value = {"value": _percent(ways.membership.reliability), "range": "by the consensus", "bar": None}
+        value = {"value": percent(ways.membership.reliability), "range": "by the consensus", "bar": None}
         shown.append(("Reliability", value, ""))
     return shown
 
@@ -38,7 +38,7 @@ def figures(ways: Ways) -> list[tuple[str, dict[str, Any] | None, str]]:
 def at_a_glance(ways: Ways) -> list[tuple[str, str]]:
     """The figures that are told of somebody about whom nothing is unusual, once there is enough to tell them from."""
     rows = (("right", ways.right), ("left", ways.left), ("longer", ways.longer), ("tie", ways.tie))
-    return [(name, _percent(share.value)) for name, share in rows if share and share.n >= MINIMUM]
+    return [(name, percent(share.value)) for name, share in rows if share and share.n >= MINIMUM]
 
 
 def _share(interval: Interval | None) -> dict[str, Any] | None:
@@ -46,10 +46,6 @@ def _share(interval: Interval | None) -> dict[str, Any] | None:
         return None
     lower, value, upper = (round(100 * one) for one in (interval.lower, interval.value, interval.upper))
     return {"value": f"{value} %", "range": f"{lower} to {upper}, of {interval.n}", "bar": (lower, value, upper)}
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{round(100 * share)} %"
 
 
 @register.filter

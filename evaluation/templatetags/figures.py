@@ -2,6 +2,8 @@
 
 from django import template
 
+from annotation import statistics
+from annotation.statistics import Interval
 from evaluation import report, second_opinion
 from evaluation.models import Evaluation, Score
 
@@ -52,22 +54,19 @@ def percent(part: float | None) -> str:
     >>> percent(0.706), percent(None)
     ('71 %', '–')
     """
-    return "–" if part is None else f"{100 * part:.0f} %"
+    return "–" if part is None else statistics.percent(part)
 
 
 @register.filter
-def share(found: object) -> str:
+def share(found: Interval | None) -> str:
     """An interval of a share: 71 % (60 to 80 %)."""
-    return report.share(found) if found is not None else ""  # type: ignore[arg-type]
+    return found.words() if found is not None else ""
 
 
 @register.filter
-def change(found: object) -> str:
-    """An interval of a growth: +2 % (-1 to +5 %)."""
-    if found is None:
-        return ""
-    value, lower, upper = (100 * one for one in (found.value, found.lower, found.upper))  # type: ignore[attr-defined]
-    return f"{value:+.1f} % ({lower:+.1f} to {upper:+.1f} %)"
+def change(found: Interval | None) -> str:
+    """An interval of a growth: +2.0 % (-1.0 to +5.0 %)."""
+    return found.words("+.1f") if found is not None else ""
 
 
 @register.filter

@@ -90,7 +90,7 @@ def test_a_round_asks_people_goes_on_and_its_gate_is_written_anew(pair, bob, ali
     match.refresh_from_db()
     assert match.ended_at is not None
     won = blind.of(pair[1], pair[0], simulated=False)
-    assert headline.of(current).startswith(f"The new model wins {report.share(won.interval)} of blind comparisons")
+    assert headline.of(current).startswith(f"The new model wins {won.interval.words()} of blind comparisons")
     assert polling.settle() == 0
 
 

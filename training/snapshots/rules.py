@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 from annotation.aggregating import Aggregation, Terms
 from annotation.models.items import Kind
 from annotation.models.prompts import Origin
+from annotation.statistics import percent
 from annotation.text import why_unstorable
 
 MOST_LISTED = 500  # names in one list of a rule
@@ -152,7 +153,7 @@ def words(rule: Rule, kind: str) -> list[str]:
     """The rule in sentences, for people: what is as always is said once and shortly."""
     said = [_aggregated(rule, kind)]
     if rule.minimum_agreement > 0.5 and kind != "demonstrations":
-        said.append(f"At least {rule.minimum_agreement:.0%} of the votes agree.".replace("%", " %"))
+        said.append(f"At least {percent(rule.minimum_agreement)} of the votes agree.")
     if rule.minimum_votes > 1:
         said.append(f"At least {rule.minimum_votes} votes stand behind a row, or a reviewer's decision.")
     if kind == "preferences":
@@ -185,8 +186,7 @@ def _made(rule: Rule, kind: str) -> list[str]:
         said.append(f"{does} of {_models(made)} where nobody judged")
     if rule.paraphrased_by:
         said.append(f"what people judged in the words of {_models(rule.paraphrased_by)}")
-    share = f"{rule.most_made:.0%}".replace("%", " %")
-    return [f"With {', and with '.join(said)}, at most {share} of all rows."] if said else []
+    return [f"With {', and with '.join(said)}, at most {percent(rule.most_made)} of all rows."] if said else []
 
 
 def _filtered(rule: Rule) -> list[str]:

@@ -5,6 +5,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from annotation.commands import ProjectCommand
 from annotation.models import Project
+from annotation.statistics import percent
 from evaluation import simulating
 from evaluation.annotators import Manner
 from evaluation.planning import Plan
@@ -69,8 +70,8 @@ class Command(ProjectCommand):
         for name, how in ((DEFAULT, "As the queue is ordered"), ("random", "At random")):
             plan = found[name]
             self.stdout.write(
-                f"{how}: {self._words(plan, options)} for {100 * options['until']:.0f} % of unseen pairs; "
-                f"{100 * plan.best:.1f} % with {options['budget']}."
+                f"{how}: {self._words(plan, options)} for {percent(options['until'])} of unseen pairs; "
+                f"{percent(plan.best, '.1f')} with {options['budget']}."
             )
         median = found[DEFAULT].median
         self.stdout.write(str(round(median)) if math.isfinite(median) else f"more than {options['budget']}")
