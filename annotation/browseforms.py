@@ -40,11 +40,11 @@ class BrowseForm(forms.Form):
         required=False, max_length=150, label="Labelled by", widget=forms.TextInput(attrs={"list": "people-names"})
     )
     flag = forms.ChoiceField(required=False, label="Quality flag")
-    standing = forms.ChoiceField(required=False, choices=_choices(filters.STANDINGS), label="Labels that are")
+    standing = forms.ChoiceField(required=False, choices=_choices(filters.STANDINGS), label="Labels")
     agreement = forms.ChoiceField(required=False, choices=_choices(filters.AGREEMENTS), label="Agreement")
-    origin = forms.ChoiceField(required=False, choices=_choices(dict(Origin.choices)), label="Answers from")
-    since = forms.DateField(required=False, widget=DATE, label="From")
-    until = forms.DateField(required=False, widget=DATE, label="To")
+    origin = forms.ChoiceField(required=False, choices=_choices(dict(Origin.choices)), label="Origin of answers")
+    since = forms.DateField(required=False, widget=DATE, label="Dated from")
+    until = forms.DateField(required=False, widget=DATE, label="Dated until")
     metadata = forms.CharField(
         required=False, max_length=300, label="Metadata", widget=forms.TextInput(attrs={"placeholder": "key = value"})
     )
@@ -63,6 +63,8 @@ class BrowseForm(forms.Form):
                 self.fields[one.name] = forms.ChoiceField(required=False, choices=known, label=one.label)
         orders = {"": "Usual", **ordering.words(self.rows_of)}
         self.fields["order"].choices = list(orders.items())  # type: ignore[attr-defined]
+        for field in self.fields.values():
+            field.error_messages["invalid_choice"] = "“%(value)s” is no choice here any more: choose anew."
 
     @property
     def rows_of(self) -> str:

@@ -15,7 +15,7 @@ SPLITS = {
     "heldout": "Prompts held out for evaluation",
 }
 DECISIONS = {"": "Votes and reviewers' decisions", "none": "Votes alone", "only": "Reviewers' decisions alone"}
-SIMULATED = {"": "Marked among everything, left out of rows to train on", "yes": "With them", "no": "Without them"}
+SIMULATED = {"": "As usual", "yes": "With them", "no": "Without them"}
 
 
 class Listed(forms.CharField):
@@ -41,13 +41,16 @@ class TakeOutForm(forms.Form):
         required=False,
         choices=list(SPLITS.items()),
         label="Prompts",
-        help_text="Held-out prompts are never among rows to train on, unless you ask for them alone.",
+        help_text="Rows to train on leave out held-out prompts, unless these are asked for.",
     )
     tags = Listed(required=False, max_length=2_000, help_text="Prompts with any of these, with commas between them.")
     languages = Listed(required=False, max_length=300, help_text="Such as en, de. Everything if empty.")
     decisions = forms.ChoiceField(required=False, choices=list(DECISIONS.items()), label="Labels")
     simulated = forms.ChoiceField(
-        required=False, choices=list(SIMULATED.items()), label="Labels of simulated annotators"
+        required=False,
+        choices=list(SIMULATED.items()),
+        label="Labels of simulated annotators",
+        help_text="As usual: marked among everything, left out of rows to train on.",
     )
     minimum_agreement = PercentField(
         required=False,

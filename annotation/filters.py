@@ -49,11 +49,11 @@ STATES = {
 }
 LEADS_STATES = {"gold": "Gold"}  # reviewers label too, and must not learn what is gold
 STANDINGS = {
-    "live": "Counts",
-    "past": "Revised or withdrawn",
-    "revised": "Revised since",
-    "withdrawn": "Withdrawn",
-    "decision": "Decides a case",
+    "live": "That count",
+    "past": "That were revised or withdrawn",
+    "revised": "That were revised since",
+    "withdrawn": "That were withdrawn",
+    "decision": "That decide a case",
 }
 AGREEMENTS = {"low": "Below 60 %", "middle": "60 to 80 %", "high": "80 % and more"}
 CONFIDENCE = {"low": (0.0, 0.6), "middle": (0.6, 0.8), "high": (0.8, 1.1)}

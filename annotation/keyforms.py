@@ -39,6 +39,7 @@ class WebhookForm(forms.Form):
     url = forms.CharField(
         max_length=500,
         label="Address",
+        error_messages={"required": "Give the address of the other server."},
         widget=forms.URLInput(attrs={"placeholder": "https://", "autocomplete": "off"}),
         help_text="Another server's, beginning with https://. Private addresses only if your operator allows them.",
     )

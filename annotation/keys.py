@@ -62,7 +62,7 @@ ACTIONS = {
         Action("skip", "Skip, with a reason; Enter confirms, Esc goes back", ("s",)),
         Action("comment", "Leave a comment", ("c",)),
         Action("flag", "Flag the item to the leads; Enter sends, Esc goes back", ("f",)),
-        Action("thread", "What is said about the item, and a word more", ("m",)),
+        Action("thread", "Read what was said about the item, and answer", ("m",)),
         Action("guidelines", "Guidelines beside the work", ("g",)),
         Action("help", "This list", ("?",)),
     )

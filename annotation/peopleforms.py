@@ -11,6 +11,7 @@ from annotation.models import Membership, Project, Team, User
 from annotation.models.items import Kind
 from annotation.models.people import INVITATION_DAYS, Role
 
+OF_EMAIL = "To sign in with, and for a link when the password is forgotten. You may leave it empty."
 MOST_USES = 500
 MOST_DAYS = 90
 
@@ -38,7 +39,7 @@ class InvitationForm(forms.Form):
 
 
 class TeamForm(forms.Form):
-    name = forms.CharField(max_length=80)
+    name = forms.CharField(max_length=80, error_messages={"required": "Give the team a name."})
     tags = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple)
     languages = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple)
     members = forms.ModelMultipleChoiceField(
@@ -53,7 +54,9 @@ class TeamForm(forms.Form):
             teams.languages_of(project), team.languages if team else []
         )
         people: Any = self.fields["members"]
-        people.queryset = project.memberships.select_related("person").order_by("person__username")
+        people.queryset = (
+            project.memberships.filter(imported=False).select_related("person").order_by("person__username")
+        )
         people.label_from_instance = lambda member: str(member.person)
 
 
@@ -68,7 +71,9 @@ class DoneForm(forms.Form):
 
     kind = forms.ChoiceField(choices=[("", "Both kinds"), *Kind.choices], required=False)
     standing = forms.ChoiceField(
-        choices=[("", "All"), ("live", "Live"), ("ended", "Withdrawn or replaced")], required=False, label="Standing"
+        choices=[("", "Any state"), ("live", "Counts"), ("ended", "Withdrawn or revised since")],
+        required=False,
+        label="State",
     )
     since = forms.DateField(required=False, label="From", widget=forms.DateInput(attrs={"type": "date"}))
     until = forms.DateField(required=False, label="To", widget=forms.DateInput(attrs={"type": "date"}))
@@ -119,9 +124,7 @@ class NameForm(forms.ModelForm):
         model = User
         fields = ("first_name", "last_name", "email")
         labels = {"first_name": "First name", "last_name": "Last name", "email": "E-mail"}
-        help_texts = {
-            "email": "To sign in with, and for a link when the password is forgotten. You may leave it empty."
-        }
+        help_texts = {"email": OF_EMAIL}
 
     def clean_email(self) -> str:
         email: str = self.cleaned_data["email"]
@@ -136,7 +139,8 @@ class AccountForm(UserCreationForm):
     class Meta(UserCreationForm.Meta):
         model = User
         fields = ("username", "email")
-        labels = {"username": "User name", "email": "E-mail (you may leave it empty)"}
+        labels = {"username": "User name", "email": "E-mail"}
+        help_texts = {"email": OF_EMAIL}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

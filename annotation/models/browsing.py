@@ -118,3 +118,12 @@ class BulkChange(models.Model):
 
     def __str__(self) -> str:
         return f"bulk change {self.pk}"
+
+    @property
+    def in_words(self) -> str:
+        """What it does, for a list of them."""
+        said = [f"Tag “{tag}” put on" for tag in self.add_tags] + [f"Tag “{tag}” taken off" for tag in self.remove_tags]
+        if self.priority is not None:
+            when = "first" if self.priority > 0 else "last" if self.priority < 0 else "as usual"
+            said.append(f"Asked {when}")
+        return ", ".join(said)

@@ -10,6 +10,7 @@ from django.db.models import Q
 from annotation.models.people import User
 from annotation.models.projects import Project
 from annotation.shapes.outgoing import SHAPES
+from annotation.statistics import percent
 
 
 class ExportQuerySet(models.QuerySet["Export"]):
@@ -72,7 +73,7 @@ class Export(models.Model):
     @property
     def in_words(self) -> str:
         """What of the project is in it."""
-        said = [f"{name.replace('_', ' ')}: {_in_words(value)}" for name, value in self.wanted.items()]
+        said = [_in_words(name, value) for name, value in self.wanted.items()]
         return ", ".join(said) or "all of it"
 
     @property
@@ -85,7 +86,21 @@ class Export(models.Model):
         return f"{self.project.slug}-{self.shape}-{self.path.name}"
 
 
-def _in_words(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return " or ".join(value) if isinstance(value, list) else str(value)
+def _in_words(name: str, value: Any) -> str:
+    match name:
+        case "kind":
+            return f"{value}s alone"
+        case "split":
+            return "prompts to train on" if value == "train" else "held-out prompts"
+        case "tags":
+            return f"tagged {' or '.join(value)}"
+        case "languages":
+            return f"in {' or '.join(value)}"
+        case "decisions":
+            return "reviewers' decisions alone" if value == "only" else "without reviewers' decisions"
+        case "simulated":
+            return f"{'with' if value else 'without'} simulated annotators"
+        case "minimum_agreement":
+            return f"majorities of at least {percent(value)}"
+        case _:
+            return "with user names"

@@ -85,6 +85,11 @@ class Webhook(models.Model):
     def __str__(self) -> str:
         return self.url
 
+    @property
+    def of_words(self) -> str:
+        """What it is told of, as its form calls it."""
+        return ", ".join(Group(one).label for one in self.groups)
+
 
 class DeliveryState(models.TextChoices):
     WAITING = "waiting", "Waiting"

@@ -18,7 +18,7 @@ from annotation.shapes.reading import (
 )
 from annotation.shapes.rows import COMPARISON, DEMONSTRATION, BadLine, Row
 
-FIELDS = ("messages", "prompt", "completion", "responses", "language", "tags", "metadata", "gold")
+FIELDS = ("messages", "prompt", "completion", "responses", "answers", "language", "tags", "metadata", "gold")
 ANSWERS = {"completion": str | list, "responses": list, "answers": list}
 OPTIONAL = {"language": str, "tags": list, "metadata": dict | str}
 

@@ -105,7 +105,11 @@ SHAPES: dict[str, Shape] = {
     "csv": Shape("Everything, CSV", "A line for each label, for a spreadsheet.", "items", "csv"),
     "parquet": Shape("Everything, Parquet", "A row for each labelled item, for pandas or DuckDB.", "items", "parquet"),
     "dataset": Shape(
-        "Hugging Face dataset", "A folder for load_dataset with a card made from facts, as a zip file.", "all", "zip"
+        "Hugging Face dataset",
+        "Items and rows to train on as tables for load_dataset, with a card made from facts: a zip file, of the prompts "
+        "to train on unless held-out ones are chosen.",
+        "all",
+        "zip",
     ),
     "trl-completion": Shape(
         "TRL prompt-completion", "Good answers, for SFT.", "demonstrations", line=prompt_completion

@@ -15,7 +15,7 @@ register = template.Library()
 def figures(ways: Ways) -> list[tuple[str, dict[str, Any] | None, str]]:
     """Name, share with its range, and what the others do, for each figure there is anything to say of."""
     rows: list[tuple[str, Interval | None, float | None]] = [
-        ("Right, by the others", ways.right, None),
+        ("Right, by the others", ways.right if ways.right and ways.right.n >= MINIMUM else None, None),
         ("Says what another says", ways.agreement, None),
         ("Takes the left", ways.left, None),
         ("Takes the longer", ways.longer, ways.longer_others),
@@ -45,7 +45,11 @@ def _share(interval: Interval | None) -> dict[str, Any] | None:
     if interval is None:
         return None
     lower, value, upper = (round(100 * one) for one in (interval.lower, interval.value, interval.upper))
-    return {"value": f"{value} %", "range": f"{lower} to {upper}, of {interval.n}", "bar": (lower, value, upper)}
+    return {
+        "value": f"{value} %",
+        "range": f"{lower} to {upper}, of\N{NO-BREAK SPACE}{interval.n}",
+        "bar": (lower, value, upper),
+    }
 
 
 @register.filter

@@ -38,5 +38,5 @@ def access_keys(request: Request) -> HttpResponse:
 def revoke_access_key(request: Request, pk: int) -> HttpResponse:
     key = access.access_key(request.user, pk)
     if accesskeys.revoke(key=key, actor=request.user):
-        messages.success(request, f"The key “{key.name}” opens nothing any more.")
+        messages.success(request, f"The key “{key.name}” is revoked.")
     return redirect("access_keys")

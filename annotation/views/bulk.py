@@ -74,7 +74,7 @@ def _done(request: Request, slug: str, made: BulkChange, back: str) -> HttpRespo
         messages.success(request, "The change goes on by itself. Here is how far it is.")
         return redirect("bulk_changes", slug)
     many = "" if made.looked_at == 1 else "s"
-    messages.success(request, f"Done, for {made.looked_at} prompt{many}. It can be undone under Changes.")
+    messages.success(request, f"Done, for {made.looked_at} prompt{many}. It can be undone under Bulk changes.")
     return redirect(back)
 
 

@@ -134,7 +134,9 @@ def unpause(request: Request, slug: str, pk: int) -> HttpResponse:
 
 def _back(request: Request, slug: str, pk: int) -> HttpResponse:
     """To the page that the button stands on."""
-    return redirect("person", slug, pk) if request.POST.get("back") == "person" else redirect("gold", slug)
+    if request.POST.get("back") == "person":
+        return redirect("person", slug, pk)
+    return redirect("raters" if request.GET.get("back") == "raters" else "gold", slug)
 
 
 @door(Role.ANNOTATOR, "GET", own=True)

@@ -95,7 +95,9 @@ def _section(report: Report) -> dict[str, Any]:
     return {
         "kind": report.kind,
         "overall": report.overall,
-        "words": agreement.words(report.overall.alpha.value if report.overall.alpha else None),
+        "words": "too few to tell"
+        if report.overall.comparisons < FEW
+        else agreement.words(report.overall.alpha.value if report.overall.alpha else None),
         "percent": _percent(report.overall.interval),
         "matrix": _matrix(report.pairs),
         "pairs": report.pairs,
