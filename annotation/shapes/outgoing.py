@@ -106,8 +106,8 @@ SHAPES: dict[str, Shape] = {
     "parquet": Shape("Everything, Parquet", "A row for each labelled item, for pandas or DuckDB.", "items", "parquet"),
     "dataset": Shape(
         "Hugging Face dataset",
-        "Items and rows to train on as tables for load_dataset, with a card made from facts: a zip file, of the prompts "
-        "to train on unless held-out ones are chosen.",
+        "Items and rows to train on as tables for load_dataset, with a card made from facts: a zip file, of the "
+        "prompts to train on unless held-out ones are chosen.",
         "all",
         "zip",
     ),

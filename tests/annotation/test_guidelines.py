@@ -142,7 +142,7 @@ def test_who_is_new_reads_all_of_it_and_without_scripts_goes_on_by_a_redirect(cl
     a_comparison(project)
     client.force_login(bob.person)
     shown = text_of(client.get(WORK))
-    assert "Read this before you begin" in shown
+    assert "Read the guidelines before you begin" in shown
     assert "<h1>Be brief</h1>" in shown or "Be brief</h" in shown
     assert "<del>" not in shown
     answer = client.post(f"/projects/desk/guidelines/{second.number}/read/", {"kind": "comparison"})
@@ -226,4 +226,4 @@ def test_my_work_is_shown_to_its_owner(client, project, bob):
     assert "<dt>Today</dt> <dd>1</dd>" in shown
     assert "<dt>In an hour of work</dt> <dd>180</dd>" in shown
     a_comparison(project)
-    assert "today 1" in text_of(client.get(WORK))
+    assert "yours today: 1" in text_of(client.get(WORK))

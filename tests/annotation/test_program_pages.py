@@ -64,7 +64,7 @@ class TestAccessKeys:
         )
         assert as_bob.post(reverse("revoke_access_key", args=[theirs.pk])).status_code == 404
         page = as_bob.post(reverse("revoke_access_key", args=[own.pk]), follow=True).content.decode()
-        assert "opens nothing any more" in page
+        assert "is revoked" in page
         assert "Keys that work no more: 1" in page
         assert "alice" not in page
         assert list(AccessKey.objects.working()) == [theirs]
@@ -133,7 +133,7 @@ class TestWebhooks:
         first = as_alice.get(where).content.decode()
         older = re.search(r'rel="next" href="([^"]+)"', first)
         assert older is not None
-        assert as_alice.get(older[1]).content.decode().count("Send again") == 2
+        assert as_alice.get(older[1]).content.decode().count("Try now") == 2
 
     def test_a_webhook_of_another_project_is_not_there(self, as_alice, hook, alice):
         other = Project.objects.create(slug="other", name="Other")

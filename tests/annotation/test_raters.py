@@ -218,8 +218,10 @@ def test_the_page_names_people_with_the_reason_and_a_lead_acts_on_it(lead, proje
     lead.post(address, {"verb": "include"})
     assert Membership.objects.get(pk=clicker.membership.pk).excluded_at is None
     pause = reverse("pause", args=["desk", clicker.membership.person_id])
-    assert f'formaction="{pause}"' in page
-    lead.post(pause, {"because": "always left"})
+    assert f'formaction="{pause}?back=raters"' in page
+    assert "whoever is paused reads it" in page
+    back = lead.post(f"{pause}?back=raters", {"because": "always left"})
+    assert back["Location"] == reverse("raters", args=["desk"])
     assert Membership.objects.get(pk=clicker.membership.pk).paused_because == "always left"
     assert pause not in lead.get(reverse("raters", args=["desk"]), {"simulated": ""}).content.decode()
     assert "Choose what to do" in lead.post(address, {"verb": "sing"}, follow=True).content.decode()
