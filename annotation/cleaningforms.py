@@ -15,7 +15,7 @@ class FindingsForm(forms.Form):
     kind = forms.ChoiceField(choices=[("", "All"), *Check.choices], required=False, label="What was found")
     state = forms.ChoiceField(choices=[("", "All"), *Decision.choices], required=False)
     text = forms.ChoiceField(
-        choices=[("", "Prompts and answers"), ("prompt", "Prompts"), ("answer", "Answers")], required=False, label="In"
+        choices=[("", "Both"), ("prompt", "Prompts"), ("answer", "Answers")], required=False, label="In"
     )
     language = forms.CharField(max_length=16, required=False)
     tag = forms.CharField(max_length=64, required=False)

@@ -38,7 +38,7 @@ class GoldForm(forms.Form):
                 choices=Verdict.choices if item.responses.exists() else Verdict.choices[1:],
                 label="Right are",
                 widget=forms.CheckboxSelectMultiple,
-                error_messages={"required": "Say which verdicts are right."},
+                error_messages={"required": "Tick at least one verdict that is right."},
             )
         ranks = [(place, str(place)) for place in range(1, len(self.responses) + 1)]
         for response in self.responses:

@@ -49,7 +49,7 @@ ACTIONS = {
         Action("previous_answer", "In a list: the one before; with Shift, move it up", ("k", "ArrowUp"), COMPARISON),
         Action("stronger", "In a list: how much better the best is than the next", ("b",), COMPARISON),
         Action("differences", "Show or hide in which words two answers differ", ("d",), COMPARISON),
-        Action("criteria", "In what an answer is better", ("v",), COMPARISON),
+        Action("criteria", "Say in what the better answer is better", ("v",), COMPARISON),
         Action("improve", "Edit the better answer; Esc leaves the text", ("e",), COMPARISON),
         Action("accept", "Accept the answer as it is", ("a",), DEMONSTRATION),
         Action("edit", "Edit the answer; Esc leaves the text", ("e",), DEMONSTRATION),
@@ -64,7 +64,7 @@ ACTIONS = {
         Action("flag", "Flag the item to the leads; Enter sends, Esc goes back", ("f",)),
         Action("thread", "Read what was said about the item, and answer", ("m",)),
         Action("guidelines", "Guidelines beside the work", ("g",)),
-        Action("help", "This list", ("?",)),
+        Action("help", "Show the list of keys", ("?",)),
     )
 }
 

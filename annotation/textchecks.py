@@ -93,6 +93,6 @@ def _first_difference(text: str, other: str) -> int | None:
 
 
 def _other_language(what: str, told: str, sure: float, language: str) -> Found:
-    stands = f"“{short(language)}”" if what == "The prompt" else f"“{short(language)}”, as its prompt is"
-    sentence = f"{what} is in “{told}”, not in {stands}."
+    stands = f"not in “{short(language)}”" if what == "The prompt" else f"its prompt in “{short(language)}”"
+    sentence = f"{what} is in “{told}”, {stands}."
     return Found("language", "", sentence, round(sure, 3), language=told)

@@ -125,8 +125,8 @@ def _gpu(known: Facts) -> Finding:
         start = "Start one: systemctl start touchstone-gpu@0, docker compose up -d gpu, or Q_CLUSTER_NAME=gpu"
         start += " manage.py qcluster."
         if known.runs.get("queued"):
-            return Finding(title, WRONG, "No gpu worker is alive, and runs wait.", start)
-        return Finding(title, LOOK, "No gpu worker is alive; no run waits for one now.", start)
+            return Finding(title, WRONG, "No GPU worker is alive, and runs wait.", start)
+        return Finding(title, LOOK, "No GPU worker is alive; no run waits for one now.", start)
     parts = [part for one in alive for part in one.devices]
     devices = [f"{part['name']}: {_size(part['used'])} of {_size(part['total'])} in use" for part in parts]
     found = f"{_count(len(alive), 'worker')} alive. {'; '.join(devices) or 'None tells of a device of NVIDIA'}."
@@ -239,8 +239,8 @@ def _space() -> Iterator[Finding]:
 def _settings() -> Finding:
     """What Django's `check --deploy` finds. It knows no secrets, but whether they are strong."""
     if not settings.PRODUCTION:
-        found = "Made for this machine alone. Set TOUCHSTONE_ENV=production before others use it."
-        return Finding("Settings", WELL, found)
+        todo = "Set TOUCHSTONE_ENV=production before others use it (docs/settings.md)."
+        return Finding("Settings", WELL, "Made for this machine alone.", todo)
     found_wrong = checks.run_checks(tags=[checks.Tags.security], include_deployment_checks=True)
     if found_wrong:
         said = " ".join(f"{one.msg} ({one.id})" for one in found_wrong)

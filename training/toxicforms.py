@@ -12,12 +12,12 @@ class ToxicityForm(forms.Form):
     """Of one classifier: which of its labels mean toxic, and from when on that is a finding."""
 
     labels = forms.MultipleChoiceField(
-        required=False, widget=forms.CheckboxSelectMultiple, label="Labels that mean toxic"
+        required=False, widget=forms.CheckboxSelectMultiple, label="Classes that mean toxic"
     )
     threshold = forms.FloatField(
         min_value=toxicity.LEAST,
         max_value=toxicity.MOST,
-        label="From which probability on",
+        label="Least probability",
         help_text="A lower one finds more, and more that is harmless.",
     )
 

@@ -353,9 +353,11 @@ def told(project: Project) -> Told:
     words, link = "Nobody reads for toxicity: that needs a text classifier.", "How to give one"
     if policy is not None:
         last = _runs_of(policy).first()
-        words, link = f"Toxicity is read by {policy.model_version}.", "Toxicity"
+        words, link = f"“{policy.model_version}” reads for toxicity.", "How far it is, and settings"
         if last is not None and last.is_open:
-            words = f"{policy.model_version} reads for toxicity{' now' if last.status == Status.RUNNING else ' soon'}."
+            words = (
+                f"“{policy.model_version}” reads for toxicity{' now' if last.status == Status.RUNNING else ' soon'}."
+            )
         elif last is not None and last.status != Status.SUCCEEDED:
-            words = f"{policy.model_version} has stopped reading for toxicity."
+            words = f"“{policy.model_version}” has stopped reading for toxicity."
     return Told(words, link, reverse("toxicity", args=[project.slug]))

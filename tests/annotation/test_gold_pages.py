@@ -76,7 +76,7 @@ def test_what_cannot_be_right_is_said_on_the_form(lead, project):
     assert "every judgement would be right" in text_of(shown)
     draft = a_demonstration(project)
     shown = lead.post(reverse("make_gold", args=["desk", draft.pk]), {})
-    assert "Say which verdicts are right." in text_of(shown)
+    assert "Tick at least one verdict that is right." in text_of(shown)
     assert not Gold.objects.exists()
 
 

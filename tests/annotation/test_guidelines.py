@@ -223,7 +223,7 @@ def test_my_work_is_shown_to_its_owner(client, project, bob):
     a_comparison(project)
     labelling.submit(assignment=lease(bob), said=first_is_better(seconds=20))
     shown = text_of(client.get("/projects/desk/me/"))
-    assert "<dt>Today</dt> <dd>1</dd>" in shown
-    assert "<dt>In an hour of work</dt> <dd>180</dd>" in shown
+    assert "<dt>Labels today</dt> <dd>1</dd>" in shown
+    assert "<dt>Labels in an hour of work</dt> <dd>180</dd>" in shown
     a_comparison(project)
     assert "yours today: 1" in text_of(client.get(WORK))

@@ -245,7 +245,7 @@ def test_ones_own_keys_work_and_are_shown(product: Product, sign_in: Callable[..
     expect(page.locator("form[data-item]")).not_to_have_attribute("data-assignment", first)
     everything_is_sent(page)
     page.goto("/keys/")
-    page.get_by_role("button", name="All as usual").click()
+    page.get_by_role("button", name="Set all back to the usual keys").click()
     expect(page.locator("body")).to_contain_text("the usual ones again")
 
 
