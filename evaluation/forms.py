@@ -150,8 +150,8 @@ class GateForm(forms.ModelForm):
         required=False,
         most=100,
         label="Agreement with people, in %",
-        help_text="On judged held-out pairs the model must prefer the answer that people preferred more often than "
-        "this (50 is tossing a coin), with 95 % certainty.",
+        help_text="On judged held-out pairs the model, and the reward model of its round, must prefer what people "
+        "preferred more often than this (50 is tossing a coin), with 95 % certainty.",
     )
     min_win_rate = PercentField(
         required=False,

@@ -115,9 +115,9 @@ def _accuracies(version: ModelVersion, least: float) -> list[Row]:
     made_by = round_of(version)
     if made_by is not None and made_by.reward_model is not None:
         found = scoring.score_of(made_by.reward_model, "reward accuracy")
-        rows.append(_above("Reward accuracy on held-out pairs", _interval(found), least, PAIRS))
+        rows.append(_above("Reward accuracy", _interval(found), least, PAIRS))
     found = scoring.score_of(version, "preference accuracy")
-    rows.append(_above("Its own liking for what people prefer", _interval(found), least, PAIRS))
+    rows.append(_above("Preference accuracy", _interval(found), least, PAIRS))
     return rows
 
 
@@ -154,7 +154,7 @@ def _length(version: ModelVersion, champion: ModelVersion, most: float) -> Row:
 
 def _forgetting(version: ModelVersion, most: float) -> Row:
     """The probe is the same for ever and read whole: where its interval holds the limit, nothing more can be had."""
-    name = "Surprise at general questions and plain text"
+    name = "Forgetting"
     goal = f"at most {percent(most, 'g')} more than the base model"
     found = _interval(scoring.score_of(version, "forgetting"))
     if found is None:
@@ -184,7 +184,7 @@ def _interval(score: Score | None) -> Interval | None:
 
 
 def _above(name: str, found: Interval | None, least: float, what: str) -> Row:
-    goal = f"interval above {percent(least, 'g')}"
+    goal = f"above {percent(least, 'g')}, with 95 % certainty"
     if found is None:
         return Row(name, "not measured", goal, UNDECIDED, "nothing is there to tell it by")
     return _row(name, str(found), goal, evidence.above(found, least, margin=evidence.SHARES), what)

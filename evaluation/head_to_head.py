@@ -111,6 +111,9 @@ class Standing:
             return f"The new model is worse: {wins}.{more}"
         if self.cut_short:
             return f"Stopped before a difference was shown: {wins} after {self.interval.n} prompts."
+        if self.is_answered and not self.people:
+            same = f"{self.prompts} prompt{'s' if self.prompts != 1 else ''}"
+            return f"Nobody had to be asked: both gave the same answer to {same}."
         if self.is_answered:
             return f"All is answered, and no difference could be shown: {wins}."
         return f"Too early to tell: {wins} after {self.interval.n} prompts. Go on asking."

@@ -169,6 +169,7 @@ def model(request: Request, slug: str, pk: int) -> HttpResponse:
     member, version = gated_model(request.user, slug, pk)
     production = ModelVersion.objects.filter(project=member.project).production().first()
     matches = head_to_head.of_project(member.project).filter(challenger=version)
+    met = [head_to_head.standing(match) for match in matches]
     measured = scoring.newest(version)
     context = {
         **place(member),
@@ -177,7 +178,8 @@ def model(request: Request, slug: str, pk: int) -> HttpResponse:
         "gate": gate.verdict(version) if version.kind == ModelKind.POLICY and version != production else None,
         "predecessor": gate.predecessor(member.project) if version == production else None,
         "measured": measured,
-        "matches": [head_to_head.standing(match) for match in matches],
+        "matches": met,
+        "meets": any(one.match.champion == production and one.match.ended_at is None for one in met),
         "head_to_head_form": HeadToHeadForm(),
         "opinions": second_opinion.of_model(version),
         "opinion_form": SecondOpinionForm(version=version),

@@ -40,7 +40,9 @@ def setting_field(settings: type[BaseModel], name: str, label: str = "") -> form
 
 
 def value_in_words(settings: type[BaseModel], name: str, value: Any) -> Any:
-    """One of a few choices as the form names it; anything else as it is."""
+    """One of a few choices as the form names it, numbers without idle digits; anything else as it is."""
+    if isinstance(value, float):
+        return f"{value:g}"
     if get_origin(settings.model_fields[name].annotation) is not Literal:
         return value
     words = " ".join(word.upper() if word in ACRONYMS else word for word in str(value).split("_"))

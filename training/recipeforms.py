@@ -86,7 +86,7 @@ class RecipeForm(forms.Form):
         ],
         label="Several votes",
         required=False,
-        help_text="How reliable somebody is, the others' votes on the same answers say.",
+        help_text="By reliability: a vote counts by how often the others agree with that person.",
     )
     minimum_agreement = forms.FloatField(
         required=False,
@@ -161,9 +161,15 @@ class RecipeForm(forms.Form):
         help_text="People's prompts once more in the words of these models, with people's own answers. They are marked "
         "as such for ever.",
     )
-    confidence = forms.FloatField(required=False, min_value=0.5, max_value=1, label="How sure they must be")
+    confidence = forms.FloatField(
+        required=False,
+        min_value=0.5,
+        max_value=1,
+        label="How sure the reward model must be",
+        help_text="From 0.5 to 1.",
+    )
     most_made = forms.FloatField(
-        required=False, min_value=0, max_value=1, label="Share of rows by models", help_text="At most, from 0 to 1."
+        required=False, min_value=0, max_value=1, label="Share of rows by models, at most", help_text="From 0 to 1."
     )
 
     def __init__(self, *args: Any, project: Project, recipe: Recipe | None = None, **kwargs: Any) -> None:

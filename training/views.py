@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -203,6 +204,9 @@ def about(run: Run) -> dict[str, Any]:
         "can_cancel": run.is_open and not run.cancel_requested,
         "can_retry": run.status in (Status.FAILED, Status.CANCELLED),
         "cause": CAUSES.get(run.reason),
+        "anew": f"?{urlencode({'method': run.method, **run.settings})}"
+        if run.reason in ("out_of_memory", "bad_data") and method.produces
+        else "",
         "waits_for": list(run.waits_for.order_by("id")),
         "continue_form": ContinueForm() if hasattr(run, "model_version") and running.has_passes(run) else None,
         "beside": beside(run),

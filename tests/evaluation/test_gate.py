@@ -94,7 +94,7 @@ def test_a_model_that_is_better_in_everything_passes(tuned, base, bob):
 def test_what_would_have_helped_against_forgetting_is_said_where_it_was_not_tried(tuned, made, said):
     tuned.run = Run.objects.create(project=tuned.project, **made)
     measured(tuned, forgetting=(0.3, 0.2, 0.4))
-    (row,) = [row for row in gate.verdict(tuned).rows if row.name.startswith("Surprise")]
+    (row,) = [row for row in gate.verdict(tuned).rows if row.name == "Forgetting"]
     assert row.outcome == "failed"
     assert ("Hold on to what it knew" in row.why) is said
 
@@ -109,8 +109,8 @@ def test_nothing_measured_is_not_passed(tuned):
 @pytest.mark.parametrize(
     ("figures", "row"),
     [
-        ({"preference_accuracy": (0.3, 0.2, 0.4)}, "Its own liking for what people prefer"),
-        ({"forgetting": (0.3, 0.2, 0.4)}, "Surprise at general questions and plain text"),
+        ({"preference_accuracy": (0.3, 0.2, 0.4)}, "Preference accuracy"),
+        ({"forgetting": (0.3, 0.2, 0.4)}, "Forgetting"),
         ({"distance_from_base": (2.5, 2.0, 3.0)}, "Distance from the base model"),
         ({"words": 30}, "Longer answers than the present model's"),
     ],

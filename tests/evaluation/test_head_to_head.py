@@ -173,7 +173,7 @@ def test_what_both_answer_alike_is_a_tie_that_nobody_is_asked(pair, heldout, bob
     assert (match.identical, items_of(match)) == (12, [])
     found = head_to_head.standing(match)
     assert (found.ties, found.decided, found.interval.value, found.interval.n) == (12, 0, 0.5, 12)
-    assert found.words.startswith("All is answered, and no difference could be shown")
+    assert found.words == "Nobody had to be asked: both gave the same answer to 12 prompts."
 
 
 def test_an_item_counts_once_it_has_all_its_labels(project, pair, heldout, bob, bea, member):

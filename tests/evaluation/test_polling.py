@@ -262,7 +262,7 @@ def test_a_model_that_fails_the_gate_meanwhile_is_asked_about_no_more(pair, bob,
     Score.objects.create(evaluation=evaluation, name="forgetting", value=0.5, lower=0.4, upper=0.6, n=40)
     assert polling.settle() == 1
     match.refresh_from_db()
-    assert "fails the gate whatever people say (Surprise at general questions" in match.ended_because
+    assert "fails the gate whatever people say (Forgetting" in match.ended_because
     assert not Item.objects.open().filter(purpose="head_to_head").exists()
 
 

@@ -124,7 +124,7 @@ def test_what_something_depends_on_stays(client, alice, project, base, tuned):
     a_model(project, "child", format="adapter", parent=tuned)
     client.force_login(alice.person)
     page = client.get(reverse("model", args=["desk", tuned.pk])).content.decode()
-    assert "It cannot be deleted: 1 model version." in page
+    assert "It cannot be deleted, as these refer to it: 1 model version." in page
     api = client.delete(f"/api/v1/projects/desk/models/{tuned.pk}/")
     assert api.status_code == 400
     assert tuned.path.exists()

@@ -53,7 +53,7 @@ def test_small_ones_are_compared_at_once(two, monkeypatch):
 def test_the_page_tells_how_far_it_is(two, client, alice, monkeypatch):
     client.force_login(alice.person)
     address = reverse("compare_snapshots", args=["desk", two[1].pk])
-    assert "It waits for a queue process." in client.get(address, {"with": two[0].pk}).content.decode()
+    assert "It waits for its turn." in client.get(address, {"with": two[0].pk}).content.decode()
     asked = ComparisonAsked.objects.get()
     seen = []
 

@@ -99,7 +99,7 @@ class TestPages:
         context = lead.get(reverse("run", args=["desk", run.pk])).context
         assert context["method"].title == "Prefer what people chose"
         rows = {row["title"]: row for row in context["settings_rows"]}
-        assert rows["Beta: loyalty to the model before"]["value"] == 0.3
+        assert rows["Beta: loyalty to the model before"]["value"] == "0.3"
         assert rows["Batch size"]["value"] == 4
         assert rows["What is trained"]["value"] == "LoRA: a small adapter"
         assert "memory" in rows["Batch size"]["help"]

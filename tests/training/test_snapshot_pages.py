@@ -263,7 +263,7 @@ def test_many_labels_do_not_hold_the_page_up(lead, frozen, bob, monkeypatch):
     answer = lead.post(page("new_snapshot"), {**FORM, "freeze": "yes"})
     asked = Freezing.objects.get()
     assert answer["Location"] == page("freezing", asked.pk)
-    assert "waits for a queue process" in lead.get(answer["Location"]).content.decode()
+    assert "waits for its turn" in lead.get(answer["Location"]).content.decode()
     assert "are being frozen" in lead.get(page("snapshots")).content.decode()
     Freezing.objects.filter(pk=asked.pk).update(done=1, total=4, state="running")
     part = lead.get(answer["Location"], headers={"HX-Request": "true"})

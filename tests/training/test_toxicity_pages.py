@@ -71,18 +71,18 @@ def test_the_page_tells_how_far_it_is(lead, project, classifier):
     run = Run.objects.get()
     assert "waits for its turn" in shown(lead)
     assert "on its way already" in lead.post(READ, follow=True).content.decode()
-    assert "detector reads for toxicity soon." in shown(lead, reverse("cleaning", args=["desk"]))
+    assert "“detector” reads for toxicity soon." in shown(lead, reverse("cleaning", args=["desk"]))
     claimed(run)
     assert "reads at this moment" in shown(lead)
     Run.objects.update(status="queued")
     fails(run)
     assert "did not come to its end" in shown(lead)
-    assert "detector has stopped reading for toxicity." in shown(lead, reverse("cleaning", args=["desk"]))
+    assert "“detector” has stopped reading for toxicity." in shown(lead, reverse("cleaning", args=["desk"]))
 
 
 def test_another_page_is_needed_for_no_model(lead, project, classifier):
     toxicity.set_policy(project=project, model=classifier)
-    assert "Toxicity is read by detector." in shown(lead, reverse("cleaning", args=["desk"]))
+    assert "“detector” reads for toxicity." in shown(lead, reverse("cleaning", args=["desk"]))
     lead.post(ADDRESS, {"model": "none"})
     assert not ToxicityPolicy.objects.exists()
     assert lead.post(ADDRESS, {"model": "999999"}).status_code == 200  # no such form was there

@@ -43,5 +43,5 @@ def test_the_gate_sees_what_the_labels_were(
     evaluation = Evaluation.objects.create(project=project, model_version=tuned, kind=scoring.MEASURES)
     Score.objects.bulk_create(Score(evaluation=evaluation, **vars(figure)) for figure in found)
     rows = {row.name: row for row in gate.verdict(tuned).rows}
-    assert rows["Its own liking for what people prefer"].outcome == outcome
+    assert rows["Preference accuracy"].outcome == outcome
     assert (gate.verdict(tuned).outcome == "failed") == (outcome == "failed")
