@@ -9,10 +9,11 @@ from annotation.models import Project, User
 from annotation.models.accesskeys import Scope
 from annotation.models.people import Role
 from annotation.serializers import SimulatedFilterSerializer
-from evaluation import access, gate, historyapi, leaderboard, measuringapi, rounds, starting
-from evaluation.models import RoundStatus, Steering
+from evaluation import access, gate, historyapi, leaderboard, measuringapi, rounds, starting, steering
+from evaluation.models import Aim, RoundStatus, Steering
 from evaluation.serializers import (
     AdvanceSerializer,
+    AimSerializer,
     GatePolicySerializer,
     LeaderboardSerializer,
     OutlookSerializer,
@@ -88,17 +89,30 @@ def _outlook(project: Project) -> Response:
 
 class Asking(Endpoint):
     who = Role.LEAD
-    scope = Scope.READ
+    scope = Scope.MANAGE
 
     @documented("Results", SteeringSerializer, operation_id="asking")
     def get(self, request: Request, slug: str) -> Response:
-        """How the open comparisons were last put in order, and which share of labels that has saved."""
+        """What comparisons are chosen for, how the open ones were last put in order, and which share of labels that has
+        saved."""
+        return self._told(lead(self.person, slug).project)
+
+    @documented(
+        "Results", SteeringSerializer, sends=AimSerializer, refuses=(400, 401, 403, 404), operation_id="set_aim"
+    )
+    def put(self, request: Request, slug: str) -> Response:
+        """Choose comparisons for this from now on; the queue is put in order anew within a minute."""
         project = lead(self.person, slug).project
+        steering.set_aim(project=project, actor=self.person, aim=Aim(self.sent(AimSerializer)["aim"]))
+        return self._told(project)
+
+    @staticmethod
+    def _told(project: Project) -> Response:
         row = Steering.objects.filter(project=project).first() or Steering(project=project)
         saved = row.report.get("saved")
         named = dict(zip(("value", "lower", "upper"), saved, strict=True)) if saved else None
         told = {name: row.report.get(name, 0) for name in ("pairs", "ordered", "doubted", "read")}
-        return Response(SteeringSerializer({"made_at": row.made_at, **told, "saved": named}).data)
+        return Response(SteeringSerializer({"aim": row.aim, "made_at": row.made_at, **told, "saved": named}).data)
 
 
 class OneRound(Endpoint):

@@ -12,7 +12,7 @@ from pydantic import ValidationError as SettingsError
 from annotation.percentfield import PercentField
 from evaluation import second_opinion
 from evaluation.head_to_head import PROMPTS
-from evaluation.models import GatePolicy, RoundPolicy
+from evaluation.models import Aim, GatePolicy, RoundPolicy
 from evaluation.policy import RoundSettings
 from training.forms import ProjectForm, setting_field
 from training.methods import DpoSettings, GenerateSettings, JudgeSettings, RewardSettings, SftSettings, SuiteSettings
@@ -117,6 +117,25 @@ class RoundForm(forms.Form):
             if setting.name in source:
                 initial[setting.field] = source[setting.name]
         return initial
+
+
+class AimForm(forms.Form):
+    """What the next comparisons are chosen for."""
+
+    aim = forms.ChoiceField(
+        choices=[
+            (
+                Aim.KNOWING,
+                "To know people's taste: whose better answer is hard to foresee, which teaches a reward model most",
+            ),
+            (
+                Aim.TUNING,
+                "To tune the model: whose answers should be worth very different things, which DPO learns most from",
+            ),
+        ],
+        widget=forms.RadioSelect,
+        label="What comparisons are chosen for",
+    )
 
 
 class RoundPolicyForm(forms.ModelForm):

@@ -291,10 +291,24 @@ class AnswerFeatures(models.Model):
         return f"features of answer {self.response_id}"
 
 
+class Aim(models.TextChoices):
+    """What a project's next comparisons are chosen for."""
+
+    KNOWING = "knowing", "to know people's taste"
+    TUNING = "tuning", "to tune the model"
+
+
 class Steering(models.Model):
     """How a project's queue was last put in order by what people said (evaluation/steering.py)."""
 
     project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="steering")
+    aim = models.CharField(
+        max_length=8,
+        choices=Aim,
+        default=Aim.KNOWING,
+        db_default=Aim.KNOWING,
+        help_text="What comparisons are chosen for: to know people's taste, or to tune the model.",
+    )
     started_at = models.DateTimeField(null=True, blank=True, help_text="When somebody last took this on.")
     made_at = models.DateTimeField(null=True, blank=True)
     seen = models.BigIntegerField(default=0, help_text="The newest label at the time.")

@@ -12,6 +12,7 @@ from annotation.models.items import ItemQuerySet, Kind
 from annotation.statistics import Interval, percent
 from evaluation import head_to_head, judging, scoring, second_opinion, winrate
 from evaluation.models import (
+    Aim,
     Evaluation,
     HeadToHead,
     Round,
@@ -309,6 +310,11 @@ def of_steering(project: Project) -> list[str]:
         f"{counted(row.report['ordered'], 'open comparison')} {'was' if row.report['ordered'] == 1 else 'were'} put in "
         f"order by what {whose} said of {counted(row.report['pairs'], 'pair')}; one in ten is drawn at random."
     ]
+    if row.report.get("aim") == Aim.TUNING:
+        said.append(
+            "Those come first whose answers should be worth very different things: a model is tuned most by them."
+        )
+        return said
     if doubted := row.report.get("doubted", 0):
         said.append(
             f"The labels of {counted(doubted, 'of them', 'of them')} are doubted, and one person more is asked."

@@ -9,7 +9,7 @@ from annotation.endpoints import plain_schema
 from evaluation import head_to_head, second_opinion
 from evaluation.evidence import FAILED, PASSED, UNDECIDED
 from evaluation.gate import LIMITS
-from evaluation.models import Evaluation, GatePolicy, Round, RoundPolicy, RoundStep, Score, StepRun
+from evaluation.models import Aim, Evaluation, GatePolicy, Round, RoundPolicy, RoundStep, Score, StepRun
 from evaluation.policy import RoundSettings
 from training.methods import JUDGE, SUITE
 from training.models import ModelVersion
@@ -124,13 +124,20 @@ class SavedSerializer(serializers.Serializer):
     upper = serializers.FloatField()
 
 
-class SteeringSerializer(serializers.Serializer):
+class AimSerializer(serializers.Serializer):
+    aim = serializers.ChoiceField(
+        choices=Aim.choices,
+        help_text="What comparisons are chosen for: `knowing` people's taste, or `tuning` the model.",
+    )
+
+
+class SteeringSerializer(AimSerializer):
     made_at = serializers.DateTimeField(allow_null=True, help_text="When the queue was last put in order.")
     pairs = serializers.IntegerField(help_text="Judged pairs behind the order.")
     ordered = serializers.IntegerField(help_text="Open comparisons that were put in order.")
     doubted = serializers.IntegerField(help_text="Of them, those that wait for another opinion.")
     read = serializers.IntegerField(help_text="Answers that the project's model has read.")
-    saved = SavedSerializer(allow_null=True, help_text="Null while too few of the random slice are judged.")
+    saved = SavedSerializer(allow_null=True, help_text="Null while too few random ones are judged, or for tuning.")
 
 
 class RateSerializer(serializers.Serializer):

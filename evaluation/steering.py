@@ -7,6 +7,9 @@ their places, and so do items whose priority a lead has set outside of 0 to 2.
 One item in ten is in the random slice for ever: which, is drawn before anybody knows anything about it, and it waits as
 long as any other. So the slice says what random questions would have taught (evaluation/savings.py). Where it shows for
 certain that choosing cost labels instead of saving them, all are asked at random.
+
+A project that asks to tune its model (`Aim`) is asked for wide margins instead. What that saves the slice cannot say,
+which tells what is known; and no second opinions are asked for, as labels on wide margins are seldom wrong.
 """
 
 from collections import Counter, defaultdict
@@ -23,13 +26,14 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from annotation import overlap
-from annotation.models import Item, ItemResponse, Judgement, Label, Project
+from annotation.models import Item, ItemResponse, Judgement, Label, Project, User
+from annotation.models.events import record
 from annotation.models.items import Kind, Purpose
 from evaluation import features, relabelling, savings
 from evaluation.features import Answers
-from evaluation.models import Steering
+from evaluation.models import Aim, Steering
 from evaluation.posterior import Posterior, fit
-from evaluation.selectors import HEAD, Pool, in_order
+from evaluation.selectors import DEFAULT, HEAD, Pool, in_order
 from evaluation.surface import LOOKING, READ_PER_SECOND
 from training.models import ModelVersion
 
@@ -40,6 +44,7 @@ PATIENCE = timedelta(minutes=10)  # after which somebody who took this on is tak
 LOOKED_AT = 5_000  # answers whose surface is stored in one go; they take a millisecond each
 CHUNK = 500  # items that are locked together, for milliseconds
 STEPS = 20  # of priority, behind the head of the queue
+SELECTOR = {Aim.KNOWING: DEFAULT, Aim.TUNING: "power_margin"}
 
 
 # By item: its answers, its fingerprint, how it was chosen.
@@ -146,6 +151,21 @@ def in_slice(fingerprint: str, selection: dict[str, Any]) -> bool:
     return int(fingerprint[:8], 16) / 2**32 < RANDOM_SHARE
 
 
+def aim_of(project: Project) -> Aim:
+    """What comparisons are chosen for."""
+    found = Steering.objects.filter(project=project).values_list("aim", flat=True).first()
+    return Aim(found or Aim.KNOWING)
+
+
+def set_aim(*, project: Project, aim: Aim, actor: User | None = None) -> bool:
+    """Choose comparisons for this from now on; the clock puts the queue in order anew. False if it was so already."""
+    if aim_of(project) == aim:
+        return False
+    Steering.objects.update_or_create(project=project, defaults={"aim": aim, "seen": 0, "report": {}})
+    record("aim of asking set", project, project=project, actor=actor, aim=aim)
+    return True
+
+
 def refresh_if_due(project: Project) -> bool:
     """Put a project's queue in order if enough labels are new, and nobody else is at it; whether it was done."""
     row, _ = Steering.objects.get_or_create(project=project)
@@ -179,9 +199,12 @@ def refresh(project: Project) -> dict[str, Any]:
         "pairs": len(found.judged),
         "read": int(found.answers.read.sum()),
     }
-    saved = _saved(found)
-    told |= {"saved": saved, "at_random": saved is not None and saved[2] < 0}
-    if told["at_random"]:
+    aim = aim_of(project)
+    saved = _saved(found) if aim == Aim.KNOWING else None
+    told |= {"aim": aim, "saved": saved, "at_random": saved is not None and saved[2] < 0}
+    if aim == Aim.TUNING:
+        order = _order(found, waiting, Random(project.pk), selector=SELECTOR[aim])
+    elif told["at_random"]:
         order = sorted(waiting, key=lambda item: waiting[item][1])
     else:
         order, asked = _with_doubted(project, found, waiting, simulated=simulated, most=_enough(labels))
@@ -206,7 +229,9 @@ def _with_doubted(
     slip = relabelling.slips(project, simulated=simulated)
     again = relabelling.candidates(project, known.judged, simulated=simulated) if slip is not None else {}
     again = {item: row for item, row in again.items() if not in_slice(row[1], row[2])}
-    order = _order(known, {**waiting, **again}, Random(project.pk), again=again, slip=slip)
+    order = _order(
+        known, {**waiting, **again}, Random(project.pk), selector=SELECTOR[Aim.KNOWING], again=again, slip=slip
+    )
     waits = sum(relabelling.DOUBTED in selection for _, _, selection in waiting.values())
     doubted = [item for item in order[:most] if item in again][: max(0, most - waits)]
     asked = overlap.ask_another(project=project, items=doubted, simulated=simulated) if doubted else set()
@@ -236,9 +261,15 @@ def waiting_answers(project: Project) -> list[int]:
 
 
 def _order(
-    known: Knowledge, waiting: Waiting, random: Random, *, again: Collection[int], slip: float | None
+    known: Knowledge,
+    waiting: Waiting,
+    random: Random,
+    *,
+    selector: str,
+    again: Collection[int] = (),
+    slip: float | None = None,
 ) -> list[int]:
-    """Items in the order in which they are to be asked: the most telling first, the random slice spread among them.
+    """Items in the order in which they are to be asked: the selector's first, the random slice spread among them.
 
     A ranking of more than two stands for its two answers that lie furthest apart, and costs the time to read all. Of
     those to ask `again`, and that are asked again already, what was said of the very pair counts with the chance of a
@@ -264,7 +295,7 @@ def _order(
             doubted = {item for item in items if item in again or relabelling.DOUBTED in waiting[item][2]}
             judged = [one for one in known.judged if one.item in doubted]
             pool = relabelling.believed(pool, judged, items, pairs, slip=slip)
-        ordered = [items[place] for place in in_order(pool, np.random.default_rng(len(known.judged)))]
+        ordered = [items[place] for place in in_order(pool, np.random.default_rng(len(known.judged)), selector)]
     slice_.sort(key=lambda item: waiting[item][1])  # by fingerprint: as good as drawn, and the same next time
     return interleaved(ordered, slice_, random)
 

@@ -296,7 +296,8 @@ def _ranked(
         return None
     costs = [reading_seconds(everything[pair.first].text, everything[pair.second].text) for pair in pairs]
     pool = known.pool([(pair.first, pair.second) for pair in pairs], costs)
-    order = in_order(pool, np.random.default_rng(settings.seed + current.number))
+    selector = steering.SELECTOR[steering.aim_of(current.project)]
+    order = in_order(pool, np.random.default_rng(settings.seed + current.number), selector)
     return [pairs[place] for place in order]
 
 

@@ -29,6 +29,7 @@ urlpatterns = [
     path("projects/<slug:slug>/history/", looking_back.history, name="history"),
     path("projects/<slug:slug>/rounds/", views.rounds, name="rounds"),
     path("projects/<slug:slug>/rounds/policy/", views.round_policy, name="round_policy"),
+    path("projects/<slug:slug>/rounds/aim/", views.set_aim, name="set_aim"),
     path("projects/<slug:slug>/rounds/<int:number>/", views.round, name="round"),
     path("projects/<slug:slug>/rounds/<int:number>/state/", views.round_state, name="round_state"),
     path("projects/<slug:slug>/rounds/<int:number>/report/", looking_back.round_report, name="round_report"),

@@ -18,10 +18,22 @@ from annotation.models.items import Kind
 from annotation.models.people import Role
 from annotation.requests import Request
 from annotation.views import place
-from evaluation import access, gate, head_to_head, headline, leanings, report, scoring, second_opinion, starting, suites
+from evaluation import (
+    access,
+    gate,
+    head_to_head,
+    headline,
+    leanings,
+    report,
+    scoring,
+    second_opinion,
+    starting,
+    steering,
+    suites,
+)
 from evaluation import rounds as loop
-from evaluation.forms import HeadToHeadForm, RoundForm, RoundPolicyForm, SecondOpinionForm, SuitesForm
-from evaluation.models import Round, RoundStatus, Score, Step, StepRun
+from evaluation.forms import AimForm, HeadToHeadForm, RoundForm, RoundPolicyForm, SecondOpinionForm, SuitesForm
+from evaluation.models import Aim, Round, RoundStatus, Score, Step, StepRun
 from training import cards, graph, registry, staleness, suggestions
 from training.access import lead
 from training.access import model as gated_model
@@ -65,6 +77,18 @@ def round_policy(request: Request, slug: str) -> HttpResponse:
     return redirect("rounds", slug)
 
 
+@door(Role.LEAD, "POST")
+def set_aim(request: Request, slug: str) -> HttpResponse:
+    """Choose what the next comparisons are chosen for."""
+    member = lead(request.user, slug)
+    form = AimForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "Choose what comparisons are chosen for.")
+    elif steering.set_aim(project=member.project, aim=Aim(form.cleaned_data["aim"]), actor=member.person):
+        messages.success(request, "The queue is put in order anew within a minute.")
+    return redirect("rounds", slug)
+
+
 def _rounds(request: Request, member: Membership, form: RoundForm, policy_form: RoundPolicyForm) -> HttpResponse:
     project = member.project
     ready = report.readiness(project)
@@ -77,6 +101,7 @@ def _rounds(request: Request, member: Membership, form: RoundForm, policy_form: 
         "outlook": starting.look(project, ready=ready),
         "policy": starting.policy_of(project),
         "steering": report.of_steering(project),
+        "aim_form": AimForm(initial={"aim": steering.aim_of(project)}),
     }
     failed = form.errors or policy_form.errors
     return render(request, "evaluation/rounds.html", context, status=422 if failed else 200)

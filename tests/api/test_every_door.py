@@ -99,6 +99,7 @@ DOORS: dict[str, str | list[str]] = {
     "notice": "post notices/<int:notice_id>/read/",
     "rounds": [f"get {P}rounds/", f"post {P}rounds/"],
     "round_policy": [f"get {P}rounds/policy/", f"put {P}rounds/policy/"],
+    "set_aim": f"put {P}asking/",
     "round": f"get {P}rounds/<int:number>/",
     "round_state": f"get {P}rounds/<int:number>/",
     "round_report": f"get {P}rounds/<int:number>/report/",

@@ -17,6 +17,7 @@ from evaluation.selectors import (
     d_optimal,
     distinct,
     drawn_by_information,
+    drawn_by_margin,
     drawn_by_uncertainty,
     expected_information,
     informative,
@@ -72,7 +73,7 @@ def test_the_same_seed_chooses_the_same_and_an_empty_pool_nothing(many, name):
 def test_of_two_pairs_that_tell_as_much_the_quicker_one_is_asked(name):
     costs = np.where(np.arange(40) % 2, 60.0, 6.0)
     z = np.repeat(np.random.default_rng(2).normal(size=(20, 3)), 2, axis=0)
-    chosen = SELECTORS[name](pool(z, costs=costs), random(), 10)
+    chosen = SELECTORS[name](pool(z, costs=costs), random(), 5)
     assert np.mean(costs[chosen]) < 20
 
 
@@ -149,6 +150,17 @@ def test_the_chance_to_be_drawn_falls_with_certainty():
     assert 2 not in first  # a pair of like features, of which nothing can be learnt
 
 
+def test_the_chance_to_be_drawn_for_tuning_rises_with_the_expected_distance():
+    known = pool([[0.5, 0.0], [0.6, 0.0], [0.0, 0.0]], mean=[1, 0], covariance=np.eye(2) * 1e-9)
+    worth = np.array([0.5, 0.6]) ** SHARPNESS
+    many = np.random.default_rng(9)
+    first = [int(drawn_by_margin(known, many, 3)[0]) for _ in range(4000)]
+    assert np.mean(np.array(first) == 0) == pytest.approx(worth[0] / worth.sum(), abs=0.025)
+    assert 2 not in first
+    unknown = pool([[0.1, 0.0], [0.0, 3.0]], mean=[1, 0], covariance=np.diag([1e-9, 1]))  # 0.1, and 3 either way
+    assert drawn_by_margin(unknown, many, 1).tolist() == [1]
+
+
 @pytest.mark.parametrize(
     ("labels", "odds"), [((1, 0), OF_PROMPT), ((0, 1), OF_ANSWER), ((2, 1), 2 * OF_PROMPT + OF_ANSWER)]
 )
@@ -160,10 +172,11 @@ def test_what_was_asked_about_is_drawn_less(labels, odds):
     assert np.mean(np.array(first) == 0) == pytest.approx(sigmoid(np.array(odds)), abs=0.025)
 
 
-def test_prompts_take_turns():
+@pytest.mark.parametrize("selector", [drawn_by_uncertainty, drawn_by_margin])
+def test_prompts_take_turns(selector):
     """Ten prompts of twenty like pairs each: the next twenty questions are of all ten, and none is asked four times."""
     one = pool(np.ones((200, 1)), prompts=np.arange(200) // 20)
-    of_prompts = np.bincount(one.prompts[drawn_by_uncertainty(one, random(), 20)], minlength=10)
+    of_prompts = np.bincount(one.prompts[selector(one, random(), 20)], minlength=10)
     assert of_prompts.sum() == 20
     assert of_prompts.min() >= 1
     assert of_prompts.max() <= 3

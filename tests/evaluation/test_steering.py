@@ -1,5 +1,6 @@
 """What was said orders what is asked next; the random slice, gold and what a lead set are left alone."""
 
+import re
 from random import Random
 
 import numpy as np
@@ -9,9 +10,9 @@ from django.db.models import F
 from django.utils import timezone
 
 from annotation import leasing
-from annotation.models import Item, Project
-from evaluation import features, steering, tasks
-from evaluation.models import AnswerFeatures, Steering
+from annotation.models import Event, Item, Project
+from evaluation import features, report, steering, tasks
+from evaluation.models import Aim, AnswerFeatures, Steering
 from evaluation.steering import HEAD, RANDOM_SHARE, in_slice, interleaved
 from evaluation.surface import NAMES, surface
 from tests.annotation.making import a_prompt, all_at_once, an_answer
@@ -106,6 +107,47 @@ def test_where_choosing_does_harm_all_are_asked_at_random(judged, monkeypatch):
     assert steering.refresh(judged)["at_random"]
     by_lot = sorted(items, key=lambda item: item.fingerprint)  # which knows nothing of what they are worth
     assert sorted(items, key=priority, reverse=True) == by_lot
+
+
+def test_to_tune_a_model_wide_margins_are_asked_first(judged, bob, alice):
+    close = [waiting(judged, f"{LONG} {n}", f"{LONG} {n}{n}") for n in range(4)]
+    wide = [waiting(judged, f"{LONG} {n}", f"{SHORT} {n}") for n in range(4)]
+    order = {}
+    for aim in (Aim.KNOWING, Aim.TUNING):
+        steering.set_aim(project=judged, aim=aim, actor=alice.person)
+        told = steering.refresh(judged)
+        order[aim] = sorted([*close, *wide], key=priority, reverse=True)
+        assert told["aim"] == aim
+    assert sum(one in close for one in order[Aim.KNOWING][:4]) >= 3
+    assert sum(one in wide for one in order[Aim.TUNING][:4]) >= 3
+
+
+def test_a_new_aim_puts_the_queue_in_order_anew_and_is_on_record(judged, alice):
+    assert steering.refresh_if_due(judged)
+    assert not steering.refresh_if_due(judged)
+    assert not steering.set_aim(project=judged, aim=Aim.KNOWING, actor=alice.person)
+    assert steering.set_aim(project=judged, aim=Aim.TUNING, actor=alice.person)
+    assert Event.objects.get(verb="aim of asking set").data == {"aim": "tuning"}
+    assert steering.refresh_if_due(judged)
+    assert "worth very different things" in " ".join(report.of_steering(judged))
+
+
+def test_what_tuning_asks_costs_no_labels_of_knowing(judged, alice, monkeypatch):
+    """The random slice tells what is known; what is asked for another end is not turned off by it."""
+    monkeypatch.setattr(steering, "_saved", lambda known: [-0.5, -0.9, -0.1])
+    waiting(judged, LONG, SHORT)
+    steering.set_aim(project=judged, aim=Aim.TUNING, actor=alice.person)
+    told = steering.refresh(judged)
+    assert (told["saved"], told["at_random"]) == (None, False)
+
+
+def test_a_lead_says_on_the_page_what_comparisons_are_chosen_for(client, judged, alice):
+    client.force_login(alice.person)
+    page = client.post("/projects/desk/rounds/aim/", {"aim": "tuning"}, follow=True).content.decode()
+    assert "put in order anew" in page
+    assert re.search(r'value="tuning"[^>]* checked', page)
+    assert "Choose what" in client.post("/projects/desk/rounds/aim/", {"aim": "?"}, follow=True).content.decode()
+    assert steering.aim_of(judged) == Aim.TUNING
 
 
 def test_only_open_training_comparisons_are_ordered(judged, bob):

@@ -306,7 +306,7 @@ NO_PAGES = {
     **dict.fromkeys(("continue_run", "move_run", "delete_model", "merge_model", "decide_paraphrase"), "the same"),
     **dict.fromkeys(("measure_model", "start_head_to_head", "stop_head_to_head", "roll_back"), "the same"),
     **dict.fromkeys(("ask_second_opinion", "ask_suites"), "the same"),
-    "round_policy": "a form goes there",
+    **dict.fromkeys(("round_policy", "set_aim"), "a form goes there"),
     **dict.fromkeys(("revoke_access_key", "ping_webhook", "renew_webhook_secret"), "the same"),
     **dict.fromkeys(("delete_webhook", "send_again"), "the same"),
     **dict.fromkeys(("draft", "ahead", "release", "check"), "scripts send there"),
