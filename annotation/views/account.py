@@ -28,6 +28,7 @@ def account(request: Request) -> HttpResponse:
         "second_factor": is_mfa_enabled(person, [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]),
         "elsewhere": SocialAccount.objects.filter(user=person).exists(),
         "oidc": settings.OIDC_NAME,
+        "mail": bool(settings.MAIL),
     }
     return render(request, "account/account.html", context)
 

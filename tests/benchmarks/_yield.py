@@ -28,7 +28,7 @@ from annotation.models import Assignment, Item, ItemResponse, Label, Membership,
 from annotation.models.items import Kind, Purpose  # noqa: E402
 from annotation.statistics import Interval, wilson  # noqa: E402
 from evaluation import features, figures, gate, rounds, scoring, simulating, steering, tasks  # noqa: E402
-from evaluation.models import Round, RoundStatus  # noqa: E402
+from evaluation.models import Aim, Round, RoundStatus  # noqa: E402
 from evaluation.surface import reading_seconds  # noqa: E402
 from tests.benchmarks._gold import Gold  # noqa: E402
 from training import registry, runner, runs, sampling  # noqa: E402
@@ -97,6 +97,7 @@ def set_up(plan: dict[str, Any]) -> Arm:
     project = Project.objects.filter(slug=slug).first()
     if project is None:
         project = Project.objects.create(slug=slug, name=slug, heldout_share=0.2)
+        steering.set_aim(project=project, aim=Aim.TUNING if plan["selector"] == "tuning" else Aim.KNOWING)
         prompts = json.loads((folder / "prompts.json").read_text())
         importing.import_lines(project=project, lines=(json.dumps({"prompt": one}) for one in prompts))
     if not ModelVersion.objects.filter(project=project, name="base").exists():
