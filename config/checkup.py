@@ -239,8 +239,8 @@ def _space() -> Iterator[Finding]:
 def _settings() -> Finding:
     """What Django's `check --deploy` finds. It knows no secrets, but whether they are strong."""
     if not settings.PRODUCTION:
-        todo = "Set TOUCHSTONE_ENV=production before others use it (docs/settings.md)."
-        return Finding("Settings", WELL, "Made for this machine alone.", todo)
+        found = "Made for this machine alone. Set TOUCHSTONE_ENV=production before others use it."
+        return Finding("Settings", WELL, found)
     found_wrong = checks.run_checks(tags=[checks.Tags.security], include_deployment_checks=True)
     if found_wrong:
         said = " ".join(f"{one.msg} ({one.id})" for one in found_wrong)
