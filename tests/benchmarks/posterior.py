@@ -51,7 +51,7 @@ def main(quick: bool) -> None:
         random.uniform(5, 60, pairs),
         before,
     )
-    reorder = seconds(lambda: in_order(pool, np.random.default_rng(2)), 3)
+    reorder = seconds(lambda: in_order(pool, np.random.default_rng(2), DEFAULT), 3)
     found = {
         "refit_ms_10k_labels": round(1000 * refit, 1),
         "first_fit_ms_10k_labels": round(1000 * cold, 1),
