@@ -162,7 +162,7 @@ def set_aim(*, project: Project, aim: Aim, actor: User | None = None) -> bool:
     if aim_of(project) == aim:
         return False
     Steering.objects.update_or_create(project=project, defaults={"aim": aim, "seen": 0, "report": {}})
-    record("aim of asking set", project, project=project, actor=actor, aim=aim)
+    record("round aim set", project, project=project, actor=actor, aim=aim)
     return True
 
 

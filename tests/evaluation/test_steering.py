@@ -127,7 +127,7 @@ def test_a_new_aim_puts_the_queue_in_order_anew_and_is_on_record(judged, alice):
     assert not steering.refresh_if_due(judged)
     assert not steering.set_aim(project=judged, aim=Aim.KNOWING, actor=alice.person)
     assert steering.set_aim(project=judged, aim=Aim.TUNING, actor=alice.person)
-    assert Event.objects.get(verb="aim of asking set").data == {"aim": "tuning"}
+    assert Event.objects.get(verb="round aim set").data == {"aim": "tuning"}
     assert steering.refresh_if_due(judged)
     assert "worth very different things" in " ".join(report.of_steering(judged))
 

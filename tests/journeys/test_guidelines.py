@@ -80,7 +80,7 @@ def test_a_change_is_read_once_and_stands_on_the_labels_that_follow_it(
     page.keyboard.press("Enter")
     expect(page.locator(".changed ins").first).to_be_visible()
     page.goto("/projects/desk/me/")
-    expect(page.locator(".figures")).to_contain_text("Today")
+    expect(page.locator(".figures")).to_contain_text("Labels today")
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
 
